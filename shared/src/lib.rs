@@ -1,0 +1,19 @@
+//! What Tollgate's functions share: pure decisions (signatures, phone numbers, limits), and the narrow I/O around them
+//! (the table, the secrets, Twilio).
+
+pub mod aws;
+pub mod backoff;
+pub mod clock;
+pub mod credentials;
+pub mod form;
+pub mod http;
+pub mod ip;
+pub mod limits;
+pub mod phone_number;
+pub mod settings;
+pub mod signature;
+pub mod table;
+pub mod telemetry;
+pub mod twilio;
+pub mod twiml;
+pub mod webhook;

@@ -1,0 +1,273 @@
+//! Rate limits: rules such as `1/30s, 3/1h, 10/1d`, exact in every sliding window, and their terms in DynamoDB.
+//!
+//! The one idea: an item keeps the times of its last *L* admissions, newest first, in attributes `a1 … aL`. A rule "n per W"
+//! holds when the n-th newest admission is at least W old, so one log serves every rule, and one conditional write both
+//! decides and records. DynamoDB evaluates all right-hand sides against the item as it was, so that write can shift the log.
+//! Slots count from the newest, so a changed limit never changes what a slot means.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
+use std::str::FromStr;
+use std::time::Duration;
+
+/// The largest `n` of a rule "n per W". The log of one key then stays within DynamoDB's smallest write unit, 1 KB.
+pub const MAX_COUNT: u32 = 80;
+/// The longest window of a rule.
+pub const MAX_WINDOW: Span = Span { ms: 366 * DAY_MS };
+
+const SECOND_MS: u64 = 1_000;
+const MINUTE_MS: u64 = 60 * SECOND_MS;
+const HOUR_MS: u64 = 60 * MINUTE_MS;
+const DAY_MS: u64 = 24 * HOUR_MS;
+const UNITS: [(char, u64); 4] = [('d', DAY_MS), ('h', HOUR_MS), ('m', MINUTE_MS), ('s', SECOND_MS)];
+
+/// A length of time of whole seconds, as settings write it: `30s`, `10m`, `1h`, `7d`.
+///
+/// ```
+/// use shared::limits::Span;
+///
+/// let span: Span = "90m".parse()?;
+/// assert_eq!((span.as_seconds(), span.to_string().as_str()), (5400, "90m"));
+/// assert_eq!("3600s".parse::<Span>()?.to_string(), "1h");
+/// # Ok::<(), shared::limits::LimitsError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Span {
+    ms: u64,
+}
+
+/// "At most `count` in any window of this length."
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rule {
+    count: u32,
+    window: Span,
+}
+
+/// One or more rules that all hold for a key.
+///
+/// ```
+/// use shared::limits::Limits;
+///
+/// let limits: Limits = "1/30s, 3/1h".parse()?;
+/// // One admission, at 5 s: the next is good from 35 s on.
+/// assert!(limits.check(&[5_000], 34_999).is_err());
+/// assert!(limits.check(&[5_000], 35_000).is_ok());
+/// # Ok::<(), shared::limits::LimitsError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    rules: Vec<Rule>,
+}
+
+/// What makes a text no list of rules, or no length of time.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LimitsError {
+    /// Nothing is there; a limit that is missing by mistake must not be no limit.
+    #[error("it is empty: write at least one rule, such as 3/1h")]
+    Empty,
+    /// A rule without its slash.
+    #[error("the rule {0:?} is not of the form count/window, such as 3/1h")]
+    NoSlash(String),
+    /// A count that is no number from 1 to [`MAX_COUNT`].
+    #[error("the count of {0:?} must be a whole number from 1 to {MAX_COUNT}")]
+    Count(String),
+    /// A length of time that can't be read or is zero.
+    #[error("{0:?} is not a length of time such as 30s, 10m, 1h or 1d")]
+    Span(String),
+    /// A window too long to be kept.
+    #[error("the window of {0:?} is longer than {MAX_WINDOW}")]
+    Window(String),
+}
+
+/// The rule that refuses, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exceeded {
+    /// The rule that takes longest to allow the next one.
+    pub rule: Rule,
+    /// When, in milliseconds since the epoch, the next one is allowed.
+    pub until_ms: u64,
+}
+
+impl Span {
+    /// The length in milliseconds.
+    #[must_use]
+    pub const fn as_ms(self) -> u64 {
+        self.ms
+    }
+
+    /// The length in seconds; a span is always whole seconds.
+    #[must_use]
+    pub const fn as_seconds(self) -> u64 {
+        self.ms / SECOND_MS
+    }
+}
+
+impl From<Span> for Duration {
+    fn from(span: Span) -> Self {
+        Self::from_millis(span.ms)
+    }
+}
+
+impl FromStr for Span {
+    type Err = LimitsError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let text = text.trim();
+        let wrong = || LimitsError::Span(text.to_owned());
+        let unit = text.chars().next_back().ok_or_else(wrong)?;
+        let (_, unit_ms) = UNITS.into_iter().find(|(name, _)| *name == unit).ok_or_else(wrong)?;
+        let count = whole_number(&text[..text.len() - unit.len_utf8()]).filter(|&count| count > 0).ok_or_else(wrong)?;
+        Ok(Self { ms: u64::from(count).checked_mul(unit_ms).ok_or_else(wrong)? })
+    }
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, unit_ms) = UNITS.into_iter().find(|(_, ms)| self.ms.is_multiple_of(*ms)).unwrap_or(('s', SECOND_MS));
+        write!(f, "{}{name}", self.ms / unit_ms)
+    }
+}
+
+impl FromStr for Rule {
+    type Err = LimitsError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let text = text.trim();
+        let (count, window) = text.split_once('/').ok_or_else(|| LimitsError::NoSlash(text.to_owned()))?;
+        let count = whole_number(count.trim())
+            .filter(|count| (1..=MAX_COUNT).contains(count))
+            .ok_or_else(|| LimitsError::Count(text.to_owned()))?;
+        let window: Span = window.parse()?;
+        if window > MAX_WINDOW {
+            return Err(LimitsError::Window(text.to_owned()));
+        }
+        Ok(Self { count, window })
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.count, self.window)
+    }
+}
+
+impl FromStr for Limits {
+    type Err = LimitsError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.trim().is_empty() {
+            return Err(LimitsError::Empty);
+        }
+        Ok(Self { rules: text.split(',').map(Rule::from_str).collect::<Result<_, _>>()? })
+    }
+}
+
+impl fmt::Display for Limits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, rule) in self.rules.iter().enumerate() {
+            write!(f, "{}{rule}", if index == 0 { "" } else { ", " })?;
+        }
+        Ok(())
+    }
+}
+
+impl Limits {
+    /// How many admissions a log keeps so that every rule can be decided.
+    #[must_use]
+    pub fn slots(&self) -> u32 {
+        self.rules.iter().map(|rule| rule.count).max().unwrap_or(1)
+    }
+
+    /// The longest window: what is older decides nothing.
+    #[must_use]
+    pub fn longest_window(&self) -> Span {
+        self.rules.iter().map(|rule| rule.window).max().unwrap_or(MAX_WINDOW)
+    }
+
+    /// Decides whether one more is allowed at `now_ms`, for a log of admissions in milliseconds, newest first; 0 is an
+    /// empty slot. This is the same decision that [`Limits::admission`] makes inside DynamoDB.
+    ///
+    /// # Errors
+    /// [`Exceeded`] names the rule that takes longest, and when it allows the next one.
+    pub fn check(&self, log: &[u64], now_ms: u64) -> Result<(), Exceeded> {
+        let blocking = self.rules.iter().filter_map(|rule| {
+            let nth_newest = log.get(rule.count as usize - 1).copied().filter(|&at_ms| at_ms > 0)?;
+            let until_ms = nth_newest.saturating_add(rule.window.ms);
+            (until_ms > now_ms).then_some(Exceeded { rule: *rule, until_ms })
+        });
+        blocking.max_by_key(|exceeded| exceeded.until_ms).map_or(Ok(()), Err)
+    }
+
+    /// The terms of the conditional update that decides and records one admission at `now_ms` on the log `{log}1 …`.
+    pub(crate) fn admission(&self, log: &str, now_ms: u64) -> Terms {
+        let mut terms = Terms::default();
+        let mut update = String::new();
+        for slot in (2..=self.slots()).rev() {
+            let _ = write!(update, "{log}{slot} = if_not_exists({log}{}, :{log}z), ", slot - 1);
+        }
+        if self.slots() > 1 {
+            terms.values.insert(format!(":{log}z"), 0);
+        }
+        let _ = write!(update, "{log}1 = :{log}now");
+        terms.values.insert(format!(":{log}now"), now_ms);
+
+        let mut condition = String::new();
+        for (index, rule) in self.rules.iter().enumerate() {
+            let and = if index == 0 { "" } else { " AND " };
+            let _ =
+                write!(condition, "{and}(attribute_not_exists({log}{0}) OR {log}{0} <= :{log}c{index})", rule.count);
+            terms.values.insert(format!(":{log}c{index}"), now_ms.saturating_sub(rule.window.ms));
+        }
+        terms.set = update;
+        terms.condition = condition;
+        terms
+    }
+
+    /// The terms that take the admission of `at_ms` back out of slot `slot` (counted from 1), or `None` if there is no such
+    /// slot. What that admission had shifted out was already older than every window, so shifting back loses nothing.
+    pub(crate) fn release(&self, log: &str, slot: u32, at_ms: u64) -> Option<Terms> {
+        if !(1..=self.slots()).contains(&slot) {
+            return None;
+        }
+        let mut set = String::new();
+        for slot in slot..self.slots() {
+            let _ = write!(set, "{log}{slot} = if_not_exists({log}{}, :{log}z), ", slot + 1);
+        }
+        let _ = write!(set, "{log}{} = :{log}z", self.slots());
+        Some(Terms {
+            set,
+            condition: format!("{log}{slot} = :{log}at"),
+            values: BTreeMap::from([(format!(":{log}at"), at_ms), (format!(":{log}z"), 0)]),
+        })
+    }
+}
+
+/// Parts of a DynamoDB update: assignments for its `SET`, its condition, and the numbers that both refer to.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Terms {
+    pub(crate) set: String,
+    pub(crate) condition: String,
+    pub(crate) values: BTreeMap<String, u64>,
+}
+
+/// Digits only: `u32::from_str` would take `+3` too.
+fn whole_number(text: &str) -> Option<u32> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_limit_stays_within_the_expression_limit_of_dynamodb() {
+        let limits: Limits = format!("1/30s, 40/1h, {MAX_COUNT}/366d").parse().unwrap();
+        let terms = limits.admission("a", 1_800_000_000_000);
+        // 4 KB an expression: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+        assert!(terms.set.len() + 200 < 4096, "{}", terms.set.len());
+        assert!(terms.condition.len() + 200 < 4096);
+        // One write unit is 1 KB: a slot is its name and a number of at most 13 digits (7 bytes and 1 more).
+        let item_bytes = MAX_COUNT as usize * ("a80".len() + 8);
+        assert!(item_bytes < 900, "{item_bytes}");
+    }
+}

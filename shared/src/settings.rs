@@ -1,0 +1,109 @@
+//! The environment, parsed once at start and refused early: each message names the variable, what is wrong and what to write.
+//!
+//! Each function has a `Settings` of its own that reads from here only what it needs.
+
+use std::collections::HashMap;
+use std::fmt::Display;
+use std::str::FromStr;
+
+/// What a variable is when it is not set; `template.yaml` and the README say the same, and a test holds them to it.
+const DEFAULTS: [(&str, &str); 12] = [
+    ("ALLOWED_COUNTRIES", "US,CA"),
+    ("BLOCKED_PREFIXES", "+881,+882,+883"),
+    ("CODE_LIFETIME", "10m"),
+    ("IP_LIMIT", "3/1h"),
+    ("MESSAGE_LIFETIME", "30d"),
+    ("MESSAGE_TEMPLATE", "Your verification code is: {code}"),
+    ("PHONE_LIMIT", "1/30s, 3/1h, 10/1d"),
+    ("PUBLIC_URL", ""),
+    ("REPLY_LIMIT", "3/1h"),
+    ("REPLY_TEXT", "Thanks for your message!"),
+    ("TWILIO_BASE_URL", "https://api.twilio.com"),
+    ("TWILIO_FROM", ""),
+];
+
+/// The variables of a process, or those that a test or the local system gives instead.
+#[derive(Clone, Default)]
+pub struct Environment(HashMap<String, String>);
+
+/// A variable that a function can't start with.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SettingError {
+    /// It is not set, or empty, and there is no default.
+    #[error("{variable} is not set")]
+    Missing {
+        /// Its name.
+        variable: &'static str,
+    },
+    /// It can't be read as what it stands for.
+    #[error("{variable} is not usable: {reason}")]
+    Wrong {
+        /// Its name.
+        variable: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl Environment {
+    /// The variables of this process. One that is not UTF-8 counts as not set.
+    #[must_use]
+    pub fn of_process() -> Self {
+        let readable = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        };
+        Self(std::env::vars_os().filter_map(readable).collect())
+    }
+
+    /// These variables and no others.
+    pub fn of<N: Into<String>, V: Into<String>>(variables: impl IntoIterator<Item = (N, V)>) -> Self {
+        Self(variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+    }
+
+    /// The settings that have a default, and their defaults.
+    pub fn defaults() -> impl Iterator<Item = (&'static str, &'static str)> {
+        DEFAULTS.into_iter()
+    }
+
+    /// A variable as it is set, or its default; `""` without either. An empty value is a value: it switches off.
+    #[must_use]
+    pub fn text(&self, variable: &str) -> &str {
+        let default = || DEFAULTS.into_iter().find(|(name, _)| *name == variable).map_or("", |(_, default)| default);
+        self.0.get(variable).map_or_else(default, String::as_str)
+    }
+
+    /// A variable that may be left out.
+    #[must_use]
+    pub fn optional(&self, variable: &str) -> Option<&str> {
+        Some(self.text(variable).trim()).filter(|value| !value.is_empty())
+    }
+
+    /// A variable that must be there.
+    ///
+    /// # Errors
+    /// [`SettingError::Missing`] if it is not set or empty.
+    pub fn required(&self, variable: &'static str) -> Result<&str, SettingError> {
+        self.optional(variable).ok_or(SettingError::Missing { variable })
+    }
+
+    /// A variable that must be there and be readable as a `T`.
+    ///
+    /// # Errors
+    /// [`SettingError`] names the variable, and the reason that `T` gives.
+    pub fn parsed<T: FromStr<Err: Display>>(&self, variable: &'static str) -> Result<T, SettingError> {
+        self.required(variable)?.parse().map_err(|reason: T::Err| wrong(variable, reason))
+    }
+
+    /// A list with commas in between, which may be empty, each readable as a `T`.
+    ///
+    /// # Errors
+    /// [`SettingError`] names the variable, and the reason that `T` gives for the first that is wrong.
+    pub fn list<T: FromStr<Err: Display>>(&self, variable: &'static str) -> Result<Vec<T>, SettingError> {
+        let pieces = self.text(variable).split(',').map(str::trim).filter(|piece| !piece.is_empty());
+        pieces.map(|piece| piece.parse().map_err(|reason: T::Err| wrong(variable, reason))).collect()
+    }
+}
+
+fn wrong(variable: &'static str, reason: impl Display) -> SettingError {
+    SettingError::Wrong { variable, reason: reason.to_string() }
+}

@@ -1,0 +1,286 @@
+//! Twilio's REST API, as far as we call it: creating a message.
+//!
+//! The one idea: Twilio has no idempotency key, so what matters about a failure is only whether the message may have gone.
+//! [`SendError`] says exactly that, and nothing is sent again unless it certainly has not gone.
+
+use crate::backoff::Backoff;
+use crate::credentials::{ApiKey, is_sid};
+use crate::limits::Span;
+use crate::phone_number::PhoneNumber;
+use reqwest::StatusCode;
+use serde::Deserialize;
+use std::fmt;
+use std::str::FromStr;
+
+/// Where Twilio's API is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BaseUrl(String);
+
+/// Whom the messages come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sender {
+    /// A number of ours, in E.164.
+    Number(String),
+    /// A Messaging Service, which picks the number.
+    MessagingService(String),
+}
+
+/// An address or sender that can't be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TwilioSettingError {
+    /// Not HTTPS: the credentials would travel in the open.
+    #[error("it must begin with https:// (or http:// and a loopback address, for a stand-in)")]
+    NotHttps,
+    /// Neither a number nor a service.
+    #[error("it must be a number such as +14155550123 or a Messaging Service SID (MG and 32 hexadecimal digits)")]
+    NotASender,
+}
+
+/// A client of Twilio's API.
+pub struct Twilio {
+    /// The HTTP client; its time-outs end a call, its connections are not reused (see [`crate::http::Connections`]).
+    pub http: reqwest::Client,
+    /// Where the API is.
+    pub base_url: BaseUrl,
+    /// Whom the messages come from.
+    pub sender: Sender,
+    /// How often a message that certainly has not gone is tried again.
+    pub backoff: Backoff,
+}
+
+/// The SID of a message that Twilio has taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageSid(String);
+
+/// A message that was not, or may not have been, sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// Twilio will not text this number; nothing on our side changes that.
+    #[error("Twilio refused this message: {0}")]
+    Rejected(Code),
+    /// Twilio does not accept the credentials. The message has not gone.
+    #[error(
+        "Twilio does not accept the credentials ({0}): check the secret that send-code reads, and that the account is active"
+    )]
+    Unauthorized(Code),
+    /// Twilio does not accept our set-up. The message has not gone.
+    #[error("Twilio does not accept the set-up: {0}")]
+    Misconfigured(Code),
+    /// Twilio was too busy each time. The message has not gone.
+    #[error("Twilio answered 429 (too many requests) each time: lower the load or raise the account's concurrency")]
+    Busy,
+    /// Twilio could not be reached. The message has not gone.
+    #[error("Twilio could not be reached: check the network, TWILIO_BASE_URL, and Twilio's status page")]
+    Unreachable,
+    /// The request went out and no answer that can be relied on came back. The message may have gone.
+    #[error("no usable answer from Twilio ({0}): the message may have gone")]
+    Unknown(Doubt),
+}
+
+/// What kept us from knowing whether a message has gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doubt {
+    /// No answer in time.
+    TimedOut,
+    /// The connection broke after the request was on its way.
+    ConnectionLost,
+    /// An answer that is not Twilio's, or that says Twilio itself failed; with its HTTP status.
+    Answer(u16),
+}
+
+/// A code from Twilio's error dictionary; `0` if Twilio gave none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Code(pub u32);
+
+impl SendError {
+    /// Whether this certainly has not been sent, by no doing of the recipient's: then the admission is given back.
+    #[must_use]
+    pub const fn is_our_fault_and_not_sent(&self) -> bool {
+        matches!(self, Self::Unauthorized(_) | Self::Misconfigured(_) | Self::Busy | Self::Unreachable)
+    }
+}
+
+impl MessageSid {
+    /// The SID as Twilio writes it: `SM` (or `MM`) and 32 hexadecimal digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Twilio {
+    /// Texts `body` to `to`, once. Twilio drops the message if it can't be delivered within `lifetime`.
+    ///
+    /// Tries again only on 429, which Twilio documents as "never processed", and where no connection came about.
+    ///
+    /// # Errors
+    /// [`SendError`] says whether the message may have gone.
+    pub async fn send(
+        &self,
+        key: &ApiKey,
+        to: &PhoneNumber,
+        body: &str,
+        lifetime: Span,
+    ) -> Result<MessageSid, SendError> {
+        let mut tried = 0;
+        loop {
+            let error = match self.post(key, to, body, lifetime).await {
+                Err(error @ (SendError::Busy | SendError::Unreachable)) => error,
+                result => return result,
+            };
+            tried += 1;
+            tracing::warn!(tried, %error, "the message has not gone");
+            if !self.backoff.wait(tried).await {
+                return Err(error);
+            }
+        }
+    }
+
+    async fn post(&self, key: &ApiKey, to: &PhoneNumber, body: &str, lifetime: Span) -> Result<MessageSid, SendError> {
+        let url = format!("{}/2010-04-01/Accounts/{}/Messages.json", self.base_url.0, key.account_sid.as_str());
+        let lifetime = lifetime.as_seconds().to_string();
+        let from = match &self.sender {
+            Sender::Number(number) => ("From", number.as_str()),
+            Sender::MessagingService(sid) => ("MessagingServiceSid", sid.as_str()),
+        };
+        let form = [("To", to.as_str()), from, ("Body", body), ("ValidityPeriod", &lifetime), ("RiskCheck", "enable")];
+
+        let request = self.http.post(url).basic_auth(&key.username, Some(&key.password)).form(&form);
+        let response = request.send().await.map_err(|error| not_answered(&error))?;
+        let status = response.status();
+        let answer = response.bytes().await.map_err(|error| not_answered(&error))?;
+        read_answer(status, &answer)
+    }
+}
+
+/// Only a connection that never came about proves that nothing was sent.
+fn not_answered(error: &reqwest::Error) -> SendError {
+    if error.is_connect() {
+        SendError::Unreachable
+    } else if error.is_timeout() {
+        SendError::Unknown(Doubt::TimedOut)
+    } else {
+        SendError::Unknown(Doubt::ConnectionLost)
+    }
+}
+
+/// What an answer means. Twilio's own message text is left alone: it repeats the number.
+fn read_answer(status: StatusCode, answer: &[u8]) -> Result<MessageSid, SendError> {
+    #[derive(Deserialize)]
+    struct Message {
+        sid: String,
+    }
+    #[derive(Deserialize)]
+    struct Failure {
+        code: u32,
+    }
+
+    if status.is_success() {
+        let sid = serde_json::from_slice::<Message>(answer).ok().map(|message| message.sid);
+        let sid = sid.filter(|sid| is_sid(sid, "SM") || is_sid(sid, "MM"));
+        return sid.map(MessageSid).ok_or(SendError::Unknown(Doubt::Answer(status.as_u16())));
+    }
+    let code = serde_json::from_slice::<Failure>(answer).ok().map(|failure| Code(failure.code));
+    Err(match (status.as_u16(), code) {
+        (429, _) => SendError::Busy,
+        (401, code) => SendError::Unauthorized(code.unwrap_or(Code(0))),
+        (400..=499, Some(code)) => code.meaning(),
+        (status, _) => SendError::Unknown(Doubt::Answer(status)),
+    })
+}
+
+impl Code {
+    /// What a definite refusal with this code means for us. Codes: <https://www.twilio.com/docs/api/errors>
+    fn meaning(self) -> SendError {
+        match self.0 {
+            20003 => SendError::Unauthorized(self),
+            20429 => SendError::Busy,
+            // The account, the sender, the body or the trial: ours to mend, and no fault of the recipient's.
+            20404 | 21212 | 21601..=21603 | 21606 | 21608 | 21611 | 21617 | 21659..=21661 | 21701..=21705 => {
+                SendError::Misconfigured(self)
+            }
+            _ => SendError::Rejected(self),
+        }
+    }
+
+    /// Whether the recipient has opted out, by STOP, of our messages.
+    #[must_use]
+    pub const fn is_opt_out(self) -> bool {
+        self.0 == 21610
+    }
+
+    /// What Twilio means by it, for those that a send meets.
+    const fn explanation(self) -> &'static str {
+        match self.0 {
+            0 => "without a code",
+            20003 => "wrong credentials, or a suspended account",
+            20404 => "there is no such account: check accountSid in the secret",
+            21211 => "not a valid number",
+            21212 => "TWILIO_FROM is not a valid number",
+            21265 | 21612 | 21614 | 21635 => "not a number that can be texted from this sender",
+            21266 => "the recipient is the sender",
+            21268 => "a premium-rate number",
+            21408 => "messaging geo permissions do not allow its country",
+            21606 | 21659..=21661 => "TWILIO_FROM is not a number of this account that can send SMS",
+            21608 => "a trial account texts only verified numbers",
+            21610 => "the recipient has opted out (STOP)",
+            21611 => "the queue of TWILIO_FROM is full",
+            21617 => "the message is longer than 1600 characters",
+            21701..=21705 => "the Messaging Service has no such SID or no usable sender",
+            30450 | 30453 | 60410 | 60605 => "blocked as likely SMS pumping fraud",
+            _ => "see Twilio's error dictionary",
+        }
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.0, self.explanation())
+    }
+}
+
+impl fmt::Display for Doubt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TimedOut => f.write_str("no answer in time"),
+            Self::ConnectionLost => f.write_str("the connection broke"),
+            Self::Answer(status) => write!(f, "an answer with HTTP status {status}"),
+        }
+    }
+}
+
+impl FromStr for BaseUrl {
+    type Err = TwilioSettingError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if is_https_or_loopback(text) {
+            Ok(Self(text.trim_end_matches('/').to_owned()))
+        } else {
+            Err(TwilioSettingError::NotHttps)
+        }
+    }
+}
+
+/// HTTPS anywhere, or plain HTTP that does not leave the machine.
+pub(crate) fn is_https_or_loopback(url: &str) -> bool {
+    let Ok(url) = reqwest::Url::parse(url) else { return false };
+    url.scheme() == "https"
+        || url.scheme() == "http" && matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"))
+}
+
+impl FromStr for Sender {
+    type Err = TwilioSettingError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let is_number = |digits: &str| {
+            (7..=15).contains(&digits.len()) && !digits.starts_with('0') && digits.bytes().all(|d| d.is_ascii_digit())
+        };
+        if text.strip_prefix('+').is_some_and(is_number) {
+            Ok(Self::Number(text.to_owned()))
+        } else if is_sid(text, "MG") {
+            Ok(Self::MessagingService(text.to_owned()))
+        } else {
+            Err(TwilioSettingError::NotASender)
+        }
+    }
+}
