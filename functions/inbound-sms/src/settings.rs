@@ -1,0 +1,54 @@
+//! What inbound-sms is told by its environment.
+
+use shared::limits::{Limits, Span};
+use shared::settings::{Environment, SettingError};
+use shared::twilio::Sender;
+use shared::twiml::ReplyText;
+use shared::webhook::PublicUrl;
+
+/// The settings, all of them right.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The DynamoDB table.
+    pub table_name: String,
+    /// The secret with the key of the table.
+    pub hmac_key_secret: String,
+    /// The secret with the auth token.
+    pub auth_token_secret: String,
+    /// Whom our messages come from.
+    pub twilio_from: Sender,
+    /// The address that Twilio calls, if that is not API Gateway's own.
+    pub public_url: Option<PublicUrl>,
+    /// What every message is answered with, if anything.
+    pub reply_text: Option<ReplyText>,
+    /// How often one sender is answered.
+    pub reply_limit: Limits,
+    /// How long messages are kept.
+    pub message_lifetime: Span,
+}
+
+impl Settings {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// [`SettingError`] names the first variable that is wrong, and the reason.
+    pub fn from_environment(environment: &Environment) -> Result<Self, SettingError> {
+        let given = |variable| environment.optional(variable).is_some();
+        Ok(Self {
+            table_name: environment.required("TABLE_NAME")?.to_owned(),
+            hmac_key_secret: environment.required("HMAC_KEY_SECRET")?.to_owned(),
+            auth_token_secret: environment.required("AUTH_TOKEN_SECRET")?.to_owned(),
+            twilio_from: environment.parsed("TWILIO_FROM")?,
+            public_url: given("PUBLIC_URL").then(|| environment.parsed("PUBLIC_URL")).transpose()?,
+            reply_text: given("REPLY_TEXT").then(|| environment.parsed("REPLY_TEXT")).transpose()?,
+            reply_limit: environment.parsed("REPLY_LIMIT")?,
+            message_lifetime: environment.parsed("MESSAGE_LIFETIME")?,
+        })
+    }
+
+    /// Whether this is the number that our messages come from.
+    #[must_use]
+    pub fn is_ours(&self, number: &str) -> bool {
+        matches!(&self.twilio_from, Sender::Number(ours) if ours == number)
+    }
+}

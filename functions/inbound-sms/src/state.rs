@@ -1,0 +1,83 @@
+//! What a warm function keeps: built once, used by every invocation.
+
+use crate::settings::Settings;
+use shared::aws::{Aws, AwsSettings};
+use shared::backoff::Backoff;
+use shared::clock::Clock;
+use shared::credentials::{CredentialsError, Secret, Signer};
+use shared::http::{HttpError, Tls};
+use shared::phone_number;
+use shared::settings::{Environment, SettingError};
+use shared::table::Table;
+use std::time::Duration;
+
+/// Everything that taking a message needs.
+pub struct State {
+    /// The settings.
+    pub settings: Settings,
+    /// The table.
+    pub table: Table,
+    /// The auth tokens that Twilio may sign with.
+    pub signer: Secret<Signer>,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// Why the function can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A setting is wrong.
+    #[error(transparent)]
+    Setting(#[from] SettingError),
+    /// No HTTP or TLS.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    /// The key of the table can't be read.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
+}
+
+/// What is outside of the function, for [`State::build`].
+pub struct World {
+    /// AWS.
+    pub aws: Aws,
+    /// How often a write that collided is tried again.
+    pub backoff: Backoff,
+    /// The time.
+    pub clock: Clock,
+}
+
+impl State {
+    /// Builds everything from the environment, and fetches the secrets while the sandbox starts, when it has a whole core.
+    ///
+    /// # Errors
+    /// [`StartError`] says what is wrong with the set-up.
+    pub async fn start(environment: &Environment) -> Result<Self, StartError> {
+        let aws = AwsSettings::from_environment(environment)?.connect(&Tls::new()?)?;
+        let ms = Duration::from_millis;
+        let backoff = Backoff { tries: 5, base: ms(25), cap: ms(200) };
+        Self::build(environment, World { aws, backoff, clock: Clock::system() }).await
+    }
+
+    /// The same in another world.
+    ///
+    /// # Errors
+    /// As [`State::start`].
+    pub async fn build(environment: &Environment, world: World) -> Result<Self, StartError> {
+        let World { aws, backoff, clock } = world;
+        let settings = Settings::from_environment(environment)?;
+        let hmac_key = Secret::hmac_key(aws.secrets_manager.clone(), &settings.hmac_key_secret, clock.clone());
+        let signer = Secret::signer(aws.secrets_manager, &settings.auth_token_secret, clock.clone());
+        // The auth token may not be filled in yet; then the first webhook says so.
+        let (hmac_key, _) = tokio::join!(hmac_key.get(), signer.get());
+        phone_number::warm_up();
+
+        let name = settings.table_name.clone();
+        Ok(Self {
+            table: Table { client: aws.dynamodb, name, key: hmac_key?[0].clone(), backoff },
+            signer,
+            settings,
+            clock,
+        })
+    }
+}

@@ -1,0 +1,203 @@
+//! send-code: the app asks for a verification code to be texted; the gate decides.
+//!
+//! ```text
+//! request ─▶ PhoneNumber ─▶ policy (pure) ─▶ one TransactWriteItems ─▶ Twilio ─▶ outcome recorded ─▶ answer
+//!            invalid?        country, type,   idempotency, phone,       one POST,   sid, or the
+//!                            prefix           IP: all or none           never twice admission released
+//! ```
+//!
+//! A refusal is an answer. An error is a request that can't be understood, or a machine that can't decide: then nothing is
+//! sent, and if something may have been sent, nothing is sent again.
+
+pub mod answer;
+pub mod code;
+pub mod policy;
+pub mod request;
+pub mod settings;
+pub mod state;
+
+use answer::{Answer, Refused};
+use code::VerificationCode;
+use request::{InvalidRequest, Request};
+use serde_json::Value;
+use shared::clock::rfc3339;
+use shared::credentials::{ApiKey, CredentialsError, Versions};
+use shared::phone_number::PhoneNumber;
+use shared::table::{Admission, Decision, Earlier, Outcome, StoreError, Wish};
+use shared::twilio::{Code, MessageSid, SendError};
+use state::State;
+
+/// Why there is no answer. Nothing was sent, unless the error says that a message may have gone.
+#[derive(Debug, thiserror::Error)]
+pub enum SendCodeError {
+    /// The request can't be understood.
+    #[error("{0}")]
+    InvalidRequest(#[from] InvalidRequest),
+    /// The same idempotency key came with another phone number, IP or code.
+    #[error(
+        "the idempotency key was used for another request: use a new key for each send, and the same key only to repeat it"
+    )]
+    IdempotencyKeyReused,
+    /// The table can't decide, so nothing is sent.
+    #[error("{0}")]
+    StoreUnavailable(#[from] StoreError),
+    /// There are no credentials to send with.
+    #[error("{0}")]
+    CredentialsUnavailable(#[from] CredentialsError),
+    /// Twilio can't be used as it is set up, or not now. The message has not gone, and does not count.
+    #[error("{0}")]
+    TwilioUnavailable(SendError),
+    /// The operating system gives no random numbers, so there is no code.
+    #[error("no random numbers to make a code from: {0}")]
+    NoRandomness(getrandom::Error),
+}
+
+impl SendCodeError {
+    /// The error's type, as Lambda gives it to the caller.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::InvalidRequest(_) => "InvalidRequest",
+            Self::IdempotencyKeyReused => "IdempotencyKeyReused",
+            Self::StoreUnavailable(_) => "StoreUnavailable",
+            Self::CredentialsUnavailable(_) => "CredentialsUnavailable",
+            Self::TwilioUnavailable(_) => "TwilioUnavailable",
+            Self::NoRandomness(_) => "NoRandomness",
+        }
+    }
+}
+
+/// Answers one request. `request_id` is Lambda's; it names the send unless the request does.
+///
+/// # Errors
+/// [`SendCodeError`] if the request can't be understood or decided.
+pub async fn handle(state: &State, request_id: &str, event: &Value) -> Result<Answer, SendCodeError> {
+    let started_ms = state.clock.now_ms();
+    let result = send_code(state, request_id, event, started_ms).await;
+    let took_ms = state.clock.now_ms().saturating_sub(started_ms);
+    match &result {
+        Ok(answer) => tracing::info!(
+            request_id,
+            took_ms,
+            status = answer.status(),
+            reason = answer.refused().map(Refused::reason),
+            rule = answer.refused().and_then(|refused| refused.rule.as_deref()),
+            twilio_code = answer.refused().and_then(|refused| refused.twilio_code),
+            message_sid = answer.message_sid(),
+            "send-code answered"
+        ),
+        Err(error) => tracing::error!(request_id, took_ms, kind = error.kind(), %error, "send-code failed"),
+    }
+    result
+}
+
+async fn send_code(state: &State, request_id: &str, event: &Value, now_ms: u64) -> Result<Answer, SendCodeError> {
+    let request = Request::parse(event, request_id)?;
+    let phone = match PhoneNumber::parse(&request.phone_number) {
+        Ok(phone) => phone,
+        Err(invalid) => return Ok(Refused::invalid_phone_number(invalid).into()),
+    };
+    if let Err(violation) = state.settings.policy.check(&phone) {
+        return Ok(Refused::violation(violation).into());
+    }
+    // What the send needs is there before it is counted.
+    let keys = state.api_key.get().await?;
+    let code = match &request.code {
+        Some(given) => given.clone(),
+        None => VerificationCode::generate(state.random).map_err(SendCodeError::NoRandomness)?,
+    };
+
+    let wish = Wish {
+        phone: &phone,
+        ip: &request.ip,
+        idempotency_key: &request.idempotency_key,
+        code: request.code.as_ref().map(VerificationCode::as_str),
+    };
+    let admission = match state.table.admit(wish, &state.settings.limits, now_ms).await? {
+        Decision::Admitted(admission) => admission,
+        Decision::OptedOut => return Ok(Refused::opted_out().into()),
+        Decision::Limited(limited) => return Ok(Refused::limited(limited, now_ms).into()),
+        Decision::Repeated(earlier) => return repeat(earlier),
+    };
+
+    let body = state.settings.message_template.with(&code);
+    let (sent, next_send_ms) = tokio::join!(
+        text(state, &keys, &phone, &body),
+        state.table.next_send_ms(&admission, &state.settings.limits, now_ms),
+    );
+    let next_send_at = next_send_ms.ok().map(rfc3339);
+    let (outcome, answer) = match sent {
+        Ok(sid) => (Outcome::Sent, Answer::sent(&sid, now_ms + state.settings.code_lifetime.as_ms(), next_send_at)),
+        Err(SendError::Rejected(code)) => (Outcome::Refused, Refused::by_twilio(code, next_send_at).into()),
+        Err(error @ SendError::Unknown(_)) => {
+            tracing::error!(%error, "the message may have gone");
+            (Outcome::Unknown, Answer::Unknown { next_send_at })
+        }
+        Err(error) => return Err(give_back(state, admission, error).await),
+    };
+    record(state, admission, outcome, &answer).await;
+    Ok(answer)
+}
+
+/// Texts the code with the first credentials that Twilio accepts. A 401 means that nothing was sent, so the next ones may be
+/// tried: those of a secret that was rotated in the meantime.
+async fn text(
+    state: &State,
+    keys: &Versions<ApiKey>,
+    phone: &PhoneNumber,
+    body: &str,
+) -> Result<MessageSid, SendError> {
+    let lifetime = state.settings.code_lifetime;
+    let mut result = Err(SendError::Unauthorized(Code(0)));
+    for key in keys.iter() {
+        result = state.twilio.send(key, phone, body, lifetime).await;
+        if !matches!(result, Err(SendError::Unauthorized(_))) {
+            return result;
+        }
+    }
+    let newer = match state.api_key.refetch(keys).await {
+        Ok(newer) => newer,
+        Err(error) => {
+            tracing::error!(%error, "Twilio does not accept the credentials, and newer ones can't be read");
+            None
+        }
+    };
+    for key in newer.iter().flat_map(|newer| newer.iter()).filter(|key| !keys.contains(key)) {
+        result = state.twilio.send(key, phone, body, lifetime).await;
+        if !matches!(result, Err(SendError::Unauthorized(_))) {
+            break;
+        }
+    }
+    result
+}
+
+/// The message certainly has not gone, and not through the recipient: the limits count as if it had not been asked for.
+async fn give_back(state: &State, admission: Admission, error: SendError) -> SendCodeError {
+    if let Err(release) = state.table.release(admission, &state.settings.limits).await {
+        tracing::error!(error = %release, "an admission could not be given back; it stays counted");
+    }
+    SendCodeError::TwilioUnavailable(error)
+}
+
+/// Keeps the answer for repeats. Failing here changes nothing for the caller: what was done was done, and a repeat is told
+/// that nobody knows, never sent again.
+async fn record(state: &State, admission: Admission, outcome: Outcome, answer: &Answer) {
+    let recorded = match serde_json::to_string(answer) {
+        Ok(json) => state.table.record(admission, outcome, &json).await.map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    if let Err(error) = recorded {
+        tracing::error!(%error, "the outcome of a send could not be recorded; repeats of it will be answered with unknown");
+    }
+}
+
+/// Answers what was asked for before.
+fn repeat(earlier: Earlier) -> Result<Answer, SendCodeError> {
+    match earlier {
+        Earlier::Answered(json) => serde_json::from_str(&json)
+            .map_err(|_| StoreError::Corrupt("the stored answer of a send can't be read").into()),
+        Earlier::InProgress => Ok(Answer::InProgress { retry_after: 1 }),
+        Earlier::Lost => Ok(Answer::Unknown { next_send_at: None }),
+        Earlier::Different => Err(SendCodeError::IdempotencyKeyReused),
+    }
+}

@@ -1,0 +1,26 @@
+//! The Lambda function send-code.
+
+use lambda_runtime::{Diagnostic, Error, LambdaEvent, service_fn};
+use send_code::SendCodeError;
+use send_code::state::State;
+use serde_json::Value;
+use shared::settings::Environment;
+use shared::telemetry;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let environment = Environment::of_process();
+    telemetry::start(&environment);
+    let state =
+        State::start(&environment).await.inspect_err(|error| tracing::error!(%error, "send-code can't start"))?;
+    let state = &state;
+    // The event is taken as any JSON and read by us: the runtime's own errors would repeat it in the log.
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
+        send_code::handle(state, &event.context.request_id, &event.payload).await.map_err(|error| diagnostic(&error))
+    }))
+    .await
+}
+
+fn diagnostic(error: &SendCodeError) -> Diagnostic {
+    Diagnostic { error_type: error.kind().to_owned(), error_message: error.to_string() }
+}

@@ -1,0 +1,127 @@
+//! What a warm function keeps: built once, used by every invocation.
+
+use crate::code::Random;
+use crate::settings::Settings;
+use shared::aws::{Aws, AwsSettings};
+use shared::backoff::Backoff;
+use shared::clock::Clock;
+use shared::credentials::{ApiKey, CredentialsError, Secret};
+use shared::http::{Connections, HttpError, Timeouts, Tls};
+use shared::phone_number;
+use shared::settings::{Environment, SettingError};
+use shared::table::Table;
+use shared::twilio::Twilio;
+use std::time::Duration;
+
+/// Everything that a send needs.
+pub struct State {
+    /// The settings.
+    pub settings: Settings,
+    /// The table.
+    pub table: Table,
+    /// The credentials for sending.
+    pub api_key: Secret<ApiKey>,
+    /// Twilio.
+    pub twilio: Twilio,
+    /// The time.
+    pub clock: Clock,
+    /// The source of codes.
+    pub random: Random,
+}
+
+/// Why the function can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A setting is wrong.
+    #[error(transparent)]
+    Setting(#[from] SettingError),
+    /// No HTTP or TLS.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    /// The key of the table can't be read.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
+}
+
+/// The patience that the function has: all of it together stays below its time-out.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// With Twilio.
+    pub twilio: Timeouts,
+    /// Between tries to reach Twilio.
+    pub twilio_backoff: Backoff,
+    /// Between tries of a write that collided.
+    pub table: Backoff,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        let ms = Duration::from_millis;
+        Self {
+            twilio: Timeouts { connect: ms(2_000), total: ms(6_000) },
+            twilio_backoff: Backoff { tries: 3, base: ms(200), cap: ms(1_000) },
+            table: Backoff { tries: 5, base: ms(25), cap: ms(200) },
+        }
+    }
+}
+
+/// What is outside of the function, for [`State::build`].
+pub struct World {
+    /// AWS.
+    pub aws: Aws,
+    /// TLS, for Twilio.
+    pub tls: Tls,
+    /// How long to wait for any of it.
+    pub patience: Patience,
+    /// The time.
+    pub clock: Clock,
+    /// The source of codes.
+    pub random: Random,
+}
+
+impl State {
+    /// Builds everything from the environment, and fetches the secrets while the sandbox starts, when it has a whole core.
+    ///
+    /// # Errors
+    /// [`StartError`] says what is wrong with the set-up.
+    pub async fn start(environment: &Environment) -> Result<Self, StartError> {
+        let tls = Tls::new()?;
+        let aws = AwsSettings::from_environment(environment)?.connect(&tls)?;
+        let patience = Patience::default();
+        let world = World { aws, tls, patience, clock: Clock::system(), random: getrandom::fill };
+        Self::build(environment, world).await
+    }
+
+    /// The same in another world.
+    ///
+    /// # Errors
+    /// As [`State::start`].
+    pub async fn build(environment: &Environment, world: World) -> Result<Self, StartError> {
+        let World { aws, tls, patience, clock, random } = world;
+        let settings = Settings::from_environment(environment)?;
+        let hmac_key = Secret::hmac_key(aws.secrets_manager.clone(), &settings.hmac_key_secret, clock.clone());
+        let api_key = Secret::api_key(aws.secrets_manager, &settings.sending_secret, clock.clone());
+        // The credentials may not be filled in yet; then the first request says so.
+        let (hmac_key, _) = tokio::join!(hmac_key.get(), api_key.get());
+        phone_number::warm_up();
+
+        Ok(Self {
+            table: Table {
+                client: aws.dynamodb,
+                name: settings.table_name.clone(),
+                key: hmac_key?[0].clone(),
+                backoff: patience.table,
+            },
+            twilio: Twilio {
+                http: tls.client(patience.twilio, Connections::Fresh)?,
+                base_url: settings.twilio_base_url.clone(),
+                sender: settings.twilio_from.clone(),
+                backoff: patience.twilio_backoff,
+            },
+            api_key,
+            settings,
+            clock,
+            random,
+        })
+    }
+}
