@@ -1,0 +1,145 @@
+//! The story, played on the local system: every step shows what goes in and what comes out.
+
+use crate::system::{ACCOUNT_SID, AUTH_TOKEN, OUR_NUMBER, Options, StartError, System};
+use serde_json::Value;
+use shared::clock::Clock;
+use shared::form::Form;
+use shared::signature::{AuthToken, EmptyAuthToken, sign};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Why the story ends early.
+#[derive(Debug, thiserror::Error)]
+pub enum DemoError {
+    /// The system does not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The client can't be built.
+    #[error(transparent)]
+    Client(#[from] shared::http::HttpError),
+    /// A request gets no answer.
+    #[error("a request got no answer: {0}")]
+    Request(#[from] reqwest::Error),
+    /// The token can't sign.
+    #[error(transparent)]
+    Token(#[from] EmptyAuthToken),
+    /// An answer is not what the story tells: then the product is broken.
+    #[error("this is not what should have come out: {0}")]
+    Unexpected(String),
+}
+
+struct Demo {
+    system: System,
+    http: reqwest::Client,
+    later_ms: Arc<AtomicU64>,
+}
+
+/// Plays the story, with the clock moved by hand where people would wait.
+///
+/// # Errors
+/// [`DemoError`], also if an answer is not the one that the story tells.
+pub async fn play() -> Result<(), DemoError> {
+    let later_ms = Arc::new(AtomicU64::new(0));
+    let (system_clock, later) = (Clock::system(), later_ms.clone());
+    let clock = Clock::new(move || system_clock.now_ms() + later.load(Ordering::SeqCst));
+    let system = System::start(Options { clock, ..Options::default() }).await?;
+    let timeouts = shared::http::Timeouts {
+        connect: std::time::Duration::from_secs(5),
+        total: std::time::Duration::from_secs(30),
+    };
+    let http = shared::http::Tls::new()?.client(timeouts, shared::http::Connections::Kept)?;
+    let demo = Demo { system, http, later_ms };
+
+    heading("A user asks for a code. The app's back end invokes send-code.");
+    demo.send("+14155550123", "203.0.113.7", "sent").await?;
+    let text = demo.system.twilio.messages().last().map(|message| message.body.clone()).unwrap_or_default();
+    println!("   the phone shows: {text:?}");
+
+    heading("The user taps \"send again\" at once.");
+    demo.send("+14155550123", "203.0.113.7", "phone_limit").await?;
+
+    heading("Twice more, 31 seconds apart: a number may have three codes an hour.");
+    for _ in 0..2 {
+        demo.wait(31);
+        demo.send("+14155550123", "203.0.113.7", "sent").await?;
+    }
+
+    heading("The fourth is refused, with the wait.");
+    demo.wait(31);
+    demo.send("+14155550123", "203.0.113.7", "phone_limit").await?;
+
+    heading("Another phone at the same IP address is refused as well.");
+    demo.send("+14155550199", "203.0.113.7", "ip_limit").await?;
+
+    heading("A number in Jamaica, which shares +1 with the US, and a premium-rate number.");
+    demo.send("+18762101234", "198.51.100.9", "country_not_allowed").await?;
+    demo.send("+19002345678", "198.51.100.9", "number_type_not_allowed").await?;
+
+    heading("Somebody texts us. Twilio signs the webhook; it is answered with TwiML.");
+    let hello = "SM00000000000000000000000000000001";
+    demo.text("+14155550123", "Hello?", hello, Signed::ByTwilio, 200).await?;
+
+    heading("Somebody else posts the same form, without the auth token.");
+    demo.text("+14155550123", "Hello?", hello, Signed::BySomebodyElse, 403).await?;
+
+    heading("A user texts STOP: Twilio confirms it, we remember it.");
+    demo.text("+14165550123", "STOP", "SM00000000000000000000000000000002", Signed::ByTwilio, 200).await?;
+    demo.send("+14165550123", "198.51.100.9", "opted_out").await?;
+
+    println!("\n{} messages went out. No SMS was sent.", demo.system.twilio.messages().len());
+    Ok(())
+}
+
+enum Signed {
+    ByTwilio,
+    BySomebodyElse,
+}
+
+fn heading(text: &str) {
+    println!("\n── {text}");
+}
+
+impl Demo {
+    fn wait(&self, seconds: u64) {
+        self.later_ms.fetch_add(seconds * 1000, Ordering::SeqCst);
+        println!("   ({seconds} seconds later)");
+    }
+
+    async fn send(&self, phone_number: &str, ip: &str, expected: &str) -> Result<(), DemoError> {
+        let request = format!(r#"{{"phone_number":"{phone_number}","ip":"{ip}"}}"#);
+        println!("   ▶ {request}");
+        let url = format!("{}/2015-03-31/functions/send-code/invocations", self.system.base_url);
+        let answer = self.http.post(url).body(request).send().await?.text().await?;
+        println!("   ◀ {answer}");
+        let value: Value = serde_json::from_str(&answer).unwrap_or_default();
+        if value["status"] == expected || value["reason"] == expected {
+            Ok(())
+        } else {
+            Err(DemoError::Unexpected(answer))
+        }
+    }
+
+    async fn text(&self, from: &str, body: &str, sid: &str, signed: Signed, expected: u16) -> Result<(), DemoError> {
+        let url = format!("{}/sms", self.system.base_url);
+        let form = Form::from_pairs([
+            ("AccountSid", ACCOUNT_SID),
+            ("Body", body),
+            ("From", from),
+            ("MessageSid", sid),
+            ("To", OUR_NUMBER),
+        ]);
+        let token = match signed {
+            Signed::ByTwilio => AuthToken::new(AUTH_TOKEN)?,
+            Signed::BySomebodyElse => AuthToken::new("a guess")?,
+        };
+        let signature = sign(&token, &url, &form);
+        println!("   ▶ POST /sms  X-Twilio-Signature: {signature}\n     {}", form.encoded());
+        let request = self.http.post(url).header("x-twilio-signature", signature);
+        let request = request.header("content-type", "application/x-www-form-urlencoded").body(form.encoded());
+        let answer = request.send().await?;
+        let status = answer.status();
+        let text = answer.text().await?;
+        println!("   ◀ {status}\n     {text}");
+        if status.as_u16() == expected { Ok(()) } else { Err(DemoError::Unexpected(format!("{status} {text}"))) }
+    }
+}

@@ -1,0 +1,82 @@
+//! `cargo run -p local`: all of Tollgate on this machine. See `--help`.
+
+use local::demo;
+use local::gateway::overview;
+use local::system::{Options, System};
+use shared::settings::Environment;
+use shared::telemetry;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use tracing::level_filters::LevelFilter;
+
+const HELP: &str = "\
+Tollgate on this machine: the same functions, an embedded DynamoDB, a fake Twilio.
+
+  cargo run -p local                 start it, on http://127.0.0.1:7878
+  cargo run -p local -- demo         play the story on it, and exit
+
+  --port N      another port; 0 takes a free one
+  --data DIR    keep the table in this folder; without it, it is gone at the end
+
+A setting is changed by its variable, as in: PHONE_LIMIT='1/10s, 5/1h' cargo run -p local
+";
+
+/// What was asked for on the command line.
+enum Command {
+    Help,
+    Demo,
+    Serve { port: u16, data: Option<PathBuf> },
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let done = match command(std::env::args().skip(1)) {
+        Ok(Command::Help) => {
+            print!("{HELP}");
+            Ok(())
+        }
+        Ok(Command::Demo) => demo::play().await.map_err(|error| error.to_string()),
+        Ok(Command::Serve { port, data }) => serve(port, data).await,
+        Err(wrong) => Err(format!("{wrong}\n\n{HELP}")),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn command(mut arguments: impl Iterator<Item = String>) -> Result<Command, String> {
+    let (mut port, mut data) = (7878, None);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--help" | "-h" => return Ok(Command::Help),
+            "demo" => return Ok(Command::Demo),
+            "--port" => {
+                let number = arguments.next().unwrap_or_default();
+                port = number.parse().map_err(|_| format!("--port needs a number from 0 to 65535, not {number:?}"))?;
+            }
+            "--data" => data = Some(arguments.next().ok_or("--data needs a folder")?.into()),
+            other => return Err(format!("{other:?} is not known here")),
+        }
+    }
+    Ok(Command::Serve { port, data })
+}
+
+async fn serve(port: u16, data: Option<PathBuf>) -> Result<(), String> {
+    // The first line of standard output is the address, for scripts; logs go where they don't disturb it.
+    tracing::subscriber::set_global_default(telemetry::subscriber(LevelFilter::INFO, std::io::stderr))
+        .map_err(|error| error.to_string())?;
+    let settings = Environment::defaults()
+        .map(|(variable, _)| variable)
+        .filter(|variable| !["PUBLIC_URL", "TWILIO_BASE_URL"].contains(variable))
+        .filter_map(|variable| Some((variable.to_owned(), std::env::var(variable).ok()?)))
+        .collect();
+    let system = System::start(Options { port, data, settings, ..Options::default() });
+    let system = system.await.map_err(|error| error.to_string())?;
+    println!("{}\n\n{}", system.base_url, overview(&system.base_url));
+    system.serve().await;
+    Ok(())
+}

@@ -1,0 +1,287 @@
+//! Everything started, wired together, and served on one port.
+
+use crate::fake_secrets::FakeSecrets;
+use crate::fake_twilio::{Account, FakeTwilio};
+use crate::gateway;
+use aws_sdk_dynamodb::config::Credentials;
+use aws_sdk_dynamodb::operation::create_table::CreateTableError;
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TimeToLiveSpecification,
+};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use dynoxide::Database;
+use jiff::Timestamp;
+use send_code::state::Patience;
+use shared::aws::AwsSettings;
+use shared::backoff::Backoff;
+use shared::clock::Clock;
+use shared::http::{self, Connections, HttpError, Timeouts, Tls};
+use shared::settings::Environment;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+/// The account that the fake Twilio knows. Anybody may sign with its token: it opens nothing but this machine's fake.
+pub const ACCOUNT_SID: &str = "AC00000000000000000000000000000001";
+/// Its auth token, which signs webhooks.
+pub const AUTH_TOKEN: &str = "0123456789abcdef0123456789abcdef";
+/// Its API key, which sends.
+pub const API_KEY_SID: &str = "SK00000000000000000000000000000001";
+/// The API key's secret.
+pub const API_KEY_SECRET: &str = "local-api-key-secret";
+/// Its number. Twilio's own "magic" number for a sender that works.
+pub const OUR_NUMBER: &str = "+15005550006";
+/// Its Messaging Service.
+pub const OUR_SERVICE: &str = "MG00000000000000000000000000000001";
+
+/// The names of the secrets and the table.
+pub const AUTH_TOKEN_SECRET: &str = "tollgate/twilio-auth-token";
+/// See [`AUTH_TOKEN_SECRET`].
+pub const API_KEY_SECRET_NAME: &str = "tollgate/twilio-api-key";
+/// See [`AUTH_TOKEN_SECRET`].
+pub const HMAC_KEY_SECRET: &str = "tollgate/hmac-key";
+/// See [`AUTH_TOKEN_SECRET`].
+pub const TABLE_NAME: &str = "tollgate";
+
+/// How the system is to be started.
+pub struct Options {
+    /// The port on 127.0.0.1; 0 takes a free one.
+    pub port: u16,
+    /// Where the table is kept; `None` keeps it in memory.
+    pub data: Option<PathBuf>,
+    /// Settings by the names of their variables, in place of their defaults.
+    pub settings: Vec<(String, String)>,
+    /// The time that all parts go by.
+    pub clock: Clock,
+    /// How long send-code waits for the others.
+    pub patience: Patience,
+    /// Stands between the AWS SDK and the network: tests break things here.
+    pub aws_http: Option<fn(SharedHttpClient) -> SharedHttpClient>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            port: 0,
+            data: None,
+            settings: Vec::new(),
+            clock: Clock::system(),
+            patience: Patience::default(),
+            aws_http: None,
+        }
+    }
+}
+
+/// The running system. It ends when this is dropped.
+pub struct System {
+    /// Where everything is: `http://127.0.0.1:PORT`.
+    pub base_url: String,
+    /// The fake Twilio.
+    pub twilio: FakeTwilio,
+    /// The small Secrets Manager.
+    pub secrets: FakeSecrets,
+    /// send-code, as Lambda would hold it.
+    pub send_code: Arc<send_code::state::State>,
+    /// inbound-sms, as Lambda would hold it.
+    pub inbound_sms: Arc<inbound_sms::state::State>,
+    servers: Vec<JoinHandle<()>>,
+}
+
+/// Why the system can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The port is taken, most likely.
+    #[error(
+        "127.0.0.1:{port} can't be listened on ({error}): choose another port with --port N, or --port 0 for a free one"
+    )]
+    Port {
+        /// The port.
+        port: u16,
+        /// What the operating system says.
+        error: std::io::Error,
+    },
+    /// The folder for the table.
+    #[error("the table can't be kept in {folder}: {reason}")]
+    Data {
+        /// The folder.
+        folder: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The embedded DynamoDB.
+    #[error("the embedded DynamoDB does not start: {0}")]
+    Database(String),
+    /// HTTP.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    /// send-code.
+    #[error("send-code does not start: {0}")]
+    SendCode(#[from] send_code::state::StartError),
+    /// inbound-sms.
+    #[error("inbound-sms does not start: {0}")]
+    InboundSms(#[from] inbound_sms::state::StartError),
+}
+
+impl System {
+    /// Starts everything on 127.0.0.1.
+    ///
+    /// # Errors
+    /// [`StartError`] says what and why.
+    pub async fn start(options: Options) -> Result<Self, StartError> {
+        let Options { port, data, settings, clock, patience, aws_http } = options;
+        let listener =
+            TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|error| StartError::Port { port, error })?;
+        let base_url = address(&listener, port)?;
+
+        let database_listener =
+            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(|error| StartError::Port { port: 0, error })?;
+        let database_url = address(&database_listener, 0)?;
+        let database = open(data)?;
+        let mut servers = vec![tokio::spawn(dynoxide::server::serve_on(database_listener, database))];
+
+        let twilio = FakeTwilio::new(account(), timestamps(clock.clone()));
+        let secrets = FakeSecrets::new();
+        fill(&secrets);
+        let tls = Tls::new()?;
+        let gateway = gateway::Backends {
+            twilio: twilio.clone(),
+            secrets: secrets.clone(),
+            database_url,
+            http: tls.client(ENOUGH_TIME, Connections::Kept)?,
+        };
+        // The functions ask for their secrets when they start, so the services run first.
+        let functions = gateway::Functions::default();
+        let app = gateway::router(&base_url, gateway, functions.clone());
+        servers.push(tokio::spawn(async move {
+            if let Err(error) = axum::serve(listener, app).await {
+                tracing::error!(%error, "the local server has ended");
+            }
+        }));
+
+        let aws = AwsSettings {
+            region: "us-east-1".to_owned(),
+            endpoint: Some(base_url.clone()),
+            credentials: Credentials::new("local", "local", None, None, "local"),
+            backoff: Backoff { base: Duration::from_millis(1), ..patience.table },
+            attempt_timeout: patience.twilio.total,
+        };
+        let timeouts = Timeouts { connect: aws.attempt_timeout, total: aws.attempt_timeout };
+        let http = http::for_aws(tls.client(timeouts, Connections::Kept)?);
+        create_table(&aws.connect_over(http.clone()).dynamodb).await?;
+        let aws = aws.connect_over(aws_http.map_or(http.clone(), |between| between(http)));
+
+        let environment = environment(&base_url, settings);
+        let world =
+            send_code::state::World { aws: aws.clone(), tls, patience, clock: clock.clone(), random: getrandom::fill };
+        let send_code = Arc::new(send_code::state::State::build(&environment, world).await?);
+        let world = inbound_sms::state::World { aws, backoff: patience.table, clock };
+        let inbound_sms = Arc::new(inbound_sms::state::State::build(&environment, world).await?);
+        functions.set(send_code.clone(), inbound_sms.clone());
+        Ok(Self { base_url, twilio, secrets, send_code, inbound_sms, servers })
+    }
+
+    /// Serves until the process ends.
+    pub async fn serve(mut self) {
+        for server in self.servers.drain(..) {
+            let _ = server.await;
+        }
+    }
+}
+
+impl Drop for System {
+    fn drop(&mut self) {
+        for server in &self.servers {
+            server.abort();
+        }
+    }
+}
+
+const ENOUGH_TIME: Timeouts = Timeouts { connect: Duration::from_secs(5), total: Duration::from_mins(1) };
+
+fn address(listener: &TcpListener, port: u16) -> Result<String, StartError> {
+    let address = listener.local_addr().map_err(|error| StartError::Port { port, error })?;
+    Ok(format!("http://{address}"))
+}
+
+fn account() -> Account {
+    Account {
+        account_sid: ACCOUNT_SID.to_owned(),
+        auth_token: AUTH_TOKEN.to_owned(),
+        api_key_sid: API_KEY_SID.to_owned(),
+        api_key_secret: API_KEY_SECRET.to_owned(),
+        numbers: vec![OUR_NUMBER.to_owned()],
+        messaging_services: vec![OUR_SERVICE.to_owned()],
+    }
+}
+
+fn timestamps(clock: Clock) -> crate::fake_twilio::Clock {
+    Arc::new(move || {
+        let now_ms = i64::try_from(clock.now_ms()).unwrap_or(i64::MAX);
+        Timestamp::from_millisecond(now_ms).unwrap_or(Timestamp::MAX)
+    })
+}
+
+fn fill(secrets: &FakeSecrets) {
+    secrets.put(AUTH_TOKEN_SECRET, &format!(r#"{{"accountSid":"{ACCOUNT_SID}","authToken":"{AUTH_TOKEN}"}}"#));
+    let api_key =
+        format!(r#"{{"accountSid":"{ACCOUNT_SID}","apiKeySid":"{API_KEY_SID}","apiKeySecret":"{API_KEY_SECRET}"}}"#);
+    secrets.put(API_KEY_SECRET_NAME, &api_key);
+    // Always the same, so that a table that was kept can still be read.
+    secrets.put(HMAC_KEY_SECRET, r#"{"key":"the-key-of-a-laptop-protects-nothing-at-all"}"#);
+}
+
+/// The environment that `template.yaml` would give, for both functions at once.
+fn environment(base_url: &str, settings: Vec<(String, String)>) -> Environment {
+    let ours = [
+        ("API_KEY_SECRET", API_KEY_SECRET_NAME),
+        ("AUTH_TOKEN_SECRET", AUTH_TOKEN_SECRET),
+        ("HMAC_KEY_SECRET", HMAC_KEY_SECRET),
+        ("PUBLIC_URL", base_url),
+        ("SENDING_SECRET", API_KEY_SECRET_NAME),
+        ("TABLE_NAME", TABLE_NAME),
+        ("TWILIO_BASE_URL", base_url),
+        ("TWILIO_FROM", OUR_NUMBER),
+    ];
+    let ours = ours.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    Environment::of(ours.into_iter().chain(settings))
+}
+
+fn open(data: Option<PathBuf>) -> Result<Database, StartError> {
+    let Some(folder) = data else {
+        return Database::memory().map_err(|error| StartError::Database(error.to_string()));
+    };
+    let wrong = |reason: String| StartError::Data { folder: folder.clone(), reason };
+    std::fs::create_dir_all(&folder).map_err(|error| wrong(error.to_string()))?;
+    let file = folder.join("tollgate.db");
+    let path = file.to_str().ok_or_else(|| wrong("its name is not UTF-8".to_owned()))?;
+    Database::new(path).map_err(|error| wrong(error.to_string()))
+}
+
+/// The table of `template.yaml`, unless a kept one is there already.
+async fn create_table(dynamodb: &aws_sdk_dynamodb::Client) -> Result<(), StartError> {
+    let failed = |error: String| StartError::Database(error);
+    let key = KeySchemaElement::builder().attribute_name("pk").key_type(KeyType::Hash).build();
+    let pk = AttributeDefinition::builder().attribute_name("pk").attribute_type(ScalarAttributeType::S).build();
+    let created = dynamodb
+        .create_table()
+        .table_name(TABLE_NAME)
+        .key_schema(key.map_err(|error| failed(error.to_string()))?)
+        .attribute_definitions(pk.map_err(|error| failed(error.to_string()))?)
+        .billing_mode(BillingMode::PayPerRequest)
+        .send()
+        .await;
+    match created {
+        Ok(_) => {}
+        Err(error) if error.as_service_error().is_some_and(CreateTableError::is_resource_in_use_exception) => {
+            return Ok(());
+        }
+        Err(error) => return Err(failed(error.into_service_error().to_string())),
+    }
+    let ttl = TimeToLiveSpecification::builder().attribute_name("expires_at").enabled(true).build();
+    let ttl = ttl.map_err(|error| failed(error.to_string()))?;
+    let set = dynamodb.update_time_to_live().table_name(TABLE_NAME).time_to_live_specification(ttl).send().await;
+    set.map(|_| ()).map_err(|error| failed(error.into_service_error().to_string()))
+}
