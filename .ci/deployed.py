@@ -1,0 +1,320 @@
+"""Deploys the built template into an AWS account emulated on this machine, and feeds every event in events/ to its functions.
+
+    deployed.py BUILT_TEMPLATE COMMAND...
+
+COMMAND starts a fake Twilio and prints its base URL first. The functions are the binaries that would be deployed, with the
+environment and the role that the template gives them: the emulator checks every call they make against the role's policies.
+"""
+
+import base64
+import contextlib
+import json
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+import xml.etree.ElementTree as xml
+
+import boto3
+import botocore
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+ACCOUNT_SID = "AC00000000000000000000000000000001"
+AUTH_TOKEN = "0123456789abcdef0123456789abcdef"
+API_KEY_SID, API_KEY_SECRET = "SK00000000000000000000000000000001", "local-api-key-secret"
+
+# Two an hour instead of the default's one in 30 seconds, so that both kinds of send go through and the third is one too many.
+PARAMETERS = {"TwilioFrom": "+15005550006", "PhoneLimit": "2/1h"}
+
+NOT_SHOWN = """\
+not shown here, because the emulator doesn't make it:
+  the API's route, its throttling and its access log (the events are what API Gateway would hand over)
+  deletion by expires_at, deletion protection and point-in-time recovery of the table
+  the JSON log format, Lambda's timeouts, its freezing between events and its retries of asynchronous calls
+  Twilio itself, and AWS's own judgement of the policies"""
+
+
+def main():
+    template, *twilio_command = sys.argv[1:]
+    # A way out through the `finally` blocks, which end what was started here.
+    for each in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, lambda *_: sys.exit(1))
+    with contextlib.ExitStack() as running:
+        home = pathlib.Path(running.enter_context(tempfile.TemporaryDirectory()))
+        twilio = FakeTwilio(running.enter_context(started(twilio_command, stdout=subprocess.PIPE, text=True)))
+        # Made from nothing, so that neither a profile nor a variable of the person who runs this can point at a real account.
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(home),
+            "TMPDIR": str(home),
+            "AWS_ACCESS_KEY_ID": "emulated",
+            "AWS_SECRET_ACCESS_KEY": "emulated",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{free_port()}",
+            "SAM_CLI_TELEMETRY": "0",
+        }
+        log = home / "emulator.log"
+        running.enter_context(emulator(environment, home, log))
+        try:
+            stack = deploy(template, environment, twilio.url)
+            check(stack, twilio)
+        except BaseException:
+            print(f"\nThe emulator's last words:\n{log.read_text()[-6000:]}", file=sys.stderr)
+            raise
+    print(NOT_SHOWN)
+
+
+# ── What is checked ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def check(stack, twilio):
+    for function in ("InboundSms", "SendCode"):
+        print(f"  {function}: {stack.zipped_bytes(function) / 1e6:.1f} MB zipped")
+
+    with checked("a signed message is answered"):
+        first = stack.webhook("inbound-sms")
+        expect(first["statusCode"] == 200 and content_type(first) == "text/xml", first)
+        expect(len(replies(first)) == 1, first)
+    with checked("a forged one is not"):
+        forged = stack.webhook("inbound-sms-forged")
+        expect(forged["statusCode"] == 403, forged)
+    with checked("a repeated one gets the same answer and is stored once"):
+        again = stack.webhook("inbound-sms-repeat")
+        expect((again["statusCode"], body(again)) == (200, body(first)), again)
+        expect(len(stack.keys("message#")) == 1, stack.keys("message#"))
+    with checked("emoji arrive"):
+        emoji = stack.webhook("inbound-sms-emoji")
+        expect(emoji["statusCode"] == 200, emoji)
+        expect(len(stack.keys("message#")) == 2, stack.keys("message#"))
+
+    with checked("a code is sent"):
+        sent = stack.send_code("send-code")
+        expect_sent(sent)
+        expect(len(twilio.messages()) == 1, twilio.messages())
+    with checked("a code of the app's own is sent, and once for one idempotency key"):
+        own = stack.send_code("send-code-with-code")
+        expect_sent(own)
+        expect("493027" in json.dumps(twilio.messages()), twilio.messages())
+        repeated = stack.send_code("send-code-with-code")
+        expect(repeated == own, [own, repeated])
+        expect(len(twilio.messages()) == 2, twilio.messages())
+    with checked("the limit that the stack was deployed with holds"):
+        refused = stack.send_code("send-code")
+        expect((refused["status"], refused["reason"], refused["rule"]) == ("refused", "phone_limit", "2/1h"), refused)
+        expect(0 < refused["retry_after"] <= 3600, refused)
+    with checked("STOP is heard: no answer, and no code any more"):
+        stop = stack.webhook("inbound-sms-stop")
+        expect(stop["statusCode"] == 200 and replies(stop) == [], stop)
+        refused = stack.send_code("send-code")
+        expect((refused["status"], refused["reason"]) == ("refused", "opted_out"), refused)
+        expect(len(twilio.messages()) == 2, twilio.messages())
+
+    with checked("keys and logs tell nothing about anybody"):
+        keys, logs = "\n".join(stack.keys()), stack.logs()
+        expect("InboundSms" in logs and "SendCode" in logs, "no logs")
+        for text in ("4155550123", "203.0.113.7", "493027", "is my order", AUTH_TOKEN, API_KEY_SECRET):
+            expect(text not in keys, f"{text} in a key of the table")
+            expect(text not in logs, f"{text} in the logs")
+    with checked("each role may do what its function does, and no more"):
+        for role, own, other in (
+            ("SendCodeRole", "TwilioApiKey", "TwilioAuthToken"),
+            ("InboundSmsRole", "TwilioAuthToken", "TwilioApiKey"),
+        ):
+            expect(stack.may(role, "secretsmanager:GetSecretValue", own), f"{role} unable to read {own}")
+            expect(not stack.may(role, "secretsmanager:GetSecretValue", other), f"{role} able to read {other}")
+            expect(not stack.may(role, "secretsmanager:PutSecretValue", own), f"{role} able to write {own}")
+            expect(not stack.may(role, "dynamodb:Scan", "Table"), f"{role} able to read the whole table")
+    with checked("the app may ask for codes, and nothing else"):
+        try:
+            stack.invoke(stack.app, "InboundSms", "inbound-sms")
+        except botocore.exceptions.ClientError as error:
+            expect(error.response["Error"]["Code"] == "AccessDeniedException", error)
+        else:
+            raise AssertionError("the app could invoke InboundSms")
+
+
+@contextlib.contextmanager
+def checked(sentence):
+    try:
+        yield
+    except Exception:
+        print(f"  FAILED: {sentence}", flush=True)
+        raise
+    print(f"  ok: {sentence}", flush=True)
+
+
+def expect(condition, seen):
+    if not condition:
+        raise AssertionError(f"got {seen}")
+
+
+def expect_sent(answer):
+    expect(answer["status"] == "sent" and re.fullmatch("SM[0-9a-fA-F]{32}", answer["message_sid"]), answer)
+    expect(answer["expires_at"] and answer["next_send_at"], answer)
+
+
+def body(answer):
+    return base64.b64decode(answer["body"]).decode() if answer.get("isBase64Encoded") else answer["body"]
+
+
+def content_type(answer):
+    headers = {name.lower(): value for name, value in answer["headers"].items()}
+    return headers["content-type"].split(";")[0]
+
+
+def replies(answer):
+    response = xml.fromstring(body(answer).encode())
+    expect(response.tag == "Response", answer)
+    return list(response)
+
+
+# ── The stack and what surrounds it ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Stack:
+    """The deployed stack: its resources by the names they have in the template."""
+
+    def __init__(self, name, environment):
+        self.environment = environment
+        self.client = self.signed_in(environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"])
+        resources = self.client("cloudformation").describe_stack_resources(StackName=name)["StackResources"]
+        self.ids = {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in resources}
+        self.app = self.signed_in(*self.app_access_key())
+
+    def signed_in(self, key_id, key):
+        session = boto3.Session(key_id, key, region_name=self.environment["AWS_DEFAULT_REGION"])
+        return lambda service: session.client(service, endpoint_url=self.environment["AWS_ENDPOINT_URL"])
+
+    def app_access_key(self):
+        """The app's back end: somebody whose one permission is the stack's policy."""
+        iam = self.client("iam")
+        iam.create_user(UserName="app")
+        iam.attach_user_policy(UserName="app", PolicyArn=self.ids["InvokeSendCode"])
+        key = iam.create_access_key(UserName="app")["AccessKey"]
+        return key["AccessKeyId"], key["SecretAccessKey"]
+
+    def fill_secret(self, secret, **values):
+        self.client("secretsmanager").put_secret_value(SecretId=self.ids[secret], SecretString=json.dumps(values))
+
+    def webhook(self, event):
+        return self.invoke(self.client, "InboundSms", event)
+
+    def send_code(self, event):
+        return self.invoke(self.app, "SendCode", event)
+
+    def invoke(self, caller, function, event):
+        payload = (ROOT / "events" / f"{event}.json").read_bytes()
+        answer = caller("lambda").invoke(FunctionName=self.ids[function], Payload=payload)
+        result = json.load(answer["Payload"])
+        if "FunctionError" in answer:
+            raise RuntimeError(f"{function} failed on {event}: {result}\n{self.logs()[-3000:]}")
+        return result
+
+    def zipped_bytes(self, function):
+        return self.client("lambda").get_function_configuration(FunctionName=self.ids[function])["CodeSize"]
+
+    def keys(self, prefix=""):
+        items = self.client("dynamodb").scan(TableName=self.ids["Table"])["Items"]
+        return [item["pk"]["S"] for item in items if item["pk"]["S"].startswith(prefix)]
+
+    def logs(self):
+        lines = []
+        for group in ("InboundSmsLogs", "SendCodeLogs"):
+            for page in self.client("logs").get_paginator("filter_log_events").paginate(logGroupName=self.ids[group]):
+                lines += [f"{group}: {event['message']}" for event in page["events"]]
+        return "\n".join(lines)
+
+    def may(self, role, action, resource):
+        if resource == "Table":
+            arn = self.client("dynamodb").describe_table(TableName=self.ids["Table"])["Table"]["TableArn"]
+        else:
+            arn = self.client("secretsmanager").describe_secret(SecretId=self.ids[resource])["ARN"]
+        iam = self.client("iam")
+        role_arn = iam.get_role(RoleName=self.ids[role])["Role"]["Arn"]
+        answer = iam.simulate_principal_policy(PolicySourceArn=role_arn, ActionNames=[action], ResourceArns=[arn])
+        return answer["EvaluationResults"][0]["EvalDecision"] == "allowed"
+
+
+class FakeTwilio:
+    def __init__(self, process):
+        self.url = process.stdout.readline().strip()
+        if not self.url.startswith("http://127.0.0.1:"):
+            raise RuntimeError(f"the fake Twilio began with {self.url!r}, not with its URL")
+
+    def messages(self):
+        request = urllib.request.Request(f"{self.url}/2010-04-01/Accounts/{ACCOUNT_SID}/Messages.json")
+        credentials = base64.b64encode(f"{API_KEY_SID}:{API_KEY_SECRET}".encode()).decode()
+        request.add_header("Authorization", f"Basic {credentials}")
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.load(answer)["messages"]
+
+
+def deploy(template, environment, twilio_url):
+    overrides = {**PARAMETERS, "TwilioBaseUrl": twilio_url}
+    command = ["sam", "deploy", "--template-file", template, "--config-file", ROOT / "samconfig.toml", "--no-confirm-changeset"]
+    command += ["--parameter-overrides", *(f"{name}={value}" for name, value in overrides.items())]
+    done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise RuntimeError(f"sam deploy failed:\n{done.stdout}{done.stderr}")
+    stack = Stack("tollgate", environment)
+    stack.fill_secret("TwilioAuthToken", accountSid=ACCOUNT_SID, authToken=AUTH_TOKEN)
+    stack.fill_secret("TwilioApiKey", accountSid=ACCOUNT_SID, apiKeySid=API_KEY_SID, apiKeySecret=API_KEY_SECRET)
+    return stack
+
+
+@contextlib.contextmanager
+def emulator(environment, home, log):
+    """ministack, which runs the functions as processes, on loopback only and with IAM's policies enforced."""
+    url = environment["AWS_ENDPOINT_URL"]
+    own = {
+        "BIND_HOST": "127.0.0.1",
+        "GATEWAY_PORT": url.rsplit(":", 1)[1],
+        "AUTH": "true",
+        "IOT_MTLS_ENABLED": "0",
+        "MINISTACK_HOST": "us-east-1.amazonaws.com",
+        "MINISTACK_ACCOUNT_ID": "123456789012",
+        "STATE_DIR": str(home / "state"),
+        "SERVICES": "s3,cloudformation,dynamodb,secretsmanager,lambda,iam,sts,logs,apigateway,apigatewayv2",
+    }
+    command = pathlib.Path(sys.executable).parent / "ministack"
+    with log.open("w") as output, started([command], env={**environment, **own}, stdout=output, stderr=output) as process:
+        for _ in range(300):
+            with contextlib.suppress(OSError):
+                urllib.request.urlopen(f"{url}/_ministack/health", timeout=1).close()
+                break
+            if process.poll() is not None:
+                raise RuntimeError(f"the emulator ended by itself:\n{log.read_text()[-3000:]}")
+            time.sleep(0.1)
+        else:
+            raise RuntimeError("the emulator did not start within 30 s")
+        yield
+
+
+@contextlib.contextmanager
+def started(command, **options):
+    """A process in a group of its own, which ends with everything that it started itself."""
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True, **options)
+    try:
+        yield process
+    finally:
+        for kill in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, kill)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=5)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+if __name__ == "__main__":
+    main()
