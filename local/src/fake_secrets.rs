@@ -8,6 +8,7 @@ use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::fake_twilio::Clock;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -36,16 +37,17 @@ const OPERATIONS: [(&str, Operation); 6] = [
 ];
 
 /// Secrets Manager with the secrets that it was given, in memory.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct FakeSecrets {
     secrets: Arc<Mutex<Secrets>>,
 }
 
 impl FakeSecrets {
-    /// A Secrets Manager without secrets.
+    /// A Secrets Manager without secrets, whose versions are dated by this clock.
     #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+    pub fn new(clock: Clock) -> Self {
+        let secrets = Secrets { clock, by_name: BTreeMap::new(), calls: BTreeMap::new() };
+        Self { secrets: Arc::new(Mutex::new(secrets)) }
     }
 
     /// Creates a secret, or rotates it: what was current becomes previous.
@@ -55,7 +57,7 @@ impl FakeSecrets {
 
     /// Adds a version with one label, taken from the version that has it. Only `AWSCURRENT` moves another label too.
     pub fn set_version(&self, name: &str, stage: &str, value: &str) {
-        self.lock().by_name.entry(name.to_owned()).or_default().add(&random_id(), value, [stage]);
+        self.lock().entry(name).add(&random_id(), value, [stage]);
     }
 
     /// Takes a label off, so that asking for it finds nothing.
@@ -134,13 +136,19 @@ struct Request {
     version_stages: Option<BTreeSet<String>>,
 }
 
-#[derive(Default)]
 struct Secrets {
+    clock: Clock,
     by_name: BTreeMap<String, Secret>,
     calls: BTreeMap<&'static str, usize>,
 }
 
 impl Secrets {
+    /// The secret of this name, made if need be.
+    fn entry(&mut self, name: &str) -> &mut Secret {
+        let clock = self.clock.clone();
+        self.by_name.entry(name.to_owned()).or_insert_with(|| Secret { created: clock(), clock, versions: Vec::new() })
+    }
+
     /// The secret that is asked for by its name, its ARN, or its ARN without the random end.
     fn secret(&mut self, request: &Request) -> Result<(String, &mut Secret), Fault> {
         let id = given(request.secret_id.as_ref(), "SecretId")?;
@@ -154,7 +162,7 @@ impl Secrets {
         if self.by_name.contains_key(name) {
             return Err(exists(format!("The operation failed because the secret {name} already exists.")));
         }
-        let secret = self.by_name.entry(name.clone()).or_default();
+        let secret = self.entry(name);
         let mut answer = json!({ "ARN": arn(name), "Name": name });
         if let Some(value) = &request.secret_string {
             let id = request.client_request_token.clone().unwrap_or_else(random_id);
@@ -244,6 +252,7 @@ impl Secrets {
 }
 
 struct Secret {
+    clock: Clock,
     created: Timestamp,
     versions: Vec<Version>,
 }
@@ -255,15 +264,9 @@ struct Version {
     created: Timestamp,
 }
 
-impl Default for Secret {
-    fn default() -> Self {
-        Self { created: Timestamp::now(), versions: Vec::new() }
-    }
-}
-
 impl Secret {
     fn add<'a>(&mut self, id: &str, value: &str, stages: impl IntoIterator<Item = &'a str>) {
-        let (id, value, created) = (id.to_owned(), value.to_owned(), Timestamp::now());
+        let (id, value, created) = (id.to_owned(), value.to_owned(), (self.clock)());
         self.versions.push(Version { id: id.clone(), value, stages: BTreeSet::new(), created });
         for stage in stages {
             self.attach(&id, stage);
@@ -355,7 +358,7 @@ mod tests {
 
     impl Server {
         async fn start() -> Self {
-            let secrets = FakeSecrets::new();
+            let secrets = FakeSecrets::new(Arc::new(Timestamp::now));
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             let url = format!("http://{}/", listener.local_addr().unwrap());
             let router = secrets.router();
@@ -544,7 +547,7 @@ mod tests {
 
     #[test]
     fn debug_output_names_the_secrets_and_never_tells_them() {
-        let secrets = FakeSecrets::new();
+        let secrets = FakeSecrets::new(Arc::new(Timestamp::now));
         secrets.put("token", "hunter2");
         let shown = format!("{secrets:?}");
         assert!(shown.contains("token") && !shown.contains("hunter2"), "{shown}");

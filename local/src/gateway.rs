@@ -67,10 +67,10 @@ pub fn overview(base_url: &str) -> String {
     format!(
         r#"Tollgate, all of it, on this machine. Nothing leaves 127.0.0.1; no SMS is sent or paid for.
 
-Ask for a code, as your app's back end would (any AWS SDK works, with this address as its endpoint):
+Ask for a code, as your app's back end would. Any AWS SDK works, with this address as its endpoint and any credentials:
+  export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_DEFAULT_REGION=us-east-1
   curl -s {base_url}/2015-03-31/functions/send-code/invocations -d '{{"phone_number":"+14155550123","ip":"203.0.113.7"}}'
-  aws lambda invoke --endpoint-url {base_url} --function-name send-code --cli-binary-format raw-in-base64-out \
-    --payload '{{"phone_number":"+14155550123","ip":"203.0.113.7"}}' /dev/stdout
+  aws lambda invoke --endpoint-url {base_url} --function-name send-code --payload fileb://events/send-code.json /dev/stdout
 
 Read the SMS that "Twilio" has taken (its REST API is here too; give any Twilio client this base URL):
   curl -s -u {API_KEY_SID}:{API_KEY_SECRET} {base_url}/2010-04-01/Accounts/{ACCOUNT_SID}/Messages.json

@@ -58,9 +58,12 @@ pub struct Options {
     pub clock: Clock,
     /// How long send-code waits for the others.
     pub patience: Patience,
-    /// Stands between the AWS SDK and the network: tests break things here.
-    pub aws_http: Option<fn(SharedHttpClient) -> SharedHttpClient>,
+    /// What stands between the functions' AWS SDK and the network, if anything: tests break things here.
+    pub aws_http: Option<Between>,
 }
+
+/// Puts something before an HTTP client.
+pub type Between = Box<dyn FnOnce(SharedHttpClient) -> SharedHttpClient + Send>;
 
 impl Default for Options {
     fn default() -> Self {
@@ -143,7 +146,7 @@ impl System {
         let mut servers = vec![tokio::spawn(dynoxide::server::serve_on(database_listener, database))];
 
         let twilio = FakeTwilio::new(account(), timestamps(clock.clone()));
-        let secrets = FakeSecrets::new();
+        let secrets = FakeSecrets::new(timestamps(clock.clone()));
         fill(&secrets);
         let tls = Tls::new()?;
         let gateway = gateway::Backends {
@@ -171,7 +174,10 @@ impl System {
         let timeouts = Timeouts { connect: aws.attempt_timeout, total: aws.attempt_timeout };
         let http = http::for_aws(tls.client(timeouts, Connections::Kept)?);
         create_table(&aws.connect_over(http.clone()).dynamodb).await?;
-        let aws = aws.connect_over(aws_http.map_or(http.clone(), |between| between(http)));
+        let aws = aws.connect_over(match aws_http {
+            Some(between) => between(http),
+            None => http,
+        });
 
         let environment = environment(&base_url, settings);
         let world =

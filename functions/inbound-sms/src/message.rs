@@ -43,6 +43,9 @@ pub enum NotAMessage {
     /// A parameter that every message has is not there.
     #[error("it has no parameter {0}; is the webhook set to POST, and for incoming messages?")]
     Missing(&'static str),
+    /// It tells how a message of ours fares.
+    #[error("its SmsStatus is not received: it is a status callback, which does not belong to this URL")]
+    StatusCallback,
     /// The name of the message is not one.
     #[error("its MessageSid is not SM or MM and 32 hexadecimal digits")]
     MessageSid,
@@ -63,6 +66,9 @@ impl<'a> InboundMessage<'a> {
         let message_sid = required("MessageSid")?;
         if !is_sid(message_sid, "SM") && !is_sid(message_sid, "MM") {
             return Err(NotAMessage::MessageSid);
+        }
+        if webhook.text("SmsStatus")?.is_some_and(|status| !matches!(status, "received" | "receiving")) {
+            return Err(NotAMessage::StatusCallback);
         }
         let from = required("From")?;
         let body = webhook.text("Body")?.unwrap_or_default();

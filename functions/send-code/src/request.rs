@@ -41,7 +41,7 @@ impl std::ops::Deref for Unjudged {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidRequest {
     /// Not a JSON object.
-    #[error(r#"the request must be a JSON object such as {{"phone_number": "+14155550123", "ip": "203.0.113.7"}}"#)]
+    #[error(r#"the request must be a JSON object such as {{"phone_number": "+1…", "ip": "203.0.113.7"}}"#)]
     NotAnObject,
     /// A field that must be there is not.
     #[error("the request has no field {0}")]

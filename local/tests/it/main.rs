@@ -1,0 +1,13 @@
+//! What a user or an attacker would notice, on the whole system: the handlers that Lambda runs, the real AWS SDK over an
+//! embedded DynamoDB, HTTP over loopback, and a clock that tests move by hand.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that meets an error has failed")]
+
+mod credentials;
+mod faults;
+mod hostile;
+mod repository;
+mod sends;
+mod support;
+mod twilio_faults;
+mod webhooks;

@@ -1,0 +1,317 @@
+//! Who gets an SMS, and who does not.
+
+use crate::support::{CODE, Local, PRIVATE, impatient, outcome, sid, start, start_with};
+use send_code::SendCodeError;
+use send_code::answer::{Answer, Refused};
+use serde_json::{Value, json};
+use shared::backoff::Backoff;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+const PHONE: &str = "+14155550123";
+const IP: &str = "203.0.113.7";
+
+/// Many events at once, and how often each outcome came.
+async fn at_once(local: &Arc<Local>, events: impl Iterator<Item = Value>) -> HashMap<&'static str, usize> {
+    let mut invocations = JoinSet::new();
+    for event in events {
+        let local = local.clone();
+        invocations.spawn(async move { outcome(&local.invoke(event).await) });
+    }
+    let mut outcomes = HashMap::new();
+    while let Some(outcome) = invocations.join_next().await {
+        *outcomes.entry(outcome.unwrap()).or_default() += 1;
+    }
+    outcomes
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_sixty_four_sends_to_one_phone_at_once_exactly_three_go_out() {
+    let local = Arc::new(start([("PHONE_LIMIT", "3/1h")]).await);
+    let events = (0..64).map(|n| json!({"phone_number": PHONE, "ip": format!("198.51.100.{n}")}));
+    let outcomes = at_once(&local, events).await;
+    assert_eq!(outcomes, HashMap::from([("sent", 3), ("phone_limit", 61)]));
+    assert_eq!(local.texts().len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_sixty_four_phones_at_one_ip_at_once_exactly_three_get_a_code() {
+    let local = Arc::new(start([("IP_LIMIT", "3/1h")]).await);
+    // Spellings of one /64: an address of one's own for every request changes nothing.
+    let events =
+        (0..64).map(|n| json!({"phone_number": format!("+141555501{n:02}"), "ip": format!("2001:db8:1:2::{n:x}")}));
+    let outcomes = at_once(&local, events).await;
+    assert_eq!(outcomes, HashMap::from([("sent", 3), ("ip_limit", 61)]));
+    assert_eq!(local.texts().len(), 3);
+}
+
+#[tokio::test]
+async fn a_refusal_by_ip_leaves_the_phone_untouched() {
+    let local = start([("PHONE_LIMIT", "1/1h"), ("IP_LIMIT", "1/1h")]).await;
+    assert_eq!(outcome(&local.send("+14155550100", IP).await), "sent");
+    for _ in 0..5 {
+        assert_eq!(outcome(&local.send(PHONE, IP).await), "ip_limit");
+    }
+    // The phone's one code an hour is still there.
+    assert_eq!(outcome(&local.send(PHONE, "198.51.100.1").await), "sent");
+}
+
+#[tokio::test]
+async fn a_refusal_by_phone_leaves_the_ip_untouched() {
+    let local = start([("PHONE_LIMIT", "1/1h"), ("IP_LIMIT", "1/1h")]).await;
+    assert_eq!(outcome(&local.send(PHONE, "198.51.100.1").await), "sent");
+    for _ in 0..5 {
+        assert_eq!(outcome(&local.send(PHONE, IP).await), "phone_limit");
+    }
+    assert_eq!(outcome(&local.send("+14155550100", IP).await), "sent");
+}
+
+fn refused(answer: &Answer) -> Refused {
+    answer.refused().unwrap().clone()
+}
+
+#[tokio::test]
+async fn retry_after_is_exact_to_the_second() {
+    let local = start([("PHONE_LIMIT", "1/30s, 3/1h"), ("IP_LIMIT", "80/1h")]).await;
+    let mut rules = vec![];
+    for _ in 0..3 {
+        assert_eq!(outcome(&local.send(PHONE, IP).await), "sent");
+        local.clock.advance_ms(7_600);
+        let waiting = refused(&local.send(PHONE, IP).await.unwrap());
+        let wait = waiting.retry_after.unwrap();
+        rules.push((waiting.rule.unwrap(), wait));
+
+        local.clock.advance_seconds(wait - 1);
+        assert_eq!(refused(&local.send(PHONE, IP).await.unwrap()).retry_after, Some(1));
+        local.clock.advance_seconds(1);
+    }
+    // 30 s less the 7.6 that have passed, rounded up; and after the third, an hour less what has passed since the first.
+    let rule = |rule: &str, wait| (rule.to_owned(), wait);
+    assert_eq!(rules, [rule("1/30s", 23), rule("1/30s", 23), rule("3/1h", 3532)]);
+    assert_eq!(outcome(&local.send(PHONE, IP).await), "sent");
+    assert_eq!(local.texts().len(), 4);
+}
+
+#[tokio::test]
+async fn the_time_of_the_next_send_is_told_and_holds() {
+    let local = start([("PHONE_LIMIT", "1/30s"), ("IP_LIMIT", "2/1h")]).await;
+    let next = |answer: Answer| match answer {
+        Answer::Sent { next_send_at, .. } => next_send_at.unwrap(),
+        other => panic!("{other:?}"),
+    };
+    // 08:00:00.250 and 30 s, rounded up; then the IP's hour is longer than the phone's half minute.
+    assert_eq!(next(local.send(PHONE, IP).await.unwrap()), "2027-01-15T08:00:31Z");
+    local.clock.advance_seconds(31);
+    assert_eq!(next(local.send(PHONE, IP).await.unwrap()), "2027-01-15T09:00:01Z");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn one_idempotency_key_sixteen_times_at_once_sends_one_sms() {
+    let local = Arc::new(start([("PHONE_LIMIT", "80/1h"), ("IP_LIMIT", "80/1h")]).await);
+    let event = json!({"phone_number": PHONE, "ip": IP, "idempotency_key": "signup-7f3c"});
+    let outcomes = at_once(&local, (0..16).map(|_| event.clone())).await;
+    let answered: usize = ["sent", "in_progress"].iter().filter_map(|outcome| outcomes.get(outcome)).sum();
+    assert_eq!(answered, 16, "{outcomes:?}");
+    assert_eq!(local.texts().len(), 1);
+
+    let first = local.invoke(event.clone()).await.unwrap();
+    assert_eq!(first.status(), "sent");
+    local.clock.advance_seconds(3600);
+    assert_eq!(local.invoke(event).await.unwrap(), first, "a repeat gets the stored answer");
+    assert_eq!(local.texts().len(), 1);
+}
+
+#[tokio::test]
+async fn an_idempotency_key_for_another_request_is_an_error_and_sends_nothing() {
+    let local = start([]).await;
+    let event = |phone: &str, ip: &str, code: &str| json!({"phone_number": phone, "ip": ip, "code": code, "idempotency_key": "k"});
+    local.invoke(event(PHONE, IP, "123456")).await.unwrap();
+    for other in
+        [event("+14155550100", IP, "123456"), event(PHONE, "198.51.100.1", "123456"), event(PHONE, IP, "654321")]
+    {
+        assert_eq!(outcome(&local.invoke(other).await), "IdempotencyKeyReused");
+    }
+    assert_eq!(local.texts().len(), 1);
+}
+
+#[tokio::test]
+async fn after_a_crash_between_admission_and_answer_nothing_is_sent_again() {
+    // A Twilio that takes the request and never answers.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let twilio = format!("http://{}", listener.local_addr().unwrap());
+    let local = Arc::new(start([("TWILIO_BASE_URL", &twilio)]).await);
+    let event = json!({"phone_number": PHONE, "ip": IP, "idempotency_key": "signup-7f3c"});
+
+    let crashing = tokio::spawn({
+        let (local, event) = (local.clone(), event.clone());
+        async move { local.invoke(event).await }
+    });
+    let (mut connection, _) = listener.accept().await.unwrap();
+    assert!(connection.read(&mut [0; 1024]).await.unwrap() > 0);
+    crashing.abort(); // Lambda kills the sandbox.
+    assert!(crashing.await.unwrap_err().is_cancelled());
+
+    // While the first invocation could still be running, and long after.
+    assert_eq!(outcome(&local.invoke(event.clone()).await), "in_progress");
+    local.clock.advance_seconds(31);
+    assert_eq!(outcome(&local.invoke(event).await), "unknown");
+    // It counts: the SMS may have gone.
+    assert_eq!(outcome(&local.send(PHONE, IP).await), "unknown");
+    let connections = tokio::time::timeout(Duration::from_millis(50), listener.accept());
+    assert!(connections.await.is_ok_and(|accepted| accepted.is_ok()), "the last send, and no repeat, reached Twilio");
+}
+
+#[tokio::test]
+async fn every_refusal_says_why_and_sends_nothing() {
+    let local = start([("ALLOWED_COUNTRIES", "US,GB"), ("BLOCKED_PREFIXES", "+1907")]).await;
+    for (phone, reason, detail) in [
+        ("2125550187", "invalid_phone_number", "does not start with +"),
+        ("+1 415 555", "invalid_phone_number", "too few digits"),
+        ("", "invalid_phone_number", "empty"),
+        ("+14165550123", "country_not_allowed", "the number belongs to CA"),
+        ("+18762101234", "country_not_allowed", "the number belongs to JM"),
+        ("+447797712345", "country_not_allowed", "the number belongs to JE"),
+        ("+19072345678", "prefix_blocked", ""),
+        ("+881612345678", "prefix_blocked", ""),
+        ("+19002345678", "number_type_not_allowed", "premium_rate"),
+        ("+15005550009", "rejected_by_twilio", "21614"),
+        ("+15005550004", "opted_out", "21610"),
+    ] {
+        let answer = local.send(phone, IP).await.unwrap();
+        let refused = refused(&answer);
+        assert_eq!(refused.reason(), reason, "{phone}");
+        assert!(refused.detail.unwrap_or_default().contains(detail), "{phone}");
+        let told = json!(answer).to_string();
+        assert!(phone.is_empty() || !told.contains(phone), "{told}");
+    }
+    assert!(local.texts().is_empty());
+}
+
+#[tokio::test]
+async fn a_number_that_twilio_refuses_counts_so_that_nobody_probes_for_free() {
+    let local = start([("IP_LIMIT", "2/1h")]).await;
+    assert_eq!(outcome(&local.send("+15005550009", IP).await), "rejected_by_twilio");
+    assert_eq!(outcome(&local.send("+15005550002", IP).await), "rejected_by_twilio");
+    assert_eq!(outcome(&local.send(PHONE, IP).await), "ip_limit");
+}
+
+#[tokio::test]
+async fn spellings_of_one_number_share_one_limit() {
+    let local = start([("PHONE_LIMIT", "1/1h")]).await;
+    assert_eq!(outcome(&local.send("+1 (415) 555-0123", IP).await), "sent");
+    for spelling in ["+14155550123", "+1.415.555.0123", "＋１４１５５５５０１２３", " +1-415-555-0123 "] {
+        assert_eq!(outcome(&local.send(spelling, "198.51.100.1").await), "phone_limit", "{spelling}");
+    }
+}
+
+#[tokio::test]
+async fn a_given_code_is_texted_as_it_is_and_a_made_one_has_six_digits() {
+    let local = start([("MESSAGE_TEMPLATE", "{code} is your code."), ("CODE_LIFETIME", "5m")]).await;
+    local.invoke(json!({"phone_number": PHONE, "ip": IP, "code": CODE})).await.unwrap();
+    local.send("+14155550100", IP).await.unwrap();
+    let texts = local.texts();
+    assert_eq!(texts[0], format!("{CODE} is your code."));
+    let made = texts[1].strip_suffix(" is your code.").unwrap();
+    assert!(made.len() == 6 && made.bytes().all(|digit| digit.is_ascii_digit()), "{made}");
+
+    let parameters: HashMap<_, _> = local.system.twilio.messages()[0].parameters.iter().cloned().collect();
+    assert_eq!(parameters["ValidityPeriod"], "300");
+    assert_eq!(parameters["RiskCheck"], "enable");
+    assert_eq!(parameters["From"], "+15005550006");
+}
+
+#[tokio::test]
+async fn a_messaging_service_sends_in_place_of_a_number() {
+    let local = start([("TWILIO_FROM", local::system::OUR_SERVICE)]).await;
+    assert_eq!(outcome(&local.send(PHONE, IP).await), "sent");
+    assert_eq!(local.system.twilio.messages()[0].messaging_service_sid.as_deref(), Some(local::system::OUR_SERVICE));
+}
+
+#[tokio::test]
+async fn who_texts_stop_gets_no_code_until_start() {
+    let local = start([("PHONE_LIMIT", "80/1h"), ("IP_LIMIT", "80/1h")]).await;
+    assert_eq!(outcome(&local.send(PHONE, IP).await), "sent");
+    assert_eq!(local.text_in(PHONE, " Stop ", &sid(1)).await.0, 200);
+    assert_eq!(outcome(&local.send(PHONE, IP).await), "opted_out");
+    // An opt-out does not end with the log's window.
+    local.clock.advance_seconds(400 * 24 * 3600);
+    assert_eq!(outcome(&local.send(PHONE, IP).await), "opted_out");
+
+    assert_eq!(local.text_in(PHONE, "START", &sid(2)).await.0, 200);
+    assert_eq!(outcome(&local.send(PHONE, IP).await), "sent");
+    // A captured START, replayed after another STOP, opens nothing.
+    assert_eq!(local.text_in(PHONE, "STOP", &sid(3)).await.0, 200);
+    assert_eq!(local.text_in(PHONE, "START", &sid(2)).await.0, 200);
+    assert_eq!(outcome(&local.send(PHONE, IP).await), "opted_out");
+}
+
+#[tokio::test]
+async fn a_malformed_request_is_an_error_that_names_the_field_and_repeats_nothing() {
+    let local = start([]).await;
+    for (event, message) in [
+        (json!(null), "must be a JSON object"),
+        (json!([PRIVATE]), "must be a JSON object"),
+        (json!({"ip": IP}), "no field phone_number"),
+        (json!({"phone_number": PHONE}), "no field ip"),
+        (json!({"phone_number": 14_155_550_123_u64, "ip": IP}), "phone_number must be a JSON string"),
+        (json!({"phone_number": PHONE, "ip": ""}), "the field ip is wrong"),
+        (json!({"phone_number": PHONE, "ip": "203.0.113.7, 10.0.0.1"}), "list"),
+        (json!({"phone_number": PHONE, "ip": "203.0.113.7:443"}), "port"),
+        (json!({"phone_number": PHONE, "ip": IP, "code": "12345a"}), "the field code is wrong"),
+        (json!({"phone_number": PHONE, "ip": IP, "code": 123_456}), "code must be a JSON string"),
+        (json!({"phone_number": PHONE, "ip": IP, "idempotency_key": ""}), "the field idempotency_key is wrong"),
+        (json!({"phone_number": PHONE, "ip": IP, "idempotencyKey": PRIVATE}), "none of phone_number, ip"),
+    ] {
+        let error = local.invoke(event.clone()).await.unwrap_err();
+        assert!(matches!(error, SendCodeError::InvalidRequest(_)), "{event}: {error:?}");
+        let text = error.to_string();
+        assert!(text.contains(message), "{event}: {text}");
+        assert!(!text.contains(PRIVATE) && !text.contains("12345a") && !text.contains("10.0.0.1"), "{text}");
+    }
+    assert!(local.texts().is_empty());
+}
+
+#[tokio::test]
+async fn an_admission_that_is_given_back_leaves_those_that_came_since() {
+    // No Twilio at all: every send is given back. The fake one stays untouched.
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let nowhere = format!("http://{}", closed.local_addr().unwrap());
+    drop(closed);
+    let once = Backoff { tries: 1, base: Duration::ZERO, cap: Duration::ZERO };
+    let patience = send_code::state::Patience { twilio_backoff: once, ..impatient() };
+    let local = start_with([("TWILIO_BASE_URL", &nowhere), ("PHONE_LIMIT", "2/1h")], patience, None).await;
+    for _ in 0..10 {
+        assert_eq!(outcome(&local.send(PHONE, IP).await), "TwilioUnavailable");
+    }
+
+    // Three at the same IP; the first and the second are given back, in this order, while the third stays.
+    let table = &local.system.send_code.table;
+    let limits = &local.system.send_code.settings.limits;
+    let phone = shared::phone_number::PhoneNumber::parse(PHONE).unwrap();
+    let ip = shared::ip::ClientIp::parse(IP).unwrap();
+    let admit = async |key: &str, at_ms| {
+        let key = key.parse().unwrap();
+        let wish = shared::table::Wish { phone: &phone, ip: &ip, idempotency_key: &key, code: None };
+        table.admit(wish, limits, at_ms).await.unwrap()
+    };
+    let admitted = |decision| match decision {
+        shared::table::Decision::Admitted(admission) => admission,
+        other => panic!("{other:?}"),
+    };
+    let now_ms = local.clock.now_ms();
+    let first = admitted(admit("1", now_ms).await);
+    let second = admitted(admit("2", now_ms + 1000).await);
+    assert!(matches!(admit("3", now_ms + 2000).await, shared::table::Decision::Limited(_)));
+    table.release(first, limits).await.unwrap();
+    let third = admitted(admit("3", now_ms + 2000).await);
+    table.release(second, limits).await.unwrap();
+    let fourth = admitted(admit("4", now_ms + 3000).await);
+    let shared::table::Decision::Limited(limited) = admit("5", now_ms + 4000).await else { panic!() };
+    assert_eq!(limited.exceeded.until_ms, now_ms + 2000 + 3_600_000, "the third's hour decides");
+    table.release(third, limits).await.unwrap();
+    table.release(fourth, limits).await.unwrap();
+}

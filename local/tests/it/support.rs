@@ -1,0 +1,232 @@
+//! The system under test, with its clock, and a watch over everything that it logs.
+
+use axum::http::HeaderMap;
+use lambda_http::Body;
+use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpResponse;
+use local::system::{ACCOUNT_SID, API_KEY_SECRET, AUTH_TOKEN, Between, OUR_NUMBER, Options, System};
+use send_code::SendCodeError;
+use send_code::answer::Answer;
+use send_code::state::Patience;
+use serde_json::{Value, json};
+use shared::backoff::Backoff;
+use shared::clock::Clock;
+use shared::form::Form;
+use shared::http::Timeouts;
+use shared::signature::{AuthToken, sign};
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::time::Duration;
+use tracing::level_filters::LevelFilter;
+
+/// Part of every message text in these tests, so that a leak into a log is seen.
+pub const PRIVATE: &str = "between you and me";
+/// A code that no timestamp looks like.
+pub const CODE: &str = "4930271865";
+
+/// The system, and what moves its time.
+pub struct Local {
+    pub system: System,
+    pub clock: TestClock,
+}
+
+#[derive(Clone)]
+pub struct TestClock(Arc<AtomicU64>);
+
+impl TestClock {
+    pub fn new() -> Self {
+        // Not a whole second: rounding shows.
+        Self(Arc::new(AtomicU64::new(1_800_000_000_250)))
+    }
+
+    pub fn advance_ms(&self, ms: u64) {
+        self.0.fetch_add(ms, Ordering::SeqCst);
+    }
+
+    pub fn advance_seconds(&self, seconds: u64) {
+        self.advance_ms(seconds * 1000);
+    }
+
+    pub fn now_ms(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    pub fn clock(&self) -> Clock {
+        let now_ms = self.0.clone();
+        Clock::new(move || now_ms.load(Ordering::SeqCst))
+    }
+}
+
+/// No waiting between tries, and little patience with who does not answer.
+pub fn impatient() -> Patience {
+    let at_once = Backoff { tries: 3, base: Duration::ZERO, cap: Duration::ZERO };
+    let timeouts = Timeouts { connect: Duration::from_secs(5), total: Duration::from_secs(5) };
+    Patience { twilio: timeouts, twilio_backoff: at_once, table: Backoff { tries: 5, ..at_once } }
+}
+
+pub async fn start<const N: usize>(settings: [(&str, &str); N]) -> Local {
+    start_with(settings, impatient(), None).await
+}
+
+pub async fn start_with<const N: usize>(
+    settings: [(&str, &str); N],
+    patience: Patience,
+    aws_http: Option<Between>,
+) -> Local {
+    watch_logs();
+    let clock = TestClock::new();
+    let settings = settings.map(|(variable, value)| (variable.to_owned(), value.to_owned())).into();
+    let options = Options { settings, clock: clock.clock(), patience, aws_http, ..Options::default() };
+    Local { system: System::start(options).await.unwrap(), clock }
+}
+
+impl Local {
+    /// Invokes send-code.
+    pub async fn send(&self, phone: &str, ip: &str) -> Result<Answer, SendCodeError> {
+        self.invoke(json!({"phone_number": phone, "ip": ip})).await
+    }
+
+    /// Invokes send-code with this event, each time under a new request id.
+    pub async fn invoke(&self, event: Value) -> Result<Answer, SendCodeError> {
+        static INVOCATIONS: AtomicU64 = AtomicU64::new(0);
+        let request_id = format!("request-{}", INVOCATIONS.fetch_add(1, Ordering::SeqCst));
+        send_code::handle(&self.system.send_code, &request_id, &event).await
+    }
+
+    /// The texts that Twilio has taken from send-code, oldest first.
+    pub fn texts(&self) -> Vec<String> {
+        self.system.twilio.messages().into_iter().map(|message| message.body).collect()
+    }
+
+    /// Somebody texts us, signed by Twilio with this token.
+    pub async fn text_in(&self, from: &str, body: &str, sid: &str) -> (i64, String) {
+        self.webhook(AUTH_TOKEN, &message(from, body, sid)).await
+    }
+
+    /// A webhook with this form, signed with this token for the URL that inbound-sms is called under.
+    pub async fn webhook(&self, auth_token: &str, form: &Form) -> (i64, String) {
+        let url = format!("{}/sms", self.system.base_url);
+        let signature = sign(&AuthToken::new(auth_token).unwrap(), &url, form);
+        let event = json!({
+            "rawPath": "/sms",
+            "headers": {"content-type": "application/x-www-form-urlencoded; charset=UTF-8", "x-twilio-signature": signature},
+            "requestContext": {"http": {"method": "POST", "path": "/sms"}, "stage": "$default", "domainName": "ignored.example"},
+            "body": form.encoded(),
+            "isBase64Encoded": false,
+        });
+        self.event(event).await
+    }
+
+    /// inbound-sms with this event: the status and the body of the answer.
+    pub async fn event(&self, event: Value) -> (i64, String) {
+        let ApiGatewayV2httpResponse { status_code, body, headers, .. } =
+            inbound_sms::handle(&self.system.inbound_sms, event).await;
+        assert_eq!(content_type(&headers).starts_with("text/xml"), status_code == 200, "{headers:?}");
+        match body {
+            Some(Body::Text(text)) => (status_code, text),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn content_type(headers: &HeaderMap) -> &str {
+    headers["content-type"].to_str().unwrap()
+}
+
+/// An inbound message as Twilio's form has it.
+pub fn message(from: &str, body: &str, sid: &str) -> Form {
+    Form::from_pairs([
+        ("AccountSid", ACCOUNT_SID),
+        ("Body", body),
+        ("From", from),
+        ("MessageSid", sid),
+        ("SmsStatus", "received"),
+        ("To", OUR_NUMBER),
+    ])
+}
+
+/// The n-th MessageSid.
+pub fn sid(n: u64) -> String {
+    format!("SM{n:032x}")
+}
+
+/// The name of the refusal, or of the answer.
+pub fn outcome(result: &Result<Answer, SendCodeError>) -> &'static str {
+    match result {
+        Ok(answer) => answer.refused().map_or(answer.status(), send_code::answer::Refused::reason),
+        Err(error) => error.kind(),
+    }
+}
+
+/// Everything that any test logs, at every level, goes through [`Watch`], which fails the tests that come after a leak.
+fn watch_logs() {
+    static STARTED: Once = Once::new();
+    STARTED.call_once(|| {
+        tracing::subscriber::set_global_default(shared::telemetry::subscriber(LevelFilter::TRACE, || Watch)).unwrap();
+    });
+}
+
+static LEAKS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+static LINES: AtomicU64 = AtomicU64::new(0);
+
+struct Watch;
+
+impl Write for Watch {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        LINES.fetch_add(1, Ordering::SeqCst);
+        let fields: Value =
+            serde_json::from_slice(line).unwrap_or_else(|_| Value::String(String::from_utf8_lossy(line).into()));
+        if leaks(&fields) {
+            LEAKS.lock().unwrap_or_else(PoisonError::into_inner).push(String::from_utf8_lossy(line).into());
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Whether a line tells what no line may: a credential, a number, a code, a text. All numbers and codes in these tests have
+/// seven or more digits in a row, and nothing else in a log has, but a time, a SID and an id.
+fn leaks(fields: &Value) -> bool {
+    let mut fields = fields.clone();
+    if let Some(fields) = fields.as_object_mut() {
+        fields.retain(|name, _| !["timestamp", "message_sid", "request_id"].contains(&name.as_str()));
+    }
+    let line = fields.to_string();
+    // Six digits in a row: the shortest code that is generated here.
+    let digits = line.as_bytes().windows(6).any(|six| six.iter().all(u8::is_ascii_digit));
+    digits || [AUTH_TOKEN, API_KEY_SECRET, PRIVATE, "verification code"].iter().any(|secret| line.contains(secret))
+}
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let leaks = LEAKS.lock().unwrap_or_else(PoisonError::into_inner);
+            assert!(leaks.is_empty(), "a log line tells what none may: {leaks:#?}");
+        }
+    }
+}
+
+/// The watch itself is watched: it sees a leak, and it sees the lines that the system logs.
+#[tokio::test]
+async fn the_watch_over_the_logs_sees_what_a_line_must_not_tell() {
+    for line in [
+        json!({"phone": "+14155550123"}),
+        json!({"error": "code 493027"}),
+        json!({"body": PRIVATE}),
+        json!({"token": AUTH_TOKEN}),
+        json!("no JSON, but +14155550123"),
+    ] {
+        assert!(leaks(&line), "{line}");
+    }
+    assert!(!leaks(
+        &json!({"phone": "+1415•••0123", "message_sid": "SM12345678", "timestamp": "2027-01-15T08:00:00.123456Z"})
+    ));
+
+    let local = start([]).await;
+    let before = LINES.load(Ordering::SeqCst);
+    local.send("+14155550123", "203.0.113.7").await.unwrap();
+    assert!(LINES.load(Ordering::SeqCst) > before);
+}
