@@ -183,7 +183,7 @@ impl System {
         let world =
             send_code::state::World { aws: aws.clone(), tls, patience, clock: clock.clone(), random: getrandom::fill };
         let send_code = Arc::new(send_code::state::State::build(&environment, world).await?);
-        let world = inbound_sms::state::World { aws, backoff: patience.table, clock };
+        let world = inbound_sms::state::World { aws, time_limit: ENOUGH_TIME.total, backoff: patience.table, clock };
         let inbound_sms = Arc::new(inbound_sms::state::State::build(&environment, world).await?);
         functions.set(send_code.clone(), inbound_sms.clone());
         Ok(Self { base_url, twilio, secrets, send_code, inbound_sms, servers })

@@ -14,7 +14,7 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use std::time::Duration;
 
 /// How long a connection to AWS may take to come about, TLS included.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(700);
 
 /// The two services that the functions use.
 #[derive(Clone, Debug)]
@@ -58,7 +58,7 @@ impl AwsSettings {
                 "Lambda",
             ),
             backoff: Backoff { tries: 3, base: Duration::from_millis(50), cap: Duration::from_millis(500) },
-            attempt_timeout: Duration::from_millis(1500),
+            attempt_timeout: Duration::from_secs(1),
         })
     }
 

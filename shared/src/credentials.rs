@@ -21,6 +21,8 @@ use tokio::sync::Mutex;
 const MAX_AGE_MS: u64 = 5 * 60 * 1000;
 /// How often a failed credential, or a failed refresh, may make us look again.
 const REFETCH_INTERVAL_MS: u64 = 60 * 1000;
+/// The same when looking again failed: a hiccup of Secrets Manager must not cost a minute of webhooks.
+const REFETCH_AFTER_FAILURE_MS: u64 = 2 * 1000;
 /// How long the previous version of a secret is accepted after a new one was made. Long enough to put a new token into the
 /// secret first and promote it at Twilio afterwards; not for ever, since a leaked token becomes the previous version.
 const PREVIOUS_GRACE_MS: u64 = 60 * 60 * 1000;
@@ -214,10 +216,11 @@ impl<T> Secret<T> {
         if now_ms < cache.refetch_from_ms {
             return Ok(None);
         }
-        cache.refetch_from_ms = now_ms + REFETCH_INTERVAL_MS;
+        cache.refetch_from_ms = now_ms + REFETCH_AFTER_FAILURE_MS;
         let (current, pending, previous) =
             tokio::join!(self.current(), self.fetch("AWSPENDING"), self.fetch("AWSPREVIOUS"));
         let (current, made_ms) = current?;
+        cache.refetch_from_ms = now_ms + REFETCH_INTERVAL_MS;
         let mut versions = vec![current];
         // These two are extra chances: where there is none, or it is half filled, the current one still stands.
         versions.extend(pending.ok().and_then(|pending| self.read(&pending).ok()));

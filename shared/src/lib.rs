@@ -10,6 +10,7 @@ pub mod http;
 pub mod ip;
 pub mod limits;
 pub mod phone_number;
+pub mod policy;
 pub mod settings;
 pub mod signature;
 pub mod table;

@@ -206,7 +206,7 @@ fn mac(mut key: Hmac<Sha1>, url: &[&str], form: &Form) -> [u8; 20] {
 }
 
 /// Exactly Twilio's media type, whatever its case and parameters. Anything near it is not a form: nothing is guessed.
-fn is_form(content_type: Option<&str>) -> bool {
+pub(crate) fn is_form(content_type: Option<&str>) -> bool {
     let media_type = content_type.and_then(|value| value.split(';').next()).unwrap_or_default();
     media_type.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }

@@ -10,6 +10,7 @@
 //! | IP | `ip#<HMAC>` | `a1…aL` |
 //! | send | `send#<HMAC of the idempotency key>` | `state`: `reserved` → `sent`, `refused` or `unknown`; `at`; `request`; `answer` |
 //! | reply | `reply#<HMAC of the sender>` | `a1…aL`, the sliding log of automatic replies |
+//! | opted | `opted#<MessageSid>` | nothing, for good: that this STOP or START has had its effect |
 //! | message | `message#<MessageSid>` | the inbound message: `from`, `to`, `body`, `media`, `at`, `replied` |
 //!
 //! Times in logs are milliseconds; `expires_at`, the table's TTL attribute, is in seconds. Nothing here depends on when
@@ -174,8 +175,8 @@ pub struct Inbound<'a> {
     pub message_sid: &'a str,
     /// Who texts; not always a phone number.
     pub from: &'a str,
-    /// The same, if it is a phone number.
-    pub sender: Option<&'a PhoneNumber>,
+    /// The same, if it is a number in E.164.
+    pub sender: Option<&'a str>,
     /// Our number.
     pub to: &'a str,
     /// The text.
@@ -324,46 +325,57 @@ impl Table {
     /// [`StoreError`] if it can't be given back: it then stays counted.
     pub async fn release(&self, admission: Admission, limits: &SendLimits) -> Result<(), StoreError> {
         let [phone, ip] = &admission.logs;
-        // Where the admission stands in each log, newest first; others may have come since.
-        let mut slots = [(phone, &limits.phone, Some(1)), (ip, &limits.ip, Some(1))];
-        for _ in 0..self.backoff.tries {
-            let record = self
-                .write(&admission.send)
-                .only_if("#state = :reserved AND #at = :at")
-                .name("#state", "state")
-                .name("#at", "at")
-                .text(":reserved", "reserved")
-                .number(":at", admission.at_ms)
-                .delete();
-            let mut writes = vec![record];
-            let mut written = vec![];
-            for (index, (pk, limits, slot)) in slots.iter().enumerate() {
-                if let Some(terms) = slot.and_then(|slot| limits.release("a", slot, admission.at_ms)) {
-                    writes.push(
-                        self.write(pk)
-                            .only_if(&terms.condition)
-                            .numbers(&terms.values)
-                            .update(&format!("SET {}", terms.set)),
-                    );
-                    written.push(index);
-                }
+        let unrecord = self
+            .write(&admission.send)
+            .only_if("#state = :reserved AND #at = :at")
+            .name("#state", "state")
+            .name("#at", "at")
+            .text(":reserved", "reserved")
+            .number(":at", admission.at_ms)
+            .delete();
+        // Two transactions, so that an IP that many share can't keep a phone's from being given back. The record goes even if
+        // its phone's log can't be shifted: a repeat must not be told that the message may have gone.
+        let phone = match self.shift_back(phone, &limits.phone, admission.at_ms, Some(unrecord.clone())).await {
+            Ok(()) => Ok(()),
+            Err(error) => self.transact(&[unrecord]).await.and(Err(error)),
+        };
+        self.shift_back(ip, &limits.ip, admission.at_ms, None).await.and(phone)
+    }
+
+    /// Takes an admission out of a log, wherever it stands by now, together with another write.
+    async fn shift_back(
+        &self,
+        pk: &str,
+        limits: &Limits,
+        at_ms: u64,
+        beside: Option<TransactWriteItem>,
+    ) -> Result<(), StoreError> {
+        // Others that come or go in the meantime move it, so each try may find it elsewhere.
+        let backoff = Backoff { tries: 4 * self.backoff.tries, ..self.backoff };
+        let (mut slot, mut tried) = (Some(1), 0);
+        loop {
+            let shift = slot.and_then(|slot| limits.release("a", slot, at_ms)).map(|terms| {
+                self.write(pk).only_if(&terms.condition).numbers(&terms.values).update(&format!("SET {}", terms.set))
+            });
+            let with_shift = shift.is_some();
+            let writes: Vec<_> = shift.into_iter().chain(beside.clone()).collect();
+            if writes.is_empty() {
+                return Ok(()); // It has left the log by itself.
             }
             let refused = match self.transact(&writes).await? {
                 Transaction::Done => return Ok(()),
                 Transaction::Refused(refused) => refused,
             };
-            if refused.contains_key(&0) {
+            let Some(item) = refused.get(&0).filter(|_| with_shift && refused.len() == 1) else {
                 return Err(StoreError::Corrupt("the record of a send is not the one that was reserved"));
-            }
-            for (write, index) in written.into_iter().enumerate() {
-                if let Some(item) = refused.get(&(write + 1)) {
-                    let (_, limits, slot) = &mut slots[index];
-                    let position = log(item, "a", limits).iter().position(|&at_ms| at_ms == admission.at_ms);
-                    *slot = position.and_then(|position| u32::try_from(position + 1).ok());
-                }
+            };
+            let position = log(item, "a", limits).iter().position(|&entry_ms| entry_ms == at_ms);
+            slot = position.and_then(|position| u32::try_from(position + 1).ok());
+            tried += 1;
+            if !backoff.wait(tried).await {
+                return Err(StoreError::Busy(tried));
             }
         }
-        Err(StoreError::Busy(self.backoff.tries))
     }
 
     /// Keeps an inbound message and its effect, once, and says whether to reply to it.
@@ -373,28 +385,35 @@ impl Table {
     pub async fn take(&self, message: Inbound<'_>, now_ms: u64) -> Result<Taken, StoreError> {
         let effect = message.sender.and_then(|sender| match message.effect {
             Effect::None => None,
-            Effect::Reply(limits) => Some(self.log_write(&self.pk("reply", sender.as_str()), limits, now_ms, "")),
+            Effect::Reply(limits) => Some(self.log_write(&self.pk("reply", sender), limits, now_ms, "")),
             // An opt-out must outlive every log, so its item loses its end.
             Effect::OptOut => Some(
-                self.write(&self.pk("phone", sender.as_str()))
+                self.write(&self.pk("phone", sender))
                     .number(":now", now_ms)
                     .update("SET opted_out = :now REMOVE expires_at"),
             ),
             Effect::OptIn => Some(
-                self.write(&self.pk("phone", sender.as_str()))
+                self.write(&self.pk("phone", sender))
                     .number(":exp", (now_ms + MAX_WINDOW.as_ms() + LOG_MARGIN_MS) / 1000)
                     .update("SET expires_at = :exp REMOVE opted_out"),
             ),
         });
         let wants_reply = effect.is_some() && matches!(message.effect, Effect::Reply(_));
+        // A webhook carries no time, so a captured one can be replayed for ever, also when the message is long forgotten. A
+        // replayed START must never undo a later STOP: that it has had its effect is remembered for good.
+        let once = matches!(message.effect, Effect::OptOut | Effect::OptIn)
+            .then(|| self.write(&format!("opted#{}", message.message_sid)).only_if("attribute_not_exists(pk)").put([]));
         let mut writes = vec![self.message_write(message, wants_reply, now_ms)];
-        writes.extend(effect);
+        writes.extend(effect.into_iter().chain(once));
         let refused = match self.transact(&writes).await? {
             Transaction::Done => return Ok(Taken { reply: wants_reply, repeated: false }),
             Transaction::Refused(refused) => refused,
         };
         if let Some(earlier) = refused.get(&0) {
             return taken_earlier(earlier);
+        }
+        if !wants_reply {
+            return Ok(Taken { reply: false, repeated: true });
         }
         // The sender has had its replies: the message is kept all the same.
         match self.transact(&[self.message_write(message, false, now_ms)]).await? {
@@ -416,19 +435,15 @@ impl Table {
     }
 
     fn message_write(&self, message: Inbound<'_>, replied: bool, now_ms: u64) -> TransactWriteItem {
-        let mut item = vec![
+        let item = [
             ("from", text(message.from)),
             ("to", text(message.to)),
             ("body", text(message.body)),
             ("media", AttributeValue::L(message.media.iter().map(|url| text(url)).collect())),
             ("at", number(now_ms)),
             ("replied", AttributeValue::Bool(replied)),
+            ("expires_at", number((now_ms + message.lifetime.as_ms()) / 1000)),
         ];
-        // A webhook carries no time, so a captured one can be replayed for ever. Replaying an opt-in must never undo a later
-        // opt-out: those two kinds are remembered for good.
-        if !matches!(message.effect, Effect::OptOut | Effect::OptIn) {
-            item.push(("expires_at", number((now_ms + message.lifetime.as_ms()) / 1000)));
-        }
         self.write(&format!("message#{}", message.message_sid)).only_if("attribute_not_exists(pk)").put(item)
     }
 
@@ -473,14 +488,26 @@ impl Table {
                 },
             };
             let code = |reason: &CancellationReason| reason.code.clone().unwrap_or_default();
-            if reasons.iter().any(|reason| code(reason) == "ConditionalCheckFailed") {
+            // What the first write would say decides over the others; while it collides, theirs can wait.
+            let first_collides = reasons
+                .first()
+                .is_some_and(|first| !["None", "ConditionalCheckFailed"].contains(&code(first).as_str()));
+            let tries_left = tried + 1 < self.backoff.tries;
+            let refused = reasons.iter().any(|reason| code(reason) == "ConditionalCheckFailed");
+            if refused && !(first_collides && tries_left) {
                 let failed =
                     reasons.into_iter().enumerate().filter(|(_, reason)| code(reason) == "ConditionalCheckFailed");
                 return Ok(Transaction::Refused(
                     failed.map(|(i, reason)| (i, reason.item.unwrap_or_default())).collect(),
                 ));
             }
-            let passing = ["None", "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
+            let passing = [
+                "None",
+                "ConditionalCheckFailed",
+                "TransactionConflict",
+                "ThrottlingError",
+                "ProvisionedThroughputExceeded",
+            ];
             if let Some(reason) = reasons.iter().map(code).find(|code| !passing.contains(&code.as_str())) {
                 return Err(StoreError::Unavailable(format!("it cancelled a write with {reason}")));
             }

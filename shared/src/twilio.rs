@@ -196,10 +196,13 @@ impl Code {
             20003 => SendError::Unauthorized(self),
             20429 => SendError::Busy,
             // The account, the sender, the body or the trial: ours to mend, and no fault of the recipient's.
-            20404 | 21212 | 21601..=21603 | 21606 | 21608 | 21611 | 21617 | 21659..=21661 | 21701..=21705 => {
+            21212 | 21601..=21603 | 21606 | 21608 | 21611 | 21617 | 21659..=21661 | 21701..=21705 => {
                 SendError::Misconfigured(self)
             }
-            _ => SendError::Rejected(self),
+            // The families that judge a message and its recipient. Anything else is about us: an account that is not active,
+            // a key without the permission to send.
+            21000..=21999 | 30000..=30999 | 60000..=60999 => SendError::Rejected(self),
+            _ => SendError::Misconfigured(self),
         }
     }
 

@@ -6,13 +6,18 @@
 
 use crate::credentials::Signer;
 use crate::form::{Form, FormError};
-use crate::signature::{Rejection, Request, verify};
+use crate::signature::{self, Rejection, Request, verify};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use lambda_http::http::HeaderMap;
 use std::fmt;
 use std::str::FromStr;
+
+/// A text of 1,600 characters, each three times percent-encoded, is some 20 KB; the rest of the form is under 2 KB.
+const MAX_BODY_BYTES: usize = 64 * 1024;
+/// How many names of parameters a diagnosis lists.
+const MAX_NAMES: usize = 40;
 
 /// The address under which Twilio reaches the API, where that is not API Gateway's own domain name.
 ///
@@ -51,6 +56,17 @@ impl FromStr for PublicUrl {
     }
 }
 
+impl PublicUrl {
+    /// The public URL of a path. Behind an API mapping, the path may begin with the mapping's key, which the address has too.
+    fn join(&self, path: &str) -> String {
+        let authority = self.0.find("://").map_or(0, |colon| colon + "://".len());
+        let base_path = self.0[authority..].find('/').map_or(self.0.len(), |slash| authority + slash);
+        let (origin, base_path) = self.0.split_at(base_path);
+        let has_it_too = path.strip_prefix(base_path).is_some_and(|rest| rest.starts_with('/'));
+        if has_it_too { origin.to_owned() + path } else { self.0.clone() + path }
+    }
+}
+
 /// A request that says it is Twilio's.
 pub struct Unverified {
     method: String,
@@ -72,6 +88,9 @@ pub enum Unreadable {
     /// Neither API Gateway nor a setting says what host was called.
     #[error("the event has no requestContext.domainName: set PublicUrl to the address that Twilio calls")]
     NoHost,
+    /// The body is longer than any of Twilio's.
+    #[error("the event's body is longer than {MAX_BODY_BYTES} bytes, which no webhook of Twilio's is")]
+    TooLong,
     /// The body is marked as base64 and is not.
     #[error("the event's body is not the base64 that isBase64Encoded says it is")]
     NotBase64,
@@ -113,7 +132,7 @@ impl Unverified {
         let path = event.raw_path.as_deref().unwrap_or_default();
         let mut url = match (public_url, &context.domain_name) {
             // A public address hides the stage, which API Gateway puts before the path unless it is the default one.
-            (Some(PublicUrl(base)), _) => base.clone() + without_stage(path, context.stage.as_deref()),
+            (Some(base), _) => base.join(without_stage(path, context.stage.as_deref())),
             (None, Some(domain)) if !domain.is_empty() => format!("https://{domain}{path}"),
             (None, _) => return Err(Unreadable::NoHost),
         };
@@ -122,6 +141,10 @@ impl Unverified {
             url.push_str(query);
         }
         let body = event.body.unwrap_or_default();
+        // In base64 a third more. A stranger's megabytes would be decoded, sorted and hashed before the signature could fail.
+        if body.len() > MAX_BODY_BYTES / 3 * 4 {
+            return Err(Unreadable::TooLong);
+        }
         let body = if event.is_base64_encoded {
             BASE64.decode(body).map_err(|_| Unreadable::NotBase64)?
         } else {
@@ -163,10 +186,12 @@ impl Unverified {
         let (address, query) = self.url.split_once('?').unwrap_or((&self.url, ""));
         let query = names(&Form::parse(query.as_bytes()));
         let content_type = self.content_type.as_deref().unwrap_or("none");
+        let is_form = signature::is_form(self.content_type.as_deref());
         Refusal {
             reason,
             url: loggable(address) + if query.is_empty() { "" } else { "?" } + &query,
-            parameters: names(&Form::parse(&self.body)),
+            // A body that is no form is a text of somebody's, not a list of names.
+            parameters: if is_form { names(&Form::parse(&self.body)) } else { String::new() },
             content_type: loggable(content_type.split(';').next().unwrap_or_default()),
             body_bytes: self.body.len(),
         }
@@ -213,11 +238,16 @@ fn header(headers: &HeaderMap, name: &str) -> Option<String> {
     (!values.is_empty()).then(|| values.join(","))
 }
 
+/// The names that look like Twilio's, `Body` or `MediaUrl0`; of the others only how many there are.
 fn names(form: &Form) -> String {
-    let mut names: Vec<_> = form.names().map(|name| loggable(&String::from_utf8_lossy(name))).collect();
-    names.dedup();
-    names.truncate(60);
-    names.join(" ")
+    let is_plain = |name: &&[u8]| {
+        let (letters, number) = name.split_at(name.iter().take_while(|byte| byte.is_ascii_alphabetic()).count());
+        (1..=30).contains(&letters.len()) && number.len() <= 2 && number.iter().all(u8::is_ascii_digit)
+    };
+    let plain: Vec<_> = form.names().filter(is_plain).take(MAX_NAMES).map(String::from_utf8_lossy).collect();
+    let others = form.names().count() - plain.len();
+    let names = plain.join(" ");
+    if others == 0 { names } else { format!("{names} and {others} others") }
 }
 
 /// What is left of a text from outside when it goes into a log: no control characters, no long runs of digits (a phone

@@ -41,11 +41,15 @@ enum Declined {
     CredentialsUnavailable(#[from] CredentialsError),
     #[error("{0}")]
     StoreUnavailable(#[from] StoreError),
+    /// AWS took longer than Twilio waits. The message may have been kept.
+    #[error("the message could not be taken in time: Secrets Manager or DynamoDB is slow")]
+    TooSlow,
 }
 
 /// Answers one call of the webhook. Whatever comes in, there is an answer.
 pub async fn handle(state: &State, event: Value) -> ApiGatewayV2httpResponse {
-    match answer(state, event).await {
+    let answer = tokio::time::timeout(state.time_limit, answer(state, event));
+    match answer.await.unwrap_or(Err(Declined::TooSlow)) {
         Ok(twiml) => response(StatusCode::OK, "text/xml; charset=utf-8", twiml),
         Err(declined) => decline(&declined),
     }
@@ -87,20 +91,21 @@ async fn verify(state: &State, request: &Unverified) -> Result<Webhook, Declined
 
 async fn take(state: &State, message: &InboundMessage<'_>) -> Result<Taken, StoreError> {
     let settings = &state.settings;
-    // Twilio answers its keywords itself. An answer to ourselves, or to what is no phone, would only start a loop.
+    // A reply is an SMS: it goes only where a code may go. One to ourselves would start a loop.
+    let may_be_answered = message.phone.as_ref().is_some_and(|phone| settings.policy.check(phone).is_ok())
+        && !settings.is_ours(message.from)
+        && message.from != message.to;
     let effect = match message.keyword {
         Some(Keyword::Stop) => Effect::OptOut,
         Some(Keyword::Start) => Effect::OptIn,
-        Some(Keyword::Help) => Effect::None,
-        None if settings.reply_text.is_none() || settings.is_ours(message.from) || message.from == message.to => {
-            Effect::None
-        }
-        None => Effect::Reply(&settings.reply_limit),
+        None if settings.reply_text.is_some() && may_be_answered => Effect::Reply(&settings.reply_limit),
+        // Twilio answers HELP itself, and has answered STOP and START.
+        Some(Keyword::Help) | None => Effect::None,
     };
     let inbound = Inbound {
         message_sid: message.message_sid,
         from: message.from,
-        sender: message.sender.as_ref(),
+        sender: message.sender(),
         to: message.to,
         body: message.body,
         media: &message.media,
@@ -132,7 +137,7 @@ fn decline(declined: &Declined) -> ApiGatewayV2httpResponse {
             tracing::error!(error = %declined, "inbound-sms failed");
             (StatusCode::BAD_REQUEST, "The request can't be read.".to_owned())
         }
-        Declined::CredentialsUnavailable(_) | Declined::StoreUnavailable(_) => {
+        Declined::CredentialsUnavailable(_) | Declined::StoreUnavailable(_) | Declined::TooSlow => {
             tracing::error!(error = %declined, "inbound-sms failed");
             (StatusCode::INTERNAL_SERVER_ERROR, "The message could not be taken. The reason is in the log.".to_owned())
         }

@@ -14,8 +14,8 @@ pub struct InboundMessage<'a> {
     pub message_sid: &'a str,
     /// Who texts: a number, or a short code, or a name.
     pub from: &'a str,
-    /// The same, if it is a phone number.
-    pub sender: Option<PhoneNumber>,
+    /// The same, if it is a phone number as far as we know.
+    pub phone: Option<PhoneNumber>,
     /// Our number.
     pub to: &'a str,
     /// The text; empty if there are only attachments.
@@ -75,7 +75,7 @@ impl<'a> InboundMessage<'a> {
         Ok(Self {
             message_sid,
             from,
-            sender: PhoneNumber::parse(from).ok(),
+            phone: PhoneNumber::parse(from).ok(),
             to: required("To")?,
             body,
             media: (0..MAX_MEDIA).filter_map(|index| webhook.values(&format!("MediaUrl{index}")).next()).collect(),
@@ -83,10 +83,20 @@ impl<'a> InboundMessage<'a> {
         })
     }
 
+    /// The sender in E.164. A number in a range that we do not know yet counts as well: its STOP must hold when we do.
+    #[must_use]
+    pub fn sender(&self) -> Option<&str> {
+        let is_e164 = |number: &&str| {
+            let digits = number.strip_prefix('+').unwrap_or_default();
+            (7..=15).contains(&digits.len()) && digits.bytes().all(|digit| digit.is_ascii_digit())
+        };
+        self.phone.as_ref().map(PhoneNumber::as_str).or(Some(self.from).filter(is_e164))
+    }
+
     /// The sender as logs may show it.
     #[must_use]
     pub fn masked_sender(&self) -> String {
-        self.sender.as_ref().map_or_else(|| "not a phone number".to_owned(), PhoneNumber::masked)
+        self.phone.as_ref().map_or_else(|| "not a phone number".to_owned(), PhoneNumber::masked)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What inbound-sms is told by its environment.
 
 use shared::limits::{Limits, Span};
+use shared::policy::Policy;
 use shared::settings::{Environment, SettingError};
 use shared::twilio::Sender;
 use shared::twiml::ReplyText;
@@ -21,6 +22,8 @@ pub struct Settings {
     pub public_url: Option<PublicUrl>,
     /// What every message is answered with, if anything.
     pub reply_text: Option<ReplyText>,
+    /// Who may be answered: a reply is an SMS that we pay for, like a code.
+    pub policy: Policy,
     /// How often one sender is answered.
     pub reply_limit: Limits,
     /// How long messages are kept.
@@ -41,6 +44,7 @@ impl Settings {
             twilio_from: environment.parsed("TWILIO_FROM")?,
             public_url: given("PUBLIC_URL").then(|| environment.parsed("PUBLIC_URL")).transpose()?,
             reply_text: given("REPLY_TEXT").then(|| environment.parsed("REPLY_TEXT")).transpose()?,
+            policy: Policy::from_environment(environment)?,
             reply_limit: environment.parsed("REPLY_LIMIT")?,
             message_lifetime: environment.parsed("MESSAGE_LIFETIME")?,
         })

@@ -21,6 +21,8 @@ pub struct State {
     pub signer: Secret<Signer>,
     /// The time.
     pub clock: Clock,
+    /// How long taking a message may last.
+    pub time_limit: Duration,
 }
 
 /// Why the function can't start.
@@ -41,6 +43,8 @@ pub enum StartError {
 pub struct World {
     /// AWS.
     pub aws: Aws,
+    /// How long taking a message may last: below the function's time-out, and the 15 seconds that Twilio waits.
+    pub time_limit: Duration,
     /// How often a write that collided is tried again.
     pub backoff: Backoff,
     /// The time.
@@ -56,7 +60,7 @@ impl State {
         let aws = AwsSettings::from_environment(environment)?.connect(&Tls::new()?)?;
         let ms = Duration::from_millis;
         let backoff = Backoff { tries: 5, base: ms(25), cap: ms(200) };
-        Self::build(environment, World { aws, backoff, clock: Clock::system() }).await
+        Self::build(environment, World { aws, time_limit: ms(9_000), backoff, clock: Clock::system() }).await
     }
 
     /// The same in another world.
@@ -64,7 +68,7 @@ impl State {
     /// # Errors
     /// As [`State::start`].
     pub async fn build(environment: &Environment, world: World) -> Result<Self, StartError> {
-        let World { aws, backoff, clock } = world;
+        let World { aws, time_limit, backoff, clock } = world;
         let settings = Settings::from_environment(environment)?;
         let hmac_key = Secret::hmac_key(aws.secrets_manager.clone(), &settings.hmac_key_secret, clock.clone());
         let signer = Secret::signer(aws.secrets_manager, &settings.auth_token_secret, clock.clone());
@@ -78,6 +82,7 @@ impl State {
             signer,
             settings,
             clock,
+            time_limit,
         })
     }
 }

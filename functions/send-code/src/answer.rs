@@ -1,9 +1,9 @@
 //! What the app is told. Every answer names its `status`, and says what can be done next.
 
-use crate::policy::Violation;
 use serde::{Deserialize, Serialize};
 use shared::clock::rfc3339;
 use shared::phone_number::InvalidPhoneNumber;
+use shared::policy::Violation;
 use shared::table::{Limited, LimitedBy};
 use shared::twilio::{Code, MessageSid};
 

@@ -11,7 +11,6 @@
 
 pub mod answer;
 pub mod code;
-pub mod policy;
 pub mod request;
 pub mod settings;
 pub mod state;
@@ -24,7 +23,7 @@ use shared::clock::rfc3339;
 use shared::credentials::{ApiKey, CredentialsError, Versions};
 use shared::phone_number::PhoneNumber;
 use shared::table::{Admission, Decision, Earlier, Outcome, StoreError, Wish};
-use shared::twilio::{Code, MessageSid, SendError};
+use shared::twilio::{Code, Doubt, MessageSid, SendError};
 use state::State;
 
 /// Why there is no answer. Nothing was sent, unless the error says that a message may have gone.
@@ -73,7 +72,7 @@ impl SendCodeError {
 /// [`SendCodeError`] if the request can't be understood or decided.
 pub async fn handle(state: &State, request_id: &str, event: &Value) -> Result<Answer, SendCodeError> {
     let started_ms = state.clock.now_ms();
-    let result = send_code(state, request_id, event, started_ms).await;
+    let result = send_code(state, request_id, event).await;
     let took_ms = state.clock.now_ms().saturating_sub(started_ms);
     match &result {
         Ok(answer) => tracing::info!(
@@ -91,7 +90,7 @@ pub async fn handle(state: &State, request_id: &str, event: &Value) -> Result<An
     result
 }
 
-async fn send_code(state: &State, request_id: &str, event: &Value, now_ms: u64) -> Result<Answer, SendCodeError> {
+async fn send_code(state: &State, request_id: &str, event: &Value) -> Result<Answer, SendCodeError> {
     let request = Request::parse(event, request_id)?;
     let phone = match PhoneNumber::parse(&request.phone_number) {
         Ok(phone) => phone,
@@ -113,6 +112,7 @@ async fn send_code(state: &State, request_id: &str, event: &Value, now_ms: u64) 
         idempotency_key: &request.idempotency_key,
         code: request.code.as_ref().map(VerificationCode::as_str),
     };
+    let now_ms = state.clock.now_ms();
     let admission = match state.table.admit(wish, &state.settings.limits, now_ms).await? {
         Decision::Admitted(admission) => admission,
         Decision::OptedOut => return Ok(Refused::opted_out().into()),
@@ -122,7 +122,7 @@ async fn send_code(state: &State, request_id: &str, event: &Value, now_ms: u64) 
 
     let body = state.settings.message_template.with(&code);
     let (sent, next_send_ms) = tokio::join!(
-        text(state, &keys, &phone, &body),
+        text_in_time(state, &keys, &phone, &body),
         state.table.next_send_ms(&admission, &state.settings.limits, now_ms),
     );
     let next_send_at = next_send_ms.ok().map(rfc3339);
@@ -137,6 +137,18 @@ async fn send_code(state: &State, request_id: &str, event: &Value, now_ms: u64) 
     };
     record(state, admission, outcome, &answer).await;
     Ok(answer)
+}
+
+/// Texts the code while there is time. What is under way when the time is up may have gone.
+async fn text_in_time(
+    state: &State,
+    keys: &Versions<ApiKey>,
+    phone: &PhoneNumber,
+    body: &str,
+) -> Result<MessageSid, SendError> {
+    tokio::time::timeout(state.twilio_budget, text(state, keys, phone, body))
+        .await
+        .unwrap_or(Err(SendError::Unknown(Doubt::TimedOut)))
 }
 
 /// Texts the code with the first credentials that Twilio accepts. A 401 means that nothing was sent, so the next ones may be

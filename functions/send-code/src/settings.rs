@@ -1,8 +1,8 @@
 //! What send-code is told by its environment.
 
 use crate::code::VerificationCode;
-use crate::policy::Policy;
 use shared::limits::Span;
+use shared::policy::Policy;
 use shared::settings::{Environment, SettingError};
 use shared::table::SendLimits;
 use shared::twilio::{BaseUrl, Sender};
@@ -38,17 +38,13 @@ impl Settings {
     /// [`SettingError`] names the first variable that is wrong, and the reason.
     pub fn from_environment(environment: &Environment) -> Result<Self, SettingError> {
         let code_lifetime = environment.parsed::<CodeLifetime>("CODE_LIFETIME")?.0;
-        let allowed_countries = environment.list("ALLOWED_COUNTRIES")?;
-        if allowed_countries.is_empty() {
-            return Err(SettingError::Missing { variable: "ALLOWED_COUNTRIES" });
-        }
         Ok(Self {
             table_name: environment.required("TABLE_NAME")?.to_owned(),
             hmac_key_secret: environment.required("HMAC_KEY_SECRET")?.to_owned(),
             sending_secret: environment.required("SENDING_SECRET")?.to_owned(),
             twilio_from: environment.parsed("TWILIO_FROM")?,
             twilio_base_url: environment.parsed("TWILIO_BASE_URL")?,
-            policy: Policy { allowed_countries, blocked_prefixes: environment.list("BLOCKED_PREFIXES")? },
+            policy: Policy::from_environment(environment)?,
             limits: SendLimits { phone: environment.parsed("PHONE_LIMIT")?, ip: environment.parsed("IP_LIMIT")? },
             message_template: environment.parsed("MESSAGE_TEMPLATE")?,
             code_lifetime,

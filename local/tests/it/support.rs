@@ -61,7 +61,8 @@ impl TestClock {
 pub fn impatient() -> Patience {
     let at_once = Backoff { tries: 3, base: Duration::ZERO, cap: Duration::ZERO };
     let timeouts = Timeouts { connect: Duration::from_secs(5), total: Duration::from_secs(5) };
-    Patience { twilio: timeouts, twilio_backoff: at_once, table: Backoff { tries: 5, ..at_once } }
+    let twilio_budget = Duration::from_secs(20);
+    Patience { twilio: timeouts, twilio_budget, twilio_backoff: at_once, table: Backoff { tries: 5, ..at_once } }
 }
 
 pub async fn start<const N: usize>(settings: [(&str, &str); N]) -> Local {

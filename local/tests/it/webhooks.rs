@@ -97,6 +97,12 @@ async fn what_twilio_answers_itself_and_what_would_start_a_loop_gets_no_reply() 
     // Only the whole text is a keyword.
     assert_eq!(local.text_in(PHONE, "please stop", &sid(200)).await, (200, THANKS.to_owned()));
 
+    // A reply is an SMS: it goes only where a code may go. Satellite, premium rate, Jamaica, Germany.
+    for (n, from) in ["+881612345678", "+19002345678", "+18762101234", "+4915123456789"].into_iter().enumerate() {
+        let answer = local.text_in(from, PRIVATE, &sid(150 + n as u64)).await;
+        assert_eq!(answer, (200, NO_REPLY.to_owned()), "{from}");
+    }
+
     // In other languages a Messaging Service says what was meant.
     let form = Form::from_pairs([
         ("AccountSid", ACCOUNT_SID),
@@ -203,6 +209,7 @@ async fn the_url_is_the_one_that_api_gateway_or_the_setting_knows() {
     let default = "https://abc.execute-api.us-east-1.amazonaws.com/sms";
     let public = "https://sms.example.com/twilio/sms";
     let behind = start([("PUBLIC_URL", "https://sms.example.com/twilio")]).await;
+    let mapped = |event: &mut Value| event["rawPath"] = "/twilio/sms".into();
     let direct = start([("PUBLIC_URL", "")]).await;
 
     let prod = |event: &mut Value| {
@@ -223,6 +230,7 @@ async fn the_url_is_the_one_that_api_gateway_or_the_setting_knows() {
         ("a query that was decoded", &direct, event(&format!("{default}?a=b c&d=It's"), query), 403),
         ("a spoofed host", &direct, event("https://spoofed.example/sms", headers), 403),
         ("a public URL", &behind, event(public, unchanged), 200),
+        ("a public URL whose path the API knows too", &behind, event(public, mapped), 200),
         ("a public URL before a named stage", &behind, event(public, prod), 200),
         ("a public URL, but signed for the other one", &behind, event(default, unchanged), 403),
         ("a spoofed host before a public URL", &behind, event("https://spoofed.example/sms", headers), 403),
@@ -244,6 +252,7 @@ async fn an_event_that_is_not_what_api_gateway_makes_gets_one_clear_answer() {
     for (name, change, status) in [
         ("a body that is not base64", set("/isBase64Encoded", true.into()), 400),
         ("no body", set("/body", Value::Null), 403),
+        ("a body of megabytes", set("/body", "a&b&".repeat(500_000).into()), 400),
         ("no domain name", set("/requestContext/domainName", Value::Null), 400),
         ("a method that Twilio never uses", set("/requestContext/http/method", "PUT".into()), 403),
         ("a GET with a body", set("/requestContext/http/method", "GET".into()), 403),
