@@ -8,6 +8,7 @@ environment and the role that the template gives them: the emulator checks every
 
 import base64
 import contextlib
+import fnmatch
 import json
 import os
 import pathlib
@@ -32,10 +33,13 @@ API_KEY_SID, API_KEY_SECRET = "SK00000000000000000000000000000001", "local-api-k
 # Two an hour instead of the default's one in 30 seconds, so that both kinds of send go through and the third is one too many.
 PARAMETERS = {"TwilioFrom": "+15005550006", "PhoneLimit": "2/1h"}
 
+FUNCTIONS = ("InboundSms", "SendCode", "CheckCode")
+
 NOT_SHOWN = """\
 not shown here, because the emulator doesn't make it:
   the API's route, its throttling and its access log (the events are what API Gateway would hand over)
   deletion by expires_at, deletion protection and point-in-time recovery of the table
+  the condition of the roles on the table's keys, but for the items that an invocation changed, which are held to it here
   the JSON log format, Lambda's timeouts, its freezing between events and its retries of asynchronous calls
   Twilio itself, and AWS's own judgement of the policies"""
 
@@ -74,7 +78,7 @@ def main():
 
 
 def check(stack, twilio):
-    for function in ("InboundSms", "SendCode"):
+    for function in FUNCTIONS:
         print(f"  {function}: {stack.zipped_bytes(function) / 1e6:.1f} MB zipped")
 
     with checked("a signed message is answered"):
@@ -104,6 +108,14 @@ def check(stack, twilio):
         repeated = stack.send_code("send-code-with-code")
         expect(repeated == own, [own, repeated])
         expect(len(twilio.messages()) == 2, twilio.messages())
+    with checked("a wrong code is refused, and costs an attempt"):
+        wrong = stack.check_code("check-code-wrong")
+        expect((wrong["status"], wrong["attempts_left"]) == ("incorrect", 4), wrong)
+        expect(wrong["next_send_at"], wrong)
+    with checked("the right one is approved, and once"):
+        expect(stack.check_code("check-code") == {"status": "approved"}, "no approval")
+        again = stack.check_code("check-code")
+        expect(again["status"] != "approved", again)
     with checked("the limit that the stack was deployed with holds"):
         refused = stack.send_code("send-code")
         expect((refused["status"], refused["reason"], refused["rule"]) == ("refused", "phone_limit", "2/1h"), refused)
@@ -117,20 +129,29 @@ def check(stack, twilio):
 
     with checked("keys and logs tell nothing about anybody"):
         keys, logs = "\n".join(stack.keys()), stack.logs()
-        expect("InboundSms" in logs and "SendCode" in logs, "no logs")
+        for function in FUNCTIONS:
+            expect(f"{function}Logs: " in logs, f"no logs of {function}")
         for text in ("4155550123", "203.0.113.7", "493027", "is my order", AUTH_TOKEN, API_KEY_SECRET):
             expect(text not in keys, f"{text} in a key of the table")
             expect(text not in logs, f"{text} in the logs")
     with checked("each role may do what its function does, and no more"):
-        for role, own, other in (
-            ("SendCodeRole", "TwilioApiKey", "TwilioAuthToken"),
-            ("InboundSmsRole", "TwilioAuthToken", "TwilioApiKey"),
+        table = ("PutItem", "GetItem", "BatchGetItem", "UpdateItem", "DeleteItem", "ConditionCheckItem", "Query", "Scan")
+        for role, own_secrets, own_actions in (
+            ("InboundSmsRole", {"HmacKey", "TwilioAuthToken"}, {"PutItem", "UpdateItem"}),
+            ("SendCodeRole", {"HmacKey", "TwilioApiKey"}, {"BatchGetItem", "PutItem", "UpdateItem", "DeleteItem"}),
+            ("CheckCodeRole", {"HmacKey"}, {"UpdateItem"}),
         ):
-            expect(stack.may(role, "secretsmanager:GetSecretValue", own), f"{role} unable to read {own}")
-            expect(not stack.may(role, "secretsmanager:GetSecretValue", other), f"{role} able to read {other}")
-            expect(not stack.may(role, "secretsmanager:PutSecretValue", own), f"{role} able to write {own}")
-            expect(not stack.may(role, "dynamodb:Scan", "Table"), f"{role} able to read the whole table")
-    with checked("the app may ask for codes, and nothing else"):
+            for secret in ("HmacKey", "TwilioAuthToken", "TwilioApiKey"):
+                may = stack.may(role, "secretsmanager:GetSecretValue", secret)
+                expect(may == (secret in own_secrets), f"{role}, allowed to read {secret}: {may}")
+                expect(not stack.may(role, "secretsmanager:PutSecretValue", secret), f"{role} able to write {secret}")
+            for action in table:
+                may = stack.may(role, f"dynamodb:{action}", "Table")
+                expect(may == (action in own_actions), f"{role}, allowed to {action}: {may}")
+            for function in FUNCTIONS:
+                may = stack.may(role, "logs:PutLogEvents", f"{function}Logs")
+                expect(may == (role == f"{function}Role"), f"{role}, allowed to write the logs of {function}: {may}")
+    with checked("the app may ask for codes and have them checked, and nothing else"):
         try:
             stack.invoke(stack.app, "InboundSms", "inbound-sms")
         except botocore.exceptions.ClientError as error:
@@ -195,7 +216,7 @@ class Stack:
         """The app's back end: somebody whose one permission is the stack's policy."""
         iam = self.client("iam")
         iam.create_user(UserName="app")
-        iam.attach_user_policy(UserName="app", PolicyArn=self.ids["InvokeSendCode"])
+        iam.attach_user_policy(UserName="app", PolicyArn=self.ids["InvokeGate"])
         key = iam.create_access_key(UserName="app")["AccessKey"]
         return key["AccessKeyId"], key["SecretAccessKey"]
 
@@ -208,31 +229,54 @@ class Stack:
     def send_code(self, event):
         return self.invoke(self.app, "SendCode", event)
 
+    def check_code(self, event):
+        return self.invoke(self.app, "CheckCode", event)
+
     def invoke(self, caller, function, event):
         payload = (ROOT / "events" / f"{event}.json").read_bytes()
+        before = self.items()
         answer = caller("lambda").invoke(FunctionName=self.ids[function], Payload=payload)
         result = json.load(answer["Payload"])
         if "FunctionError" in answer:
             raise RuntimeError(f"{function} failed on {event}: {result}\n{self.logs()[-3000:]}")
+        after = self.items()
+        for key in {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}:
+            own = any(fnmatch.fnmatchcase(key, pattern) for pattern in self.own_keys(f"{function}Role"))
+            expect(own, f"{function} changing {key}, which its role doesn't name")
         return result
 
     def zipped_bytes(self, function):
         return self.client("lambda").get_function_configuration(FunctionName=self.ids[function])["CodeSize"]
 
-    def keys(self, prefix=""):
+    def items(self):
         items = self.client("dynamodb").scan(TableName=self.ids["Table"])["Items"]
-        return [item["pk"]["S"] for item in items if item["pk"]["S"].startswith(prefix)]
+        return {item["pk"]["S"]: item for item in items}
+
+    def keys(self, prefix=""):
+        return [key for key in self.items() if key.startswith(prefix)]
 
     def logs(self):
         lines = []
-        for group in ("InboundSmsLogs", "SendCodeLogs"):
+        for group in (f"{function}Logs" for function in FUNCTIONS):
             for page in self.client("logs").get_paginator("filter_log_events").paginate(logGroupName=self.ids[group]):
                 lines += [f"{group}: {event['message']}" for event in page["events"]]
         return "\n".join(lines)
 
+    def own_keys(self, role):
+        """The keys of the table that a role names in its conditions: the emulator lets a call through whatever its key is."""
+        iam, role = self.client("iam"), self.ids[role]
+        names = iam.list_role_policies(RoleName=role)["PolicyNames"]
+        policies = [iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"] for name in names]
+        conditions = [statement.get("Condition", {}) for policy in policies for statement in policy["Statement"]]
+        keys = [condition.get("ForAllValues:StringLike", {}).get("dynamodb:LeadingKeys", []) for condition in conditions]
+        return [key for each in keys for key in each]
+
     def may(self, role, action, resource):
         if resource == "Table":
             arn = self.client("dynamodb").describe_table(TableName=self.ids["Table"])["Table"]["TableArn"]
+        elif resource.endswith("Logs"):
+            groups = self.client("logs").describe_log_groups(logGroupNamePrefix=self.ids[resource])["logGroups"]
+            arn = groups[0]["arn"]
         else:
             arn = self.client("secretsmanager").describe_secret(SecretId=self.ids[resource])["ARN"]
         iam = self.client("iam")

@@ -54,11 +54,16 @@ pub async fn play() -> Result<(), DemoError> {
     demo.send("+14155550123", "203.0.113.7", "sent").await?;
     let text = demo.system.twilio.messages().last().map(|message| message.body.clone()).unwrap_or_default();
     println!("   the phone shows: {text:?}");
+    let code: String = text.chars().filter(char::is_ascii_digit).collect();
+
+    heading("The user mistypes it, then types it. The app's back end invokes check-code.");
+    demo.check("+14155550123", "12345", "incorrect").await?;
+    demo.check("+14155550123", &code, "approved").await?;
 
     heading("The user taps \"send again\" at once.");
     demo.send("+14155550123", "203.0.113.7", "phone_limit").await?;
 
-    heading("Twice more, 31 seconds apart: a number may have three codes an hour.");
+    heading("Twice more, 31 seconds apart: PhoneLimit is 1/30s, 3/1h, 10/1d.");
     for _ in 0..2 {
         demo.wait(31);
         demo.send("+14155550123", "203.0.113.7", "sent").await?;
@@ -68,12 +73,20 @@ pub async fn play() -> Result<(), DemoError> {
     demo.wait(31);
     demo.send("+14155550123", "203.0.113.7", "phone_limit").await?;
 
-    heading("Another phone at the same IP address is refused as well.");
-    demo.send("+14155550199", "203.0.113.7", "ip_limit").await?;
+    heading("Another phone at the same IP address: two of its sends were never verified, IpLimit is 3/1h of those.");
+    demo.send("+14155551199", "203.0.113.7", "sent").await?;
+    demo.send("+14155552199", "203.0.113.7", "ip_limit").await?;
+
+    heading("Pumping: numbers of one block, each from a fresh IP, nobody verifies. RangeLimit is 10/1h.");
+    for n in 0..10 {
+        demo.send_quietly(&format!("+1415555300{n}"), &format!("198.51.100.{n}"), "sent").await?;
+    }
+    println!("   (ten such sends went out)");
+    demo.send("+14155553777", "198.51.100.77", "range_limit").await?;
 
     heading("A number in Jamaica, which shares +1 with the US, and a premium-rate number.");
-    demo.send("+18762101234", "198.51.100.9", "country_not_allowed").await?;
-    demo.send("+19002345678", "198.51.100.9", "number_type_not_allowed").await?;
+    demo.send("+18762101234", "198.51.100.99", "country_not_allowed").await?;
+    demo.send("+19002345678", "198.51.100.99", "number_type_not_allowed").await?;
 
     heading("Somebody texts us. Twilio signs the webhook; it is answered with TwiML.");
     let hello = "SM00000000000000000000000000000001";
@@ -84,9 +97,10 @@ pub async fn play() -> Result<(), DemoError> {
 
     heading("A user texts STOP: Twilio confirms it, we remember it.");
     demo.text("+14165550123", "STOP", "SM00000000000000000000000000000002", Signed::ByTwilio, 200).await?;
-    demo.send("+14165550123", "198.51.100.9", "opted_out").await?;
+    demo.send("+14165550123", "198.51.100.99", "opted_out").await?;
 
-    println!("\n{} messages went out. No SMS was sent.", demo.system.twilio.messages().len());
+    let messages = demo.system.twilio.messages().len();
+    println!("\n{messages} messages reached the fake Twilio; nothing left this machine.");
     Ok(())
 }
 
@@ -107,13 +121,33 @@ impl Demo {
 
     async fn send(&self, phone_number: &str, ip: &str, expected: &str) -> Result<(), DemoError> {
         let request = format!(r#"{{"phone_number":"{phone_number}","ip":"{ip}"}}"#);
-        println!("   ▶ {request}");
-        let url = format!("{}/2015-03-31/functions/send-code/invocations", self.system.base_url);
-        let answer = self.http.post(url).body(request).send().await?.text().await?;
+        self.invoke("send-code", &request, expected).await
+    }
+
+    /// A send that is only worth showing if it goes wrong.
+    async fn send_quietly(&self, phone_number: &str, ip: &str, expected: &str) -> Result<(), DemoError> {
+        let request = format!(r#"{{"phone_number":"{phone_number}","ip":"{ip}"}}"#);
+        self.answer("send-code", &request, expected).await.map(|_| ())
+    }
+
+    async fn check(&self, phone_number: &str, code: &str, expected: &str) -> Result<(), DemoError> {
+        let request = format!(r#"{{"phone_number":"{phone_number}","code":"{code}"}}"#);
+        self.invoke("check-code", &request, expected).await
+    }
+
+    async fn invoke(&self, function: &str, request: &str, expected: &str) -> Result<(), DemoError> {
+        println!("   ▶ {function} {request}");
+        let answer = self.answer(function, request, expected).await?;
         println!("   ◀ {answer}");
+        Ok(())
+    }
+
+    async fn answer(&self, function: &str, request: &str, expected: &str) -> Result<String, DemoError> {
+        let url = format!("{}/2015-03-31/functions/{function}/invocations", self.system.base_url);
+        let answer = self.http.post(url).body(request.to_owned()).send().await?.text().await?;
         let value: Value = serde_json::from_str(&answer).unwrap_or_default();
         if value["status"] == expected || value["reason"] == expected {
-            Ok(())
+            Ok(answer)
         } else {
             Err(DemoError::Unexpected(answer))
         }

@@ -31,12 +31,23 @@ pub struct Backends {
 
 /// The functions, which start after the services that they need.
 #[derive(Clone, Default)]
-pub struct Functions(Arc<OnceLock<(Arc<send_code::state::State>, Arc<inbound_sms::state::State>)>>);
+pub struct Functions(Arc<OnceLock<States>>);
+
+/// What each function keeps while it is warm.
+#[derive(Clone)]
+pub struct States {
+    /// send-code's.
+    pub send_code: Arc<send_code::state::State>,
+    /// check-code's.
+    pub check_code: Arc<check_code::state::State>,
+    /// inbound-sms's.
+    pub inbound_sms: Arc<inbound_sms::state::State>,
+}
 
 impl Functions {
     /// From now on the functions answer.
-    pub fn set(&self, send_code: Arc<send_code::state::State>, inbound_sms: Arc<inbound_sms::state::State>) {
-        let _ = self.0.set((send_code, inbound_sms));
+    pub fn set(&self, states: States) {
+        let _ = self.0.set(states);
     }
 }
 
@@ -70,7 +81,11 @@ pub fn overview(base_url: &str) -> String {
 Ask for a code, as your app's back end would. Any AWS SDK works, with this address as its endpoint and any credentials:
   export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_DEFAULT_REGION=us-east-1
   curl -s {base_url}/2015-03-31/functions/send-code/invocations -d '{{"phone_number":"+14155550123","ip":"203.0.113.7"}}'
-  aws lambda invoke --endpoint-url {base_url} --function-name send-code --payload fileb://events/send-code.json /dev/stdout
+  aws lambda invoke --endpoint-url {base_url} --function-name send-code --payload fileb://events/send-code-with-code.json /dev/stdout
+  (the second within 30 seconds to one number is refused: that is PhoneLimit)
+
+Check the code that was texted:
+  curl -s {base_url}/2015-03-31/functions/check-code/invocations -d '{{"phone_number":"+14155550123","code":"493027"}}'
 
 Read the SMS that "Twilio" has taken (its REST API is here too; give any Twilio client this base URL):
   curl -s -u {API_KEY_SID}:{API_KEY_SECRET} {base_url}/2010-04-01/Accounts/{ACCOUNT_SID}/Messages.json
@@ -81,10 +96,10 @@ Text the service, as Twilio would (the webhook is POST {base_url}/sms):
   curl -s $URL -H "X-Twilio-Signature: $SIGNED" --data-urlencode AccountSid={ACCOUNT_SID} --data-urlencode Body=Hello \
     --data-urlencode From=+14155550123 --data-urlencode MessageSid=SM00000000000000000000000000000001 --data-urlencode To={OUR_NUMBER}
 
-Look into the table (no person's number is in its keys):
+Look into the table (no person's number is in its keys; inbound messages stand there in clear):
   aws dynamodb scan --endpoint-url {base_url} --table-name {TABLE_NAME}
 
-Twilio's magic numbers work: +15005550001 is invalid (21211), 0002 not routable (21612), 0003 not allowed (21408),
+Twilio's magic numbers fail as they do at Twilio: +15005550001 is invalid (21211), 0002 not routable (21612), 0003 not allowed (21408),
 0004 opted out (21610), 0009 not a mobile (21614).
 
 The fake Twilio's account:  {ACCOUNT_SID}, number {OUR_NUMBER}
@@ -115,17 +130,17 @@ async fn webhook(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let Some((_, inbound_sms)) = gateway.functions.0.get() else { return starting() };
+    let Some(states) = gateway.functions.0.get() else { return starting() };
     let event = event(&method, &uri, &headers, &body);
-    let answer = inbound_sms::handle(inbound_sms, event).await;
+    let answer = inbound_sms::handle(&states.inbound_sms, event).await;
 
-    let status = u16::try_from(answer.status_code).ok().and_then(|status| StatusCode::from_u16(status).ok());
+    let code = u16::try_from(answer.status_code).ok().and_then(|code| StatusCode::from_u16(code).ok());
     let body = match answer.body {
         Some(Body::Text(text)) => text.into_bytes(),
         Some(Body::Binary(bytes)) => bytes,
         _ => Vec::new(),
     };
-    (status.unwrap_or(StatusCode::BAD_GATEWAY), answer.headers, body).into_response()
+    (code.unwrap_or(StatusCode::BAD_GATEWAY), answer.headers, body).into_response()
 }
 
 fn event(method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Value {
@@ -167,14 +182,14 @@ async fn invoke(
     headers: HeaderMap,
     payload: Bytes,
 ) -> Response {
-    let Some((send_code, inbound_sms)) = gateway.functions.0.get().cloned() else { return starting() };
+    let Some(states) = gateway.functions.0.get().cloned() else { return starting() };
     let request_id = request_id();
     let id = HeaderValue::from_str(&request_id).unwrap_or(HeaderValue::from_static(""));
     let id = [(HeaderName::from_static("x-amzn-requestid"), id)];
     // The name, or the end of an ARN.
     let name = name.rsplit(':').next().unwrap_or_default().to_owned();
-    if !["send-code", "inbound-sms"].contains(&name.as_str()) {
-        let message = format!("Function not found: {name}. There are send-code and inbound-sms.");
+    if !["send-code", "check-code", "inbound-sms"].contains(&name.as_str()) {
+        let message = format!("Function not found: {name}. There are send-code, check-code and inbound-sms.");
         return (id, aws_error(StatusCode::NOT_FOUND, "ResourceNotFoundException", &message)).into_response();
     }
     let payload = if payload.is_empty() { Bytes::from_static(b"null") } else { payload };
@@ -183,10 +198,21 @@ async fn invoke(
         return (id, aws_error(StatusCode::BAD_REQUEST, "InvalidRequestContentException", message)).into_response();
     };
     let run = async move {
-        if name == "inbound-sms" {
-            return Ok(axum::Json(inbound_sms::handle(&inbound_sms, event).await).into_response());
+        match name.as_str() {
+            "inbound-sms" => Ok(axum::Json(inbound_sms::handle(&states.inbound_sms, event).await).into_response()),
+            "check-code" => {
+                let answer = check_code::handle(&states.check_code, &request_id, &event).await;
+                answer
+                    .map(|answer| axum::Json(answer).into_response())
+                    .map_err(|error| (error.kind(), error.to_string()))
+            }
+            _ => {
+                let answer = send_code::handle(&states.send_code, &request_id, &event).await;
+                answer
+                    .map(|answer| axum::Json(answer).into_response())
+                    .map_err(|error| (error.kind(), error.to_string()))
+            }
         }
-        send_code::handle(&send_code, &request_id, &event).await.map(|answer| axum::Json(answer).into_response())
     };
     match headers.get("x-amz-invocation-type").map(HeaderValue::as_bytes) {
         Some(b"DryRun") => (StatusCode::NO_CONTENT, id).into_response(),
@@ -196,9 +222,9 @@ async fn invoke(
         }
         _ => match run.await {
             Ok(answer) => (id, answer).into_response(),
-            Err(error) => {
+            Err((kind, message)) => {
                 let failed = [(HeaderName::from_static("x-amz-function-error"), HeaderValue::from_static("Unhandled"))];
-                let error = json!({"errorType": error.kind(), "errorMessage": error.to_string()});
+                let error = json!({"errorType": kind, "errorMessage": message});
                 (id, failed, axum::Json(error)).into_response()
             }
         },

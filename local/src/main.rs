@@ -5,6 +5,7 @@ use local::gateway::overview;
 use local::system::{Options, System};
 use shared::settings::Environment;
 use shared::telemetry;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use tracing::level_filters::LevelFilter;
@@ -59,7 +60,7 @@ fn command(mut arguments: impl Iterator<Item = String>) -> Result<Command, Strin
                 port = number.parse().map_err(|_| format!("--port needs a number from 0 to 65535, not {number:?}"))?;
             }
             "--data" => data = Some(arguments.next().ok_or("--data needs a folder")?.into()),
-            other => return Err(format!("{other:?} is not known here")),
+            other => return Err(format!("unknown option {other:?}")),
         }
     }
     Ok(Command::Serve { port, data })
@@ -76,7 +77,8 @@ async fn serve(port: u16, data: Option<PathBuf>) -> Result<(), String> {
         .collect();
     let system = System::start(Options { port, data, settings, ..Options::default() });
     let system = system.await.map_err(|error| error.to_string())?;
-    println!("{}\n\n{}", system.base_url, overview(&system.base_url));
+    // Whoever reads only the first line may have closed the pipe by now.
+    let _ = writeln!(std::io::stdout(), "{}\n\n{}", system.base_url, overview(&system.base_url));
     system.serve().await;
     Ok(())
 }

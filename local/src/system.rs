@@ -88,6 +88,8 @@ pub struct System {
     pub secrets: FakeSecrets,
     /// send-code, as Lambda would hold it.
     pub send_code: Arc<send_code::state::State>,
+    /// check-code, as Lambda would hold it.
+    pub check_code: Arc<check_code::state::State>,
     /// inbound-sms, as Lambda would hold it.
     pub inbound_sms: Arc<inbound_sms::state::State>,
     servers: Vec<JoinHandle<()>>,
@@ -123,6 +125,9 @@ pub enum StartError {
     /// send-code.
     #[error("send-code does not start: {0}")]
     SendCode(#[from] send_code::state::StartError),
+    /// check-code.
+    #[error("check-code does not start: {0}")]
+    CheckCode(#[from] check_code::state::StartError),
     /// inbound-sms.
     #[error("inbound-sms does not start: {0}")]
     InboundSms(#[from] inbound_sms::state::StartError),
@@ -169,7 +174,7 @@ impl System {
             endpoint: Some(base_url.clone()),
             credentials: Credentials::new("local", "local", None, None, "local"),
             backoff: Backoff { base: Duration::from_millis(1), ..patience.table },
-            attempt_timeout: patience.twilio.total,
+            attempt_timeout: ENOUGH_TIME.total,
         };
         let timeouts = Timeouts { connect: aws.attempt_timeout, total: aws.attempt_timeout };
         let http = http::for_aws(tls.client(timeouts, Connections::Kept)?);
@@ -183,10 +188,16 @@ impl System {
         let world =
             send_code::state::World { aws: aws.clone(), tls, patience, clock: clock.clone(), random: getrandom::fill };
         let send_code = Arc::new(send_code::state::State::build(&environment, world).await?);
+        let check_code = check_code::state::State::build(&environment, aws.clone(), patience.table, clock.clone());
+        let check_code = Arc::new(check_code.await?);
         let world = inbound_sms::state::World { aws, time_limit: ENOUGH_TIME.total, backoff: patience.table, clock };
         let inbound_sms = Arc::new(inbound_sms::state::State::build(&environment, world).await?);
-        functions.set(send_code.clone(), inbound_sms.clone());
-        Ok(Self { base_url, twilio, secrets, send_code, inbound_sms, servers })
+        functions.set(gateway::States {
+            send_code: send_code.clone(),
+            check_code: check_code.clone(),
+            inbound_sms: inbound_sms.clone(),
+        });
+        Ok(Self { base_url, twilio, secrets, send_code, check_code, inbound_sms, servers })
     }
 
     /// Serves until the process ends.

@@ -17,6 +17,9 @@ pub struct Backoff {
 }
 
 impl Backoff {
+    /// For writes of the table that collide: they are over in milliseconds.
+    pub const FOR_WRITES: Self = Self { tries: 5, base: Duration::from_millis(25), cap: Duration::from_millis(200) };
+
     /// Waits before another try; `false` if `tried` were enough.
     pub async fn wait(&self, tried: u32) -> bool {
         if tried >= self.tries {

@@ -193,12 +193,16 @@ impl<T> Secret<T> {
         }
         match (self.current().await, cache.versions.clone()) {
             (Ok((current, _)), _) => Ok(cache.keep([current].into(), now_ms)),
-            (Err(error), Some(versions)) => {
-                tracing::warn!(%error, "a secret can't be refreshed; its cached value stays in use");
+            // Not to be reached is no reason to stop; to be emptied is.
+            (Err(error @ CredentialsError::Unavailable { .. }), Some(versions)) => {
+                tracing::error!(%error, "a secret can't be refreshed; its cached value stays in use");
                 cache.stale_from_ms = now_ms + REFETCH_INTERVAL_MS;
                 Ok(versions)
             }
-            (Err(error), None) => Err(error),
+            (Err(error), _) => {
+                cache.versions = None;
+                Err(error)
+            }
         }
     }
 

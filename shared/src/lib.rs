@@ -3,7 +3,9 @@
 
 pub mod aws;
 pub mod backoff;
+pub mod budget;
 pub mod clock;
+pub mod code;
 pub mod credentials;
 pub mod form;
 pub mod http;
@@ -11,10 +13,12 @@ pub mod ip;
 pub mod limits;
 pub mod phone_number;
 pub mod policy;
+pub mod segments;
 pub mod settings;
 pub mod signature;
 pub mod table;
 pub mod telemetry;
+pub mod test_numbers;
 pub mod twilio;
 pub mod twiml;
 pub mod webhook;

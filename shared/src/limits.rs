@@ -1,6 +1,6 @@
 //! Rate limits: rules such as `1/30s, 3/1h, 10/1d`, exact in every sliding window, and their terms in DynamoDB.
 //!
-//! The one idea: an item keeps the times of its last *L* admissions, newest first, in attributes `a1 … aL`. A rule "n per W"
+//! The one idea of a [`SlidingLog`]: an item keeps the times of its last *L* admissions, newest first, in attributes `a1 … aL`. A rule "n per W"
 //! holds when the n-th newest admission is at least W old, so one log serves every rule, and one conditional write both
 //! decides and records. DynamoDB evaluates all right-hand sides against the item as it was, so that write can shift the log.
 //! Slots count from the newest, so a changed limit never changes what a slot means.
@@ -12,6 +12,8 @@ use std::time::Duration;
 
 /// The largest `n` of a rule "n per W". The log of one key then stays within DynamoDB's smallest write unit, 1 KB.
 pub const MAX_COUNT: u32 = 80;
+/// The largest `n` of a [`Budget`]'s rule.
+pub const MAX_BUDGET: u32 = 1_000_000_000;
 /// The longest window of a rule.
 pub const MAX_WINDOW: Span = Span { ms: 366 * DAY_MS };
 
@@ -43,7 +45,27 @@ pub struct Rule {
     window: Span,
 }
 
-/// One or more rules that all hold for a key.
+/// A limit as a setting writes it: rules, `observe` and rules, or `off`.
+///
+/// ```
+/// use shared::limits::{Limit, Limits};
+///
+/// assert_eq!("3/1h".parse(), Ok(Limit::Enforce("3/1h".parse::<Limits>()?)));
+/// assert_eq!("observe 3/1h".parse(), Ok(Limit::Observe("3/1h".parse::<Limits>()?)));
+/// assert_eq!("off".parse(), Ok(Limit::<Limits>::Off));
+/// # Ok::<(), shared::limits::LimitsError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Limit<L> {
+    /// Nothing is counted.
+    Off,
+    /// Counted and reported, but nothing is refused: to see what a limit would do before it does.
+    Observe(L),
+    /// Counted, and what exceeds it is refused.
+    Enforce(L),
+}
+
+/// One or more rules that all hold for a key, small enough for a [`SlidingLog`].
 ///
 /// ```
 /// use shared::limits::Limits;
@@ -59,6 +81,12 @@ pub struct Limits {
     rules: Vec<Rule>,
 }
 
+/// Rules for what many share, a country or the whole bill: any count, kept by a counter (see [`crate::budget`]).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Budget {
+    rules: Vec<Rule>,
+}
+
 /// What makes a text no list of rules, or no length of time.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LimitsError {
@@ -68,15 +96,18 @@ pub enum LimitsError {
     /// A rule without its slash.
     #[error("the rule {0:?} is not of the form count/window, such as 3/1h")]
     NoSlash(String),
-    /// A count that is no number from 1 to [`MAX_COUNT`].
-    #[error("the count of {0:?} must be a whole number from 1 to {MAX_COUNT}")]
-    Count(String),
+    /// A count that is no number, or more than can be kept: a log keeps a time for each, a counter at most a number.
+    #[error("the count of {0:?} must be a whole number from 1 to {1}")]
+    Count(String, u32),
     /// A length of time that can't be read or is zero.
     #[error("{0:?} is not a length of time such as 30s, 10m, 1h or 1d")]
     Span(String),
     /// A window too long to be kept.
     #[error("the window of {0:?} is longer than {MAX_WINDOW}")]
     Window(String),
+    /// A limit that protects from guessing can't be without effect.
+    #[error("this limit can be neither off nor only observed")]
+    MustBeEnforced,
 }
 
 /// The rule that refuses, and for how long.
@@ -128,15 +159,32 @@ impl fmt::Display for Span {
     }
 }
 
-impl FromStr for Rule {
-    type Err = LimitsError;
+impl Rule {
+    /// How many are allowed.
+    #[must_use]
+    pub const fn count(self) -> u32 {
+        self.count
+    }
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
+    /// In any window of this length.
+    #[must_use]
+    pub const fn window(self) -> Span {
+        self.window
+    }
+
+    fn parse_list(text: &str, max_count: u32) -> Result<Vec<Self>, LimitsError> {
+        if text.trim().is_empty() {
+            return Err(LimitsError::Empty);
+        }
+        text.split(',').map(|rule| Self::parse(rule, max_count)).collect()
+    }
+
+    fn parse(text: &str, max_count: u32) -> Result<Self, LimitsError> {
         let text = text.trim();
         let (count, window) = text.split_once('/').ok_or_else(|| LimitsError::NoSlash(text.to_owned()))?;
         let count = whole_number(count.trim())
-            .filter(|count| (1..=MAX_COUNT).contains(count))
-            .ok_or_else(|| LimitsError::Count(text.to_owned()))?;
+            .filter(|count| (1..=max_count).contains(count))
+            .ok_or_else(|| LimitsError::Count(text.to_owned(), max_count))?;
         let window: Span = window.parse()?;
         if window > MAX_WINDOW {
             return Err(LimitsError::Window(text.to_owned()));
@@ -155,10 +203,28 @@ impl FromStr for Limits {
     type Err = LimitsError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text.trim().is_empty() {
-            return Err(LimitsError::Empty);
+        Rule::parse_list(text, MAX_COUNT).map(|rules| Self { rules })
+    }
+}
+
+impl FromStr for Budget {
+    type Err = LimitsError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Rule::parse_list(text, MAX_BUDGET).map(|rules| Self { rules })
+    }
+}
+
+impl<L: FromStr<Err = LimitsError>> FromStr for Limit<L> {
+    type Err = LimitsError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let text = text.trim();
+        match text.split_once(char::is_whitespace) {
+            _ if text.eq_ignore_ascii_case("off") => Ok(Self::Off),
+            Some((mode, rules)) if mode.eq_ignore_ascii_case("observe") => rules.parse().map(Self::Observe),
+            _ => text.parse().map(Self::Enforce),
         }
-        Ok(Self { rules: text.split(',').map(Rule::from_str).collect::<Result<_, _>>()? })
     }
 }
 
@@ -168,6 +234,40 @@ impl fmt::Display for Limits {
             write!(f, "{}{rule}", if index == 0 { "" } else { ", " })?;
         }
         Ok(())
+    }
+}
+
+impl<L> Limit<L> {
+    /// The rules that count, enforced or not.
+    pub const fn counted(&self) -> Option<&L> {
+        match self {
+            Self::Off => None,
+            Self::Observe(rules) | Self::Enforce(rules) => Some(rules),
+        }
+    }
+
+    /// The rules that refuse.
+    pub const fn enforced(&self) -> Option<&L> {
+        match self {
+            Self::Enforce(rules) => Some(rules),
+            Self::Off | Self::Observe(_) => None,
+        }
+    }
+
+    /// The rules that only report.
+    pub const fn observed(&self) -> Option<&L> {
+        match self {
+            Self::Observe(rules) => Some(rules),
+            Self::Off | Self::Enforce(_) => None,
+        }
+    }
+}
+
+impl Budget {
+    /// The rules, each of which is a counter of its own.
+    #[must_use]
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
     }
 }
 
@@ -184,8 +284,18 @@ impl Limits {
         self.rules.iter().map(|rule| rule.window).max().unwrap_or(MAX_WINDOW)
     }
 
+    /// The most that these rules allow within any `span`: each rule as often as its window fits in, begun windows included.
+    #[must_use]
+    pub fn most_within(&self, span: Span) -> u32 {
+        let most = |rule: &Rule| {
+            let windows = u32::try_from(span.ms.div_ceil(rule.window.ms)).unwrap_or(u32::MAX);
+            rule.count.saturating_mul(windows)
+        };
+        self.rules.iter().map(most).min().unwrap_or(u32::MAX)
+    }
+
     /// Decides whether one more is allowed at `now_ms`, for a log of admissions in milliseconds, newest first; 0 is an
-    /// empty slot. This is the same decision that [`Limits::admission`] makes inside DynamoDB.
+    /// empty slot. This is the same decision that [`SlidingLog`] makes inside DynamoDB.
     ///
     /// # Errors
     /// [`Exceeded`] names the rule that takes longest, and when it allows the next one.
@@ -198,48 +308,89 @@ impl Limits {
         blocking.max_by_key(|exceeded| exceeded.until_ms).map_or(Ok(()), Err)
     }
 
-    /// The terms of the conditional update that decides and records one admission at `now_ms` on the log `{log}1 …`.
-    pub(crate) fn admission(&self, log: &str, now_ms: u64) -> Terms {
-        let mut terms = Terms::default();
-        let mut update = String::new();
-        for slot in (2..=self.slots()).rev() {
-            let _ = write!(update, "{log}{slot} = if_not_exists({log}{}, :{log}z), ", slot - 1);
-        }
-        if self.slots() > 1 {
-            terms.values.insert(format!(":{log}z"), 0);
-        }
-        let _ = write!(update, "{log}1 = :{log}now");
-        terms.values.insert(format!(":{log}now"), now_ms);
+    /// How many more are allowed at `now_ms`, by the rule that allows least.
+    #[must_use]
+    pub fn left(&self, log: &[u64], now_ms: u64) -> u32 {
+        let left = |rule: &Rule| {
+            let within =
+                log.iter().filter(|&&at_ms| at_ms > 0 && at_ms.saturating_add(rule.window.ms) > now_ms).count();
+            rule.count.saturating_sub(u32::try_from(within).unwrap_or(u32::MAX))
+        };
+        self.rules.iter().map(left).min().unwrap_or_default()
+    }
+}
 
-        let mut condition = String::new();
-        for (index, rule) in self.rules.iter().enumerate() {
-            let and = if index == 0 { "" } else { " AND " };
-            let _ =
-                write!(condition, "{and}(attribute_not_exists({log}{0}) OR {log}{0} <= :{log}c{index})", rule.count);
-            terms.values.insert(format!(":{log}c{index}"), now_ms.saturating_sub(rule.window.ms));
+/// A log of admissions in the attributes `{name}1 … {name}{slots}` of an item.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SlidingLog {
+    pub(crate) name: &'static str,
+    pub(crate) slots: u32,
+}
+
+impl SlidingLog {
+    /// The log that just serves these rules.
+    pub(crate) fn of(name: &'static str, limits: &Limits) -> Self {
+        Self { name, slots: limits.slots() }
+    }
+
+    /// The log that serves a limit, if it counts. One that is only observed is asked after it has counted, so its log keeps
+    /// one more.
+    pub(crate) fn for_limit(name: &'static str, limit: &Limit<Limits>) -> Option<Self> {
+        let one_more = u32::from(limit.observed().is_some());
+        limit.counted().map(|limits| Self { name, slots: limits.slots() + one_more })
+    }
+
+    /// The terms that record an admission at `now_ms`, on the condition that `limits` allow it.
+    pub(crate) fn admit(self, limits: Option<&Limits>, now_ms: u64) -> Terms {
+        let Self { name, slots } = self;
+        let mut terms = Terms { set: shift_in(name, slots), ..Terms::default() };
+        if slots > 1 {
+            terms.values.insert(format!(":{name}z"), 0);
         }
-        terms.set = update;
-        terms.condition = condition;
+        terms.values.insert(format!(":{name}new"), now_ms);
+        for (index, rule) in limits.iter().flat_map(|limits| &limits.rules).enumerate() {
+            let and = if index == 0 { "" } else { " AND " };
+            let slot = rule.count;
+            let _ =
+                write!(terms.condition, "{and}(attribute_not_exists({name}{slot}) OR {name}{slot} <= :{name}c{index})");
+            terms.values.insert(format!(":{name}c{index}"), now_ms.saturating_sub(rule.window.ms));
+        }
         terms
     }
 
     /// The terms that take the admission of `at_ms` back out of slot `slot` (counted from 1), or `None` if there is no such
     /// slot. What that admission had shifted out was already older than every window, so shifting back loses nothing.
-    pub(crate) fn release(&self, log: &str, slot: u32, at_ms: u64) -> Option<Terms> {
-        if !(1..=self.slots()).contains(&slot) {
-            return None;
-        }
-        let mut set = String::new();
-        for slot in slot..self.slots() {
-            let _ = write!(set, "{log}{slot} = if_not_exists({log}{}, :{log}z), ", slot + 1);
-        }
-        let _ = write!(set, "{log}{} = :{log}z", self.slots());
+    pub(crate) fn release(self, slot: u32, at_ms: u64) -> Option<Terms> {
+        let Self { name, slots } = self;
         Some(Terms {
-            set,
-            condition: format!("{log}{slot} = :{log}at"),
-            values: BTreeMap::from([(format!(":{log}at"), at_ms), (format!(":{log}z"), 0)]),
+            set: shift_out(name, slots, slot)?,
+            condition: format!("{name}{slot} = :{name}at"),
+            values: BTreeMap::from([(format!(":{name}at"), at_ms), (format!(":{name}z"), 0)]),
         })
     }
+}
+
+/// Assignments that move each slot one further and put `:{name}new` into the first; `:{name}z` stands for an empty slot.
+pub(crate) fn shift_in(name: &str, slots: u32) -> String {
+    let mut set = String::new();
+    for slot in (2..=slots).rev() {
+        let _ = write!(set, "{name}{slot} = if_not_exists({name}{}, :{name}z), ", slot - 1);
+    }
+    let _ = write!(set, "{name}1 = :{name}new");
+    set
+}
+
+/// Assignments that take out one slot and move those behind it one nearer; `None` if there is no such slot.
+pub(crate) fn shift_out(name: &str, slots: u32, slot: u32) -> Option<String> {
+    if !(1..=slots).contains(&slot) {
+        return None;
+    }
+    let mut set = String::new();
+    for slot in slot..slots {
+        let _ = write!(set, "{name}{slot} = if_not_exists({name}{}, :{name}z), ", slot + 1);
+    }
+    let _ = write!(set, "{name}{slots} = :{name}z");
+    Some(set)
 }
 
 /// Parts of a DynamoDB update: assignments for its `SET`, its condition, and the numbers that both refer to.
@@ -262,7 +413,7 @@ mod tests {
     #[test]
     fn the_largest_limit_stays_within_the_expression_limit_of_dynamodb() {
         let limits: Limits = format!("1/30s, 40/1h, {MAX_COUNT}/366d").parse().unwrap();
-        let terms = limits.admission("a", 1_800_000_000_000);
+        let terms = SlidingLog::of("a", &limits).admit(Some(&limits), 1_800_000_000_000);
         // 4 KB an expression: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
         assert!(terms.set.len() + 200 < 4096, "{}", terms.set.len());
         assert!(terms.condition.len() + 200 < 4096);

@@ -20,7 +20,7 @@ const RANGE_DIGITS: usize = 3;
 /// How many digits a masked number hides at least.
 const HIDDEN_DIGITS: usize = 3;
 /// The number in our messages: from the block 555-01xx that is reserved for fiction.
-const EXAMPLE: &str = "+14155550123";
+const EXAMPLE: &str = "+1 415 555 0123";
 
 /// A valid phone number in E.164 format.
 ///

@@ -7,17 +7,24 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 /// What a variable is when it is not set; `template.yaml` and the README say the same, and a test holds them to it.
-const DEFAULTS: [(&str, &str); 12] = [
+const DEFAULTS: [(&str, &str); 19] = [
     ("ALLOWED_COUNTRIES", "US,CA"),
-    ("BLOCKED_PREFIXES", "+881,+882,+883"),
+    ("APP_DOMAIN", ""),
+    ("BLOCKED_PREFIXES", ""),
+    ("CHECK_LIMIT", "5/10m, 20/1d"),
     ("CODE_LIFETIME", "10m"),
+    ("COUNTRY_LIMIT", "1000/1d"),
     ("IP_LIMIT", "3/1h"),
     ("MESSAGE_LIFETIME", "30d"),
     ("MESSAGE_TEMPLATE", "Your verification code is: {code}"),
+    ("MESSAGE_TEMPLATES", ""),
     ("PHONE_LIMIT", "1/30s, 3/1h, 10/1d"),
     ("PUBLIC_URL", ""),
+    ("RANGE_LIMIT", "10/1h, 30/1d"),
     ("REPLY_LIMIT", "3/1h"),
     ("REPLY_TEXT", "Thanks for your message!"),
+    ("TEST_NUMBERS", ""),
+    ("TOTAL_LIMIT", "10000/1d"),
     ("TWILIO_BASE_URL", "https://api.twilio.com"),
     ("TWILIO_FROM", ""),
 ];
@@ -91,7 +98,7 @@ impl Environment {
     /// # Errors
     /// [`SettingError`] names the variable, and the reason that `T` gives.
     pub fn parsed<T: FromStr<Err: Display>>(&self, variable: &'static str) -> Result<T, SettingError> {
-        self.required(variable)?.parse().map_err(|reason: T::Err| wrong(variable, reason))
+        self.required(variable)?.parse().map_err(|reason: T::Err| Self::wrong(variable, reason))
     }
 
     /// A list with commas in between, which may be empty, each readable as a `T`.
@@ -100,10 +107,11 @@ impl Environment {
     /// [`SettingError`] names the variable, and the reason that `T` gives for the first that is wrong.
     pub fn list<T: FromStr<Err: Display>>(&self, variable: &'static str) -> Result<Vec<T>, SettingError> {
         let pieces = self.text(variable).split(',').map(str::trim).filter(|piece| !piece.is_empty());
-        pieces.map(|piece| piece.parse().map_err(|reason: T::Err| wrong(variable, reason))).collect()
+        pieces.map(|piece| piece.parse().map_err(|reason: T::Err| Self::wrong(variable, reason))).collect()
     }
-}
 
-fn wrong(variable: &'static str, reason: impl Display) -> SettingError {
-    SettingError::Wrong { variable, reason: reason.to_string() }
+    /// The error of a variable that can't be read as what it stands for.
+    pub fn wrong(variable: &'static str, reason: impl Display) -> SettingError {
+        SettingError::Wrong { variable, reason: reason.to_string() }
+    }
 }

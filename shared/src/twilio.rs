@@ -92,14 +92,6 @@ pub enum Doubt {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Code(pub u32);
 
-impl SendError {
-    /// Whether this certainly has not been sent, by no doing of the recipient's: then the admission is given back.
-    #[must_use]
-    pub const fn is_our_fault_and_not_sent(&self) -> bool {
-        matches!(self, Self::Unauthorized(_) | Self::Misconfigured(_) | Self::Busy | Self::Unreachable)
-    }
-}
-
 impl MessageSid {
     /// The SID as Twilio writes it: `SM` (or `MM`) and 32 hexadecimal digits.
     #[must_use]

@@ -189,7 +189,7 @@ impl Unverified {
         let is_form = signature::is_form(self.content_type.as_deref());
         Refusal {
             reason,
-            url: loggable(address) + if query.is_empty() { "" } else { "?" } + &query,
+            url: loggable_url(address) + if query.is_empty() { "" } else { "?" } + &query,
             // A body that is no form is a text of somebody's, not a list of names.
             parameters: if is_form { names(&Form::parse(&self.body)) } else { String::new() },
             content_type: loggable(content_type.split(';').next().unwrap_or_default()),
@@ -248,6 +248,13 @@ fn names(form: &Form) -> String {
     let others = form.names().count() - plain.len();
     let names = plain.join(" ");
     if others == 0 { names } else { format!("{names} and {others} others") }
+}
+
+/// A URL's host is ours, from API Gateway or the setting, and is what has to be compared; its path is the caller's.
+fn loggable_url(address: &str) -> String {
+    let authority = address.find("://").map_or(0, |colon| colon + "://".len());
+    let path = address[authority..].find('/').map_or(address.len(), |slash| authority + slash);
+    address[..path].to_owned() + &loggable(&address[path..])
 }
 
 /// What is left of a text from outside when it goes into a log: no control characters, no long runs of digits (a phone

@@ -58,9 +58,8 @@ impl State {
     /// [`StartError`] says what is wrong with the set-up.
     pub async fn start(environment: &Environment) -> Result<Self, StartError> {
         let aws = AwsSettings::from_environment(environment)?.connect(&Tls::new()?)?;
-        let ms = Duration::from_millis;
-        let backoff = Backoff { tries: 5, base: ms(25), cap: ms(200) };
-        Self::build(environment, World { aws, time_limit: ms(9_000), backoff, clock: Clock::system() }).await
+        let (time_limit, backoff) = (Duration::from_secs(9), Backoff::FOR_WRITES);
+        Self::build(environment, World { aws, time_limit, backoff, clock: Clock::system() }).await
     }
 
     /// The same in another world.

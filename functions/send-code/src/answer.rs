@@ -1,10 +1,11 @@
 //! What the app is told. Every answer names its `status`, and says what can be done next.
 
+use crate::settings::Settings;
 use serde::{Deserialize, Serialize};
 use shared::clock::rfc3339;
 use shared::phone_number::InvalidPhoneNumber;
 use shared::policy::Violation;
-use shared::table::{Limited, LimitedBy};
+use shared::table::sends::{Limited, LimitedBy};
 use shared::twilio::{Code, MessageSid};
 
 /// The answer to a request, as JSON: `{"status": "sent", …}`.
@@ -74,8 +75,14 @@ pub enum Reason {
     OptedOut,
     /// The number has had its messages.
     PhoneLimit,
-    /// The IP has had its messages.
+    /// The IP has had its unverified messages.
     IpLimit,
+    /// The block of 1,000 numbers has had its unverified messages.
+    RangeLimit,
+    /// The country has had its unverified messages.
+    CountryLimit,
+    /// Everybody together has had the messages that the bill allows.
+    TotalLimit,
     /// Twilio will not text it.
     RejectedByTwilio,
 }
@@ -90,6 +97,9 @@ impl Reason {
             Self::OptedOut => "opted_out",
             Self::PhoneLimit => "phone_limit",
             Self::IpLimit => "ip_limit",
+            Self::RangeLimit => "range_limit",
+            Self::CountryLimit => "country_limit",
+            Self::TotalLimit => "total_limit",
             Self::RejectedByTwilio => "rejected_by_twilio",
         }
     }
@@ -100,6 +110,16 @@ impl Answer {
     #[must_use]
     pub fn sent(sid: &MessageSid, expires_ms: u64, next_send_at: Option<String>) -> Self {
         Self::Sent { message_sid: sid.as_str().to_owned(), expires_at: rfc3339(expires_ms), next_send_at }
+    }
+
+    /// What a test number is told, which is never texted.
+    #[must_use]
+    pub fn test(now_ms: u64, settings: &Settings) -> Self {
+        Self::Sent {
+            message_sid: format!("SM{:032}", 0),
+            expires_at: rfc3339(now_ms + settings.limits.code_lifetime.as_ms()),
+            next_send_at: Some(rfc3339(now_ms)),
+        }
     }
 
     /// The answer's `status`.
@@ -177,6 +197,9 @@ impl Refused {
         let reason = match limited.by {
             LimitedBy::Phone => Reason::PhoneLimit,
             LimitedBy::Ip => Reason::IpLimit,
+            LimitedBy::Range => Reason::RangeLimit,
+            LimitedBy::Country => Reason::CountryLimit,
+            LimitedBy::Total => Reason::TotalLimit,
         };
         let until_ms = limited.exceeded.until_ms;
         Self {
@@ -194,7 +217,8 @@ impl Refused {
         Self {
             twilio_code: Some(code.0),
             detail: Some(format!("Twilio's error {code}")),
-            next_send_at,
+            // Another code to somebody who has opted out would be refused as well.
+            next_send_at: next_send_at.filter(|_| !code.is_opt_out()),
             ..Self::because(reason)
         }
     }

@@ -10,23 +10,25 @@
 //! sent, and if something may have been sent, nothing is sent again.
 
 pub mod answer;
-pub mod code;
+pub mod message;
 pub mod request;
 pub mod settings;
 pub mod state;
 
 use answer::{Answer, Refused};
-use code::VerificationCode;
+use message::Locale;
 use request::{InvalidRequest, Request};
 use serde_json::Value;
 use shared::clock::rfc3339;
+use shared::code::VerificationCode;
 use shared::credentials::{ApiKey, CredentialsError, Versions};
 use shared::phone_number::PhoneNumber;
-use shared::table::{Admission, Decision, Earlier, Outcome, StoreError, Wish};
+use shared::table::StoreError;
+use shared::table::sends::{Admission, Decision, Earlier, Outcome, Outlook, Wish};
 use shared::twilio::{Code, Doubt, MessageSid, SendError};
 use state::State;
 
-/// Why there is no answer. Nothing was sent, unless the error says that a message may have gone.
+/// Why there is no answer. Nothing was sent.
 #[derive(Debug, thiserror::Error)]
 pub enum SendCodeError {
     /// The request can't be understood.
@@ -52,6 +54,11 @@ pub enum SendCodeError {
 }
 
 impl SendCodeError {
+    /// Whether the caller is to mend it.
+    const fn is_callers(&self) -> bool {
+        matches!(self, Self::InvalidRequest(_) | Self::IdempotencyKeyReused)
+    }
+
     /// The error's type, as Lambda gives it to the caller.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
@@ -85,6 +92,9 @@ pub async fn handle(state: &State, request_id: &str, event: &Value) -> Result<An
             message_sid = answer.message_sid(),
             "send-code answered"
         ),
+        Err(error) if error.is_callers() => {
+            tracing::warn!(request_id, took_ms, kind = error.kind(), %error, "send-code refused a request");
+        }
         Err(error) => tracing::error!(request_id, took_ms, kind = error.kind(), %error, "send-code failed"),
     }
     result
@@ -92,6 +102,9 @@ pub async fn handle(state: &State, request_id: &str, event: &Value) -> Result<An
 
 async fn send_code(state: &State, request_id: &str, event: &Value) -> Result<Answer, SendCodeError> {
     let request = Request::parse(event, request_id)?;
+    if state.settings.test_numbers.find(&request.phone_number).is_some() {
+        return Ok(Answer::test(state.clock.now_ms(), &state.settings));
+    }
     let phone = match PhoneNumber::parse(&request.phone_number) {
         Ok(phone) => phone,
         Err(invalid) => return Ok(Refused::invalid_phone_number(invalid).into()),
@@ -110,7 +123,8 @@ async fn send_code(state: &State, request_id: &str, event: &Value) -> Result<Ans
         phone: &phone,
         ip: &request.ip,
         idempotency_key: &request.idempotency_key,
-        code: request.code.as_ref().map(VerificationCode::as_str),
+        code: &code,
+        asked: &asked(&request),
     };
     let now_ms = state.clock.now_ms();
     let admission = match state.table.admit(wish, &state.settings.limits, now_ms).await? {
@@ -120,14 +134,18 @@ async fn send_code(state: &State, request_id: &str, event: &Value) -> Result<Ans
         Decision::Repeated(earlier) => return repeat(earlier),
     };
 
-    let body = state.settings.message_template.with(&code);
-    let (sent, next_send_ms) = tokio::join!(
+    let body = state.settings.messages.text(request.locale.as_ref(), code.as_str());
+    let (sent, outlook) = tokio::join!(
         text_in_time(state, &keys, &phone, &body),
-        state.table.next_send_ms(&admission, &state.settings.limits, now_ms),
+        state.table.outlook(&admission, &state.settings.limits, now_ms),
     );
-    let next_send_at = next_send_ms.ok().map(rfc3339);
+    let outlook = outlook.ok();
+    report_observed(request_id, outlook.as_ref());
+    let next_send_at = outlook.map(|outlook| rfc3339(outlook.next_send_ms));
     let (outcome, answer) = match sent {
-        Ok(sid) => (Outcome::Sent, Answer::sent(&sid, now_ms + state.settings.code_lifetime.as_ms(), next_send_at)),
+        Ok(sid) => {
+            (Outcome::Sent, Answer::sent(&sid, now_ms + state.settings.limits.code_lifetime.as_ms(), next_send_at))
+        }
         Err(SendError::Rejected(code)) => (Outcome::Refused, Refused::by_twilio(code, next_send_at).into()),
         Err(error @ SendError::Unknown(_)) => {
             tracing::error!(%error, "the message may have gone");
@@ -137,6 +155,19 @@ async fn send_code(state: &State, request_id: &str, event: &Value) -> Result<Ans
     };
     record(state, admission, outcome, &answer).await;
     Ok(answer)
+}
+
+/// What makes a request another one under the same idempotency key, beside its number and its IP.
+fn asked(request: &Request) -> String {
+    let code = request.code.as_ref().map_or("", VerificationCode::as_str);
+    format!("{code} {}", request.locale.as_ref().map_or("", Locale::as_str))
+}
+
+/// Says which observed limits would have refused a send that went out.
+fn report_observed(request_id: &str, outlook: Option<&Outlook>) {
+    for (by, rule) in outlook.iter().flat_map(|outlook| &outlook.observed) {
+        tracing::warn!(request_id, limit = by.as_str(), %rule, "an observed limit would have refused this send");
+    }
 }
 
 /// Texts the code while there is time. What is under way when the time is up may have gone.
@@ -159,8 +190,9 @@ async fn text(
     phone: &PhoneNumber,
     body: &str,
 ) -> Result<MessageSid, SendError> {
-    let lifetime = state.settings.code_lifetime;
-    let mut result = Err(SendError::Unauthorized(Code(0)));
+    let lifetime = state.settings.limits.code_lifetime;
+    // There is always a first one; without any, Twilio would say the same.
+    let mut result = Err(SendError::Unauthorized(Code(20003)));
     for key in keys.iter() {
         result = state.twilio.send(key, phone, body, lifetime).await;
         if !matches!(result, Err(SendError::Unauthorized(_))) {
@@ -185,7 +217,8 @@ async fn text(
 
 /// The message certainly has not gone, and not through the recipient: the limits count as if it had not been asked for.
 async fn give_back(state: &State, admission: Admission, error: SendError) -> SendCodeError {
-    if let Err(release) = state.table.release(admission, &state.settings.limits).await {
+    let now_ms = state.clock.now_ms();
+    if let Err(release) = state.table.release(admission, &state.settings.limits, now_ms).await {
         tracing::error!(error = %release, "an admission could not be given back; it stays counted");
     }
     SendCodeError::TwilioUnavailable(error)
@@ -195,7 +228,11 @@ async fn give_back(state: &State, admission: Admission, error: SendError) -> Sen
 /// that nobody knows, never sent again.
 async fn record(state: &State, admission: Admission, outcome: Outcome, answer: &Answer) {
     let recorded = match serde_json::to_string(answer) {
-        Ok(json) => state.table.record(admission, outcome, &json).await.map_err(|error| error.to_string()),
+        Ok(json) => state
+            .table
+            .record(admission, &state.settings.limits, outcome, &json)
+            .await
+            .map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),
     };
     if let Err(error) = recorded {

@@ -1,11 +1,12 @@
 //! What the app asks for, parsed at the edge.
 
-use crate::code::{InvalidCode, VerificationCode};
+use crate::message::{InvalidLocale, Locale};
 use serde_json::{Map, Value};
+use shared::code::{InvalidCode, VerificationCode};
 use shared::ip::{ClientIp, InvalidIp};
-use shared::table::{IdempotencyKey, InvalidIdempotencyKey};
+use shared::table::sends::{IdempotencyKey, InvalidIdempotencyKey};
 
-const FIELDS: [&str; 4] = ["phone_number", "ip", "code", "idempotency_key"];
+const FIELDS: [&str; 5] = ["phone_number", "ip", "code", "locale", "idempotency_key"];
 
 /// A request that can be understood. Its phone number is judged by the policy, since an invalid one is refused, not an error.
 #[derive(Debug)]
@@ -16,6 +17,8 @@ pub struct Request {
     pub ip: ClientIp,
     /// The code that the app chose, if it did.
     pub code: Option<VerificationCode>,
+    /// The language of the text.
+    pub locale: Option<Locale>,
     /// The name of this send.
     pub idempotency_key: IdempotencyKey,
 }
@@ -50,7 +53,7 @@ pub enum InvalidRequest {
     #[error("the field {0} must be a JSON string")]
     NotText(&'static str),
     /// A field that nobody reads: most often a misspelt one, so an option that would be lost in silence.
-    #[error("the request has a field that is none of phone_number, ip, code, idempotency_key")]
+    #[error("the request has a field that is none of phone_number, ip, code, locale, idempotency_key")]
     UnknownField,
     /// Not an address.
     #[error("the field ip is wrong: {0}")]
@@ -58,6 +61,9 @@ pub enum InvalidRequest {
     /// Not a code.
     #[error("the field code is wrong: {0}")]
     Code(#[from] InvalidCode),
+    /// Not a language.
+    #[error("the field locale is wrong: {0}")]
+    Locale(#[from] InvalidLocale),
     /// Not a key.
     #[error("the field idempotency_key is wrong: {0}")]
     IdempotencyKey(#[from] InvalidIdempotencyKey),
@@ -79,6 +85,7 @@ impl Request {
             phone_number: Unjudged(phone_number.to_owned()),
             ip: ClientIp::parse(text(fields, "ip")?.ok_or(InvalidRequest::Missing("ip"))?)?,
             code: text(fields, "code")?.map(str::parse).transpose()?,
+            locale: text(fields, "locale")?.map(str::parse).transpose()?,
             idempotency_key: text(fields, "idempotency_key")?.unwrap_or(request_id).parse()?,
         })
     }

@@ -1,12 +1,11 @@
 //! What send-code is told by its environment.
 
-use crate::code::VerificationCode;
-use shared::limits::Span;
+use crate::message::{AppDomain, Messages};
 use shared::policy::Policy;
 use shared::settings::{Environment, SettingError};
-use shared::table::SendLimits;
+use shared::table::sends::SendLimits;
+use shared::test_numbers::TestNumbers;
 use shared::twilio::{BaseUrl, Sender};
-use std::str::FromStr;
 
 /// The settings, all of them right.
 #[derive(Clone, Debug)]
@@ -23,12 +22,12 @@ pub struct Settings {
     pub twilio_base_url: BaseUrl,
     /// Who may be texted.
     pub policy: Policy,
-    /// How often.
+    /// How often, and how long a code is good.
     pub limits: SendLimits,
-    /// The text around the code.
-    pub message_template: MessageTemplate,
-    /// How long a code is good.
-    pub code_lifetime: Span,
+    /// The texts around the code.
+    pub messages: Messages,
+    /// Numbers that are never texted.
+    pub test_numbers: TestNumbers,
 }
 
 impl Settings {
@@ -37,7 +36,6 @@ impl Settings {
     /// # Errors
     /// [`SettingError`] names the first variable that is wrong, and the reason.
     pub fn from_environment(environment: &Environment) -> Result<Self, SettingError> {
-        let code_lifetime = environment.parsed::<CodeLifetime>("CODE_LIFETIME")?.0;
         Ok(Self {
             table_name: environment.required("TABLE_NAME")?.to_owned(),
             hmac_key_secret: environment.required("HMAC_KEY_SECRET")?.to_owned(),
@@ -45,71 +43,22 @@ impl Settings {
             twilio_from: environment.parsed("TWILIO_FROM")?,
             twilio_base_url: environment.parsed("TWILIO_BASE_URL")?,
             policy: Policy::from_environment(environment)?,
-            limits: SendLimits { phone: environment.parsed("PHONE_LIMIT")?, ip: environment.parsed("IP_LIMIT")? },
-            message_template: environment.parsed("MESSAGE_TEMPLATE")?,
-            code_lifetime,
+            limits: SendLimits::from_environment(environment)?,
+            messages: messages(environment)?,
+            test_numbers: TestNumbers::from_environment(environment)?,
         })
     }
 }
 
-/// The text of a message, with a place for the code.
-///
-/// ```
-/// use send_code::settings::MessageTemplate;
-///
-/// let template: MessageTemplate = "{code} is your code.".parse()?;
-/// assert_eq!(template.with(&"493027".parse()?), "493027 is your code.");
-/// assert!("Your code is on its way.".parse::<MessageTemplate>().is_err());
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MessageTemplate(String);
-
-/// A template that can't be sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidTemplate {
-    /// No place for the code, or several.
-    #[error("it must contain {{code}} exactly once")]
-    Code,
-    /// Longer than Twilio takes.
-    #[error("it is longer than 1600 characters, which is as much as Twilio takes")]
-    TooLong,
-}
-
-impl MessageTemplate {
-    const PLACE: &str = "{code}";
-
-    /// The message with this code.
-    #[must_use]
-    pub fn with(&self, code: &VerificationCode) -> String {
-        self.0.replace(Self::PLACE, code.as_str())
+/// The texts, with a word in the log about each that costs more than one segment.
+fn messages(environment: &Environment) -> Result<Messages, SettingError> {
+    let app_domain =
+        environment.optional("APP_DOMAIN").map(|_| environment.parsed::<AppDomain>("APP_DOMAIN")).transpose()?;
+    let default = environment.parsed("MESSAGE_TEMPLATE")?;
+    let messages = Messages::new(default, environment.text("MESSAGE_TEMPLATES"), app_domain)
+        .map_err(|reason| Environment::wrong("MESSAGE_TEMPLATES", reason))?;
+    for warning in messages.warnings() {
+        tracing::warn!("{warning}");
     }
-}
-
-impl FromStr for MessageTemplate {
-    type Err = InvalidTemplate;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text.matches(Self::PLACE).count() != 1 {
-            return Err(InvalidTemplate::Code);
-        }
-        // The longest code has ten digits, four more than its place.
-        if text.chars().count() + 4 > 1600 { Err(InvalidTemplate::TooLong) } else { Ok(Self(text.to_owned())) }
-    }
-}
-
-/// A lifetime that is also Twilio's `ValidityPeriod`, of which 6 to 36,000 seconds make sense.
-struct CodeLifetime(Span);
-
-impl FromStr for CodeLifetime {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let span: Span = text.parse().map_err(|error: shared::limits::LimitsError| error.to_string())?;
-        if (6..=36_000).contains(&span.as_seconds()) {
-            Ok(Self(span))
-        } else {
-            Err("it must be from 6s to 10h, which is what Twilio keeps a message for".to_owned())
-        }
-    }
+    Ok(messages)
 }

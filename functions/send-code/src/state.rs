@@ -1,10 +1,10 @@
 //! What a warm function keeps: built once, used by every invocation.
 
-use crate::code::Random;
 use crate::settings::Settings;
 use shared::aws::{Aws, AwsSettings};
 use shared::backoff::Backoff;
 use shared::clock::Clock;
+use shared::code::Random;
 use shared::credentials::{ApiKey, CredentialsError, Secret};
 use shared::http::{Connections, HttpError, Timeouts, Tls};
 use shared::phone_number;
@@ -67,7 +67,7 @@ impl Default for Patience {
             twilio: Timeouts { connect: ms(2_000), total: ms(6_000) },
             twilio_budget: ms(8_000),
             twilio_backoff: Backoff { tries: 3, base: ms(200), cap: ms(1_000) },
-            table: Backoff { tries: 5, base: ms(25), cap: ms(200) },
+            table: Backoff::FOR_WRITES,
         }
     }
 }

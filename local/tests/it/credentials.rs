@@ -172,6 +172,32 @@ async fn a_leaked_token_is_refused_an_hour_after_it_was_replaced() {
 }
 
 #[tokio::test]
+async fn a_leaked_token_is_refused_within_five_minutes_if_the_new_one_is_put_twice() {
+    const NEW: &str = "fedcba9876543210fedcba9876543210";
+    let local = start([]).await;
+    local.system.secrets.put(AUTH_TOKEN_SECRET, &auth_token(NEW));
+    local.system.secrets.put(AUTH_TOKEN_SECRET, &auth_token(NEW));
+    local.clock.advance_seconds(300);
+    assert_eq!(local.webhook(AUTH_TOKEN, &message(PHONE, PRIVATE, &sid(1))).await.0, 403);
+    assert_eq!(local.webhook(NEW, &message(PHONE, PRIVATE, &sid(2))).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_secret_that_is_emptied_ends_what_was_cached_and_one_that_cant_be_reached_does_not() {
+    let local = start([("SENDING_SECRET", "own")]).await;
+    local.system.secrets.put("own", &auth_token(AUTH_TOKEN));
+    assert_eq!(outcome(&local.send(PHONE, "203.0.113.7").await), "sent");
+    local.system.secrets.put("own", r#"{"accountSid":"REPLACE_ME","authToken":"REPLACE_ME"}"#);
+    local.clock.advance_seconds(300);
+    assert_eq!(outcome(&local.send(PHONE, "203.0.113.7").await), "CredentialsUnavailable");
+    local.system.secrets.put("own", &auth_token(AUTH_TOKEN));
+    assert_eq!(outcome(&local.send(PHONE, "203.0.113.7").await), "sent");
+    local.system.secrets.remove_stage("own", "AWSCURRENT");
+    local.clock.advance_seconds(300);
+    assert_eq!(outcome(&local.send(PHONE, "203.0.113.7").await), "sent");
+}
+
+#[tokio::test]
 async fn forged_webhooks_make_us_look_for_newer_tokens_once_a_minute() {
     let local = start([]).await;
     let before = fetches(&local);

@@ -1,7 +1,7 @@
 //! Faults below the AWS SDK: whatever DynamoDB and the network do, nothing is sent twice, nothing goes uncounted, and the answer
 //! says what happened.
 
-use crate::support::{Local, PRIVATE, impatient, outcome, sid, start_with};
+use crate::support::{Local, PRIVATE, no_waits, outcome, sid, start_with};
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
 };
@@ -56,8 +56,12 @@ const FAULTS: [Fault; 9] = [
     Fault::Denied,
 ];
 
-/// The faults to come, one for each transaction; none when they are used up.
-type Plan = Arc<Mutex<VecDeque<Fault>>>;
+/// The faults to come, one for each call of an operation; none when they are used up.
+#[derive(Clone, Debug, Default)]
+struct Plan {
+    transactions: Arc<Mutex<VecDeque<Fault>>>,
+    updates: Arc<Mutex<VecDeque<Fault>>>,
+}
 
 #[derive(Clone, Debug)]
 struct Faulty {
@@ -75,13 +79,22 @@ impl HttpClient for Faulty {
 
 impl HttpConnector for Faulty {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let is_transaction =
-            request.headers().get("x-amz-target").is_some_and(|target| target.ends_with("TransactWriteItems"));
-        let planned = || self.plan.lock().unwrap().pop_front();
-        let fault = is_transaction.then(planned).flatten().unwrap_or(Fault::None);
+        let target = request.headers().get("x-amz-target").unwrap_or_default();
+        let planned = match target.rsplit('.').next() {
+            Some("TransactWriteItems") => self.plan.transactions.lock().unwrap().pop_front(),
+            Some("UpdateItem") => self.plan.updates.lock().unwrap().pop_front(),
+            _ => None,
+        };
+        let fault = planned.unwrap_or(Fault::None);
         let items = request.body().bytes().map_or(0, |body| String::from_utf8_lossy(body).matches("TableName").count());
         let connector = self.connector.clone().unwrap();
+        let is_update = target.ends_with("UpdateItem");
         let cancelled = |code: &str| {
+            if is_update {
+                let kind =
+                    if code == "TransactionConflict" { "TransactionConflictException" } else { "ThrottlingException" };
+                return json!({"__type": format!("com.amazonaws.dynamodb.v20120810#{kind}"), "message": PRIVATE});
+            }
             let mut reasons = vec![json!({"Code": "None"}); items];
             reasons[items - 1] = json!({"Code": code, "Message": PRIVATE});
             json!({
@@ -122,11 +135,11 @@ async fn start<const N: usize>(settings: [(&str, &str); N]) -> (Local, Plan) {
         let plan = plan.clone();
         move |http| SharedHttpClient::new(Faulty { plan, http, connector: None })
     };
-    (start_with(settings, impatient(), Some(Box::new(between))).await, plan)
+    (start_with(settings, no_waits(), Some(Box::new(between))).await, plan)
 }
 
 fn set(plan: &Plan, faults: impl IntoIterator<Item = Fault>) {
-    *plan.lock().unwrap() = faults.into_iter().collect();
+    *plan.transactions.lock().unwrap() = faults.into_iter().collect();
 }
 
 #[tokio::test]
@@ -194,6 +207,51 @@ async fn a_fault_while_an_admission_is_given_back_leaves_it_counted_or_not_but_n
     }
 }
 
+#[tokio::test]
+async fn a_fault_at_a_counter_gives_the_send_back_or_passes() {
+    for fault in FAULTS {
+        let (local, plan) = start([("PHONE_LIMIT", "1/1h")]).await;
+        *plan.updates.lock().unwrap() = [fault; ALWAYS].into();
+        assert_eq!(outcome(&local.send(PHONE, IP).await), "StoreUnavailable", "{fault:?}");
+        assert!(local.texts().is_empty(), "{fault:?}: what can't be counted is not sent");
+        *plan.updates.lock().unwrap() = VecDeque::new();
+        assert_eq!(outcome(&local.send(PHONE, IP).await), "sent", "{fault:?}: the phone's one code is still there");
+    }
+}
+
+#[tokio::test]
+async fn a_fault_at_a_check_counts_one_attempt_and_approves_at_most_once() {
+    for fault in FAULTS {
+        let (local, plan) = start([("CHECK_LIMIT", "2/1h")]).await;
+        let code = local.code(PHONE, IP).await;
+        *plan.updates.lock().unwrap() = [fault].into();
+        let wrong = local.check(PHONE, "000000").await;
+        assert!(["incorrect", "StoreUnavailable"].contains(&wrong), "{fault:?}: {wrong}");
+
+        // The second attempt of two, in spite of the fault.
+        set(&plan, [fault; ALWAYS]);
+        assert_eq!(
+            local.check(PHONE, &code).await,
+            "StoreUnavailable",
+            "{fault:?}: not used up for sure, not approved"
+        );
+        set(&plan, []);
+        let again = local.check(PHONE, &code).await;
+        assert!(["too_many_attempts", "approved", "expired"].contains(&again), "{fault:?}: {again}");
+    }
+}
+
+#[tokio::test]
+async fn an_approval_stands_even_if_the_send_cant_be_given_back() {
+    for fault in FAULTS {
+        let (local, plan) = start([]).await;
+        let code = local.code(PHONE, IP).await;
+        set(&plan, [&[Fault::None][..], &[fault; ALWAYS]].concat());
+        *plan.updates.lock().unwrap() = [&[Fault::None][..], &[fault; ALWAYS]].concat().into();
+        assert_eq!(local.check(PHONE, &code).await, "approved", "{fault:?}");
+    }
+}
+
 /// Numbers that look random and are the same in each run: a xorshift generator.
 struct Dice(u64);
 
@@ -208,7 +266,7 @@ impl Dice {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn in_a_storm_of_faults_no_limit_is_ever_exceeded_and_no_request_is_sent_twice() {
-    let (local, plan) = start([("PHONE_LIMIT", "3/1h"), ("IP_LIMIT", "80/1h")]).await;
+    let (local, plan) = start([("PHONE_LIMIT", "3/1h"), ("IP_LIMIT", "80/1h"), ("RANGE_LIMIT", "off")]).await;
     let mut dice = Dice(0x2545_F491_4F6C_DD1D);
     for round in 0..12 {
         // Three calls in five go wrong somehow.

@@ -42,15 +42,14 @@ fn near_event() -> impl Strategy<Value = Value> {
     let text = || prop_oneof![".{0,60}", "[A-Za-z0-9+/=%&;#?:@\\[\\]. ]{0,60}"];
     let method = prop_oneof![Just("POST".to_owned()), Just("GET".to_owned()), "[A-Z]{1,7}".boxed()];
     let content_type = prop_oneof![Just("application/x-www-form-urlencoded".to_owned()), "[ -~]{0,40}".boxed()];
-    (method, text(), text(), content_type, "[ -~]{0,40}|[A-Za-z0-9+/]{27}=", text(), any::<bool>(), text()).prop_map(
-        |(method, path, query, content_type, signature, body, base64, domain)| {
+    (method, text(), text(), content_type, "[ -~]{0,40}|[A-Za-z0-9+/]{27}=", text(), any::<bool>(), "[a-z.-]{0,40}")
+        .prop_map(|(method, path, query, content_type, signature, body, base64, domain)| {
             json!({
                 "rawPath": path, "rawQueryString": query, "body": body, "isBase64Encoded": base64,
                 "headers": {"content-type": content_type, "x-twilio-signature": signature},
                 "requestContext": {"domainName": domain, "stage": "$default", "http": {"method": method, "path": path}},
             })
-        },
-    )
+        })
 }
 
 #[test]
@@ -124,6 +123,14 @@ fn a_wrong_setting_names_its_variable_and_the_reason() {
         ("PHONE_LIMIT", "", "is not set"),
         ("PHONE_LIMIT", "3 per hour", "is not of the form count/window"),
         ("IP_LIMIT", "500/1d", "whole number from 1 to 80"),
+        ("RANGE_LIMIT", "observe", "is not of the form count/window"),
+        ("COUNTRY_LIMIT", "2000000000/1d", "whole number from 1 to 1000000000"),
+        ("CHECK_LIMIT", "off", "neither off nor only observed"),
+        ("CHECK_LIMIT", "observe 5/10m", "neither off nor only observed"),
+        ("MESSAGE_TEMPLATES", "{\"de\": \"Ihr Code\"}", "{code} exactly once"),
+        ("MESSAGE_TEMPLATES", "de", "JSON"),
+        ("APP_DOMAIN", "https://example.com", "host"),
+        ("TEST_NUMBERS", "+14152345678=123456", "may be somebody's number"),
         ("MESSAGE_TEMPLATE", "Your code", "must contain {code} exactly once"),
         ("MESSAGE_TEMPLATE", "{code} {code}", "must contain {code} exactly once"),
         ("CODE_LIFETIME", "ten minutes", "not a length of time"),

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that meets an error has failed")]
 
+mod budgets;
+mod checks;
 mod credentials;
 mod faults;
 mod hostile;

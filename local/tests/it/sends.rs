@@ -1,10 +1,11 @@
 //! Who gets an SMS, and who does not.
 
-use crate::support::{CODE, Local, PRIVATE, impatient, outcome, sid, start, start_with};
+use crate::support::{CODE, Local, PRIVATE, no_waits, outcome, sid, start, start_with};
 use send_code::SendCodeError;
 use send_code::answer::{Answer, Refused};
 use serde_json::{Value, json};
 use shared::backoff::Backoff;
+use shared::table::sends::{Decision, Wish};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -170,7 +171,7 @@ async fn every_refusal_says_why_and_sends_nothing() {
     let local = start([("ALLOWED_COUNTRIES", "US,GB"), ("BLOCKED_PREFIXES", "+1907")]).await;
     for (phone, reason, detail) in [
         ("2125550187", "invalid_phone_number", "does not start with +"),
-        ("+1 415 555", "invalid_phone_number", "too few digits"),
+        ("+1 212 55", "invalid_phone_number", "too few digits"),
         ("", "invalid_phone_number", "empty"),
         ("+14165550123", "country_not_allowed", "the number belongs to CA"),
         ("+18762101234", "country_not_allowed", "the number belongs to JM"),
@@ -226,6 +227,59 @@ async fn a_given_code_is_texted_as_it_is_and_a_made_one_has_six_digits() {
 }
 
 #[tokio::test]
+async fn the_text_is_in_the_language_that_is_asked_for_and_ends_in_the_line_that_phones_fill_in() {
+    let templates = r#"{"de": "Ihr Code lautet {code}.", "fr": "Votre code : {code}"}"#;
+    let local = start([("MESSAGE_TEMPLATES", templates), ("APP_DOMAIN", "example.com"), ("IP_LIMIT", "off")]).await;
+    for (n, (locale, text)) in [
+        (json!("de"), "Ihr Code lautet 493027.\n\n@example.com #493027"),
+        (json!("de-AT"), "Ihr Code lautet 493027.\n\n@example.com #493027"),
+        (json!("FR_ca"), "Votre code : 493027\n\n@example.com #493027"),
+        (json!("ja"), "Your verification code is: 493027\n\n@example.com #493027"),
+        (json!(null), "Your verification code is: 493027\n\n@example.com #493027"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let phone = format!("+1415555010{n}");
+        local.invoke(json!({"phone_number": phone, "ip": IP, "code": "493027", "locale": locale})).await.unwrap();
+        assert_eq!(local.texts().last().unwrap(), text);
+    }
+    assert_eq!(
+        outcome(&local.invoke(json!({"phone_number": PHONE, "ip": IP, "locale": "no language"})).await),
+        "InvalidRequest"
+    );
+}
+
+#[tokio::test]
+async fn a_test_number_is_never_texted_and_its_fixed_code_always_works() {
+    let local = start([
+        ("TEST_NUMBERS", "+14155550100=000000, +447700900123=493027"),
+        ("PHONE_LIMIT", "1/1d"),
+        ("CHECK_LIMIT", "3/10m"),
+    ])
+    .await;
+    for number in ["+14155550100", "+1 415 555 0100", "+44 7700 900123"] {
+        for _ in 0..3 {
+            assert_eq!(outcome(&local.send(number, IP).await), "sent");
+        }
+    }
+    assert!(local.texts().is_empty());
+    for _ in 0..10 {
+        assert_eq!(local.check("+14155550100", "000000").await, "approved");
+        assert_eq!(local.check("+44 7700 900123", "493 027").await, "approved");
+    }
+    assert_eq!(local.check("+447700900123", "000000").await, "incorrect");
+    // Outside all limits but this one.
+    for expected in ["incorrect", "incorrect", "too_many_attempts"] {
+        assert_eq!(local.check("+447700900123", "111111").await, expected);
+    }
+    assert_eq!(local.check("+447700900123", "493027").await, "too_many_attempts");
+    // Any other number is as ever.
+    assert_eq!(outcome(&local.send(PHONE, IP).await), "sent");
+    assert_eq!(local.check(PHONE, "000000").await, "incorrect");
+}
+
+#[tokio::test]
 async fn a_messaging_service_sends_in_place_of_a_number() {
     let local = start([("TWILIO_FROM", local::system::OUR_SERVICE)]).await;
     assert_eq!(outcome(&local.send(PHONE, IP).await), "sent");
@@ -275,7 +329,7 @@ async fn a_malformed_request_is_an_error_that_names_the_field_and_repeats_nothin
         (json!({"phone_number": PHONE, "ip": IP, "code": "12345a"}), "the field code is wrong"),
         (json!({"phone_number": PHONE, "ip": IP, "code": 123_456}), "code must be a JSON string"),
         (json!({"phone_number": PHONE, "ip": IP, "idempotency_key": ""}), "the field idempotency_key is wrong"),
-        (json!({"phone_number": PHONE, "ip": IP, "idempotencyKey": PRIVATE}), "none of phone_number, ip"),
+        (json!({"phone_number": PHONE, "ip": IP, "idempotencyKey": PRIVATE}), "none of phone_number, ip, code, locale"),
     ] {
         let error = local.invoke(event.clone()).await.unwrap_err();
         assert!(matches!(error, SendCodeError::InvalidRequest(_)), "{event}: {error:?}");
@@ -289,7 +343,7 @@ async fn a_malformed_request_is_an_error_that_names_the_field_and_repeats_nothin
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn what_has_not_gone_is_given_back_also_to_an_ip_that_many_share_at_once() {
     // The sender is not ours: Twilio refuses each message, for a fault of the set-up.
-    let local = Arc::new(start([("TWILIO_FROM", "+15005550007"), ("IP_LIMIT", "12/1h")]).await);
+    let local = Arc::new(start([("TWILIO_FROM", "+15005550007"), ("IP_LIMIT", "12/1h"), ("RANGE_LIMIT", "off")]).await);
     for round in 0..5 {
         let events = (0..12).map(|n| json!({"phone_number": format!("+14155550{round}{n:02}"), "ip": IP}));
         // A round counts nothing that is left for the next: else the IP's limit would come in the second.
@@ -304,7 +358,7 @@ async fn an_admission_that_is_given_back_leaves_those_that_came_since() {
     let nowhere = format!("http://{}", closed.local_addr().unwrap());
     drop(closed);
     let once = Backoff { tries: 1, base: Duration::ZERO, cap: Duration::ZERO };
-    let patience = send_code::state::Patience { twilio_backoff: once, ..impatient() };
+    let patience = send_code::state::Patience { twilio_backoff: once, ..no_waits() };
     let local = start_with([("TWILIO_BASE_URL", &nowhere), ("PHONE_LIMIT", "2/1h")], patience, None).await;
     for _ in 0..10 {
         assert_eq!(outcome(&local.send(PHONE, IP).await), "TwilioUnavailable");
@@ -317,23 +371,24 @@ async fn an_admission_that_is_given_back_leaves_those_that_came_since() {
     let ip = shared::ip::ClientIp::parse(IP).unwrap();
     let admit = async |key: &str, at_ms| {
         let key = key.parse().unwrap();
-        let wish = shared::table::Wish { phone: &phone, ip: &ip, idempotency_key: &key, code: None };
+        let code = "493027".parse().unwrap();
+        let wish = Wish { phone: &phone, ip: &ip, idempotency_key: &key, code: &code, asked: "" };
         table.admit(wish, limits, at_ms).await.unwrap()
     };
     let admitted = |decision| match decision {
-        shared::table::Decision::Admitted(admission) => admission,
+        Decision::Admitted(admission) => admission,
         other => panic!("{other:?}"),
     };
     let now_ms = local.clock.now_ms();
     let first = admitted(admit("1", now_ms).await);
     let second = admitted(admit("2", now_ms + 1000).await);
-    assert!(matches!(admit("3", now_ms + 2000).await, shared::table::Decision::Limited(_)));
-    table.release(first, limits).await.unwrap();
+    assert!(matches!(admit("3", now_ms + 2000).await, Decision::Limited(_)));
+    table.release(first, limits, now_ms).await.unwrap();
     let third = admitted(admit("3", now_ms + 2000).await);
-    table.release(second, limits).await.unwrap();
+    table.release(second, limits, now_ms).await.unwrap();
     let fourth = admitted(admit("4", now_ms + 3000).await);
-    let shared::table::Decision::Limited(limited) = admit("5", now_ms + 4000).await else { panic!() };
+    let Decision::Limited(limited) = admit("5", now_ms + 4000).await else { panic!() };
     assert_eq!(limited.exceeded.until_ms, now_ms + 2000 + 3_600_000, "the third's hour decides");
-    table.release(third, limits).await.unwrap();
-    table.release(fourth, limits).await.unwrap();
+    table.release(third, limits, now_ms).await.unwrap();
+    table.release(fourth, limits, now_ms).await.unwrap();
 }

@@ -1,6 +1,7 @@
 //! The system under test, with its clock, and a watch over everything that it logs.
 
 use axum::http::HeaderMap;
+use check_code::CheckCodeError;
 use lambda_http::Body;
 use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpResponse;
 use local::system::{ACCOUNT_SID, API_KEY_SECRET, AUTH_TOKEN, Between, OUR_NUMBER, Options, System};
@@ -57,16 +58,16 @@ impl TestClock {
     }
 }
 
-/// No waiting between tries, and little patience with who does not answer.
-pub fn impatient() -> Patience {
+/// No waiting between tries, and all the time that a busy machine may need for an answer.
+pub fn no_waits() -> Patience {
     let at_once = Backoff { tries: 3, base: Duration::ZERO, cap: Duration::ZERO };
-    let timeouts = Timeouts { connect: Duration::from_secs(5), total: Duration::from_secs(5) };
-    let twilio_budget = Duration::from_secs(20);
+    let timeouts = Timeouts { connect: Duration::from_mins(1), total: Duration::from_mins(1) };
+    let twilio_budget = Duration::from_mins(1);
     Patience { twilio: timeouts, twilio_budget, twilio_backoff: at_once, table: Backoff { tries: 5, ..at_once } }
 }
 
 pub async fn start<const N: usize>(settings: [(&str, &str); N]) -> Local {
-    start_with(settings, impatient(), None).await
+    start_with(settings, no_waits(), None).await
 }
 
 pub async fn start_with<const N: usize>(
@@ -92,6 +93,25 @@ impl Local {
         static INVOCATIONS: AtomicU64 = AtomicU64::new(0);
         let request_id = format!("request-{}", INVOCATIONS.fetch_add(1, Ordering::SeqCst));
         send_code::handle(&self.system.send_code, &request_id, &event).await
+    }
+
+    /// Invokes check-code: the name of its answer, or of its error.
+    pub async fn check(&self, phone: &str, code: &str) -> &'static str {
+        self.checked(phone, code).await.map_or_else(|error| error.kind(), |answer| answer.status())
+    }
+
+    /// Invokes check-code.
+    pub async fn checked(&self, phone: &str, code: &str) -> Result<check_code::answer::Answer, CheckCodeError> {
+        let event = json!({"phone_number": phone, "code": code});
+        check_code::handle(&self.system.check_code, "request-check", &event).await
+    }
+
+    /// Invokes send-code, and reads the code in the SMS.
+    pub async fn code(&self, phone: &str, ip: &str) -> String {
+        assert_eq!(outcome(&self.send(phone, ip).await), "sent", "{phone} {ip}");
+        let messages = self.system.twilio.messages();
+        let text = &messages.iter().rfind(|message| message.to == phone).unwrap().body;
+        text.chars().filter(char::is_ascii_digit).collect()
     }
 
     /// The texts that Twilio has taken from send-code, oldest first.

@@ -1,6 +1,6 @@
 //! Faults below the HTTP client to Twilio: what may have gone counts and is not sent again, what has not gone is given back.
 
-use crate::support::{CODE, PRIVATE, impatient, outcome, start_with};
+use crate::support::{CODE, PRIVATE, no_waits, outcome, start_with};
 use send_code::state::Patience;
 use serde_json::json;
 use shared::http::Timeouts;
@@ -70,8 +70,8 @@ async fn twilio(behaviour: &'static [Twilio]) -> (String, Arc<AtomicUsize>) {
 
 fn patience() -> Patience {
     // Long enough for a loopback connection on a busy machine, short enough to wait for.
-    let twilio = Timeouts { connect: Duration::from_millis(500), total: Duration::from_millis(500) };
-    Patience { twilio, ..impatient() }
+    let twilio = Timeouts { connect: Duration::from_secs(2), total: Duration::from_secs(2) };
+    Patience { twilio, ..no_waits() }
 }
 
 #[tokio::test]

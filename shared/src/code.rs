@@ -52,6 +52,65 @@ impl FromStr for VerificationCode {
     }
 }
 
+/// What somebody typed as a code: digits of any script become ASCII, and what people put between them is dropped.
+///
+/// ```
+/// use shared::code::{Guess, VerificationCode};
+///
+/// let code: VerificationCode = "493027".parse()?;
+/// for typed in ["493027", " 493 027 ", "493-027", "４９３０２７", "٤٩٣٠٢٧"] {
+///     assert_eq!(typed.parse::<Guess>()?, Guess::from(&code));
+/// }
+/// assert_ne!("49302O".parse::<Guess>()?, Guess::from(&code));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Guess(String);
+
+/// Longer than anything that somebody types as a code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a typed code has at most {MAX_TYPED} characters")]
+pub struct GuessTooLong;
+
+/// Room for spaces and dashes between ten digits.
+const MAX_TYPED: usize = 64;
+/// The zeros of the scripts whose digits keyboards produce: ASCII, Arabic-Indic, Persian, Devanagari, Bengali, Thai, full-width.
+const ZEROS: [char; 7] = ['0', '\u{660}', '\u{6f0}', '\u{966}', '\u{9e6}', '\u{e50}', '\u{ff10}'];
+
+impl Guess {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&VerificationCode> for Guess {
+    fn from(code: &VerificationCode) -> Self {
+        Self(code.0.clone())
+    }
+}
+
+impl FromStr for Guess {
+    type Err = GuessTooLong;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.chars().count() > MAX_TYPED {
+            return Err(GuessTooLong);
+        }
+        let is_between = |c: char| c.is_whitespace() || matches!(c, '-' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '.');
+        let digit = |c: char| {
+            let value = ZEROS.iter().find_map(|&zero| (c as u32).checked_sub(zero as u32).filter(|&value| value < 10));
+            value.and_then(|value| char::from_digit(value, 10)).unwrap_or(c)
+        };
+        Ok(Self(text.chars().filter(|&c| !is_between(c)).map(digit).collect()))
+    }
+}
+
+impl fmt::Debug for Guess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Guess([redacted])")
+    }
+}
+
 impl fmt::Debug for VerificationCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("VerificationCode([redacted])")

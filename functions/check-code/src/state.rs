@@ -1,0 +1,68 @@
+//! What a warm function keeps: built once, used by every invocation. It has no way to reach Twilio.
+
+use shared::aws::{Aws, AwsSettings};
+use shared::backoff::Backoff;
+use shared::clock::Clock;
+use shared::credentials::{CredentialsError, Secret};
+use shared::http::{HttpError, Tls};
+use shared::phone_number;
+use shared::settings::{Environment, SettingError};
+use shared::table::Table;
+use shared::table::sends::SendLimits;
+use shared::test_numbers::TestNumbers;
+
+/// Everything that a check needs.
+pub struct State {
+    /// The limits, as send-code has them.
+    pub limits: SendLimits,
+    /// Numbers whose fixed code always works.
+    pub test_numbers: TestNumbers,
+    /// The table.
+    pub table: Table,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// Why the function can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A setting is wrong.
+    #[error(transparent)]
+    Setting(#[from] SettingError),
+    /// No HTTP or TLS.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    /// The key of the table can't be read.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
+}
+
+impl State {
+    /// Builds everything from the environment, and fetches the secret while the sandbox starts, when it has a whole core.
+    ///
+    /// # Errors
+    /// [`StartError`] says what is wrong with the set-up.
+    pub async fn start(environment: &Environment) -> Result<Self, StartError> {
+        let aws = AwsSettings::from_environment(environment)?.connect(&Tls::new()?)?;
+        Self::build(environment, aws, Backoff::FOR_WRITES, Clock::system()).await
+    }
+
+    /// The same with other waits between tries of a write that collided, and another clock.
+    ///
+    /// # Errors
+    /// As [`State::start`].
+    pub async fn build(
+        environment: &Environment,
+        aws: Aws,
+        backoff: Backoff,
+        clock: Clock,
+    ) -> Result<Self, StartError> {
+        let limits = SendLimits::from_environment(environment)?;
+        let test_numbers = TestNumbers::from_environment(environment)?;
+        let name = environment.required("TABLE_NAME")?.to_owned();
+        let hmac_key_secret = environment.required("HMAC_KEY_SECRET")?;
+        let key = Secret::hmac_key(aws.secrets_manager, hmac_key_secret, clock.clone()).get().await?[0].clone();
+        phone_number::warm_up();
+        Ok(Self { limits, test_numbers, table: Table { client: aws.dynamodb, name, key, backoff }, clock })
+    }
+}

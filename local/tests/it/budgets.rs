@@ -1,0 +1,182 @@
+//! The limits of what many share: ranges, countries, the bill; and those that only observe.
+
+use crate::support::{Local, outcome, start};
+use serde_json::json;
+use shared::limits::{Budget, Limit};
+use shared::table::budgets::{Account, Spent};
+use std::sync::Arc;
+use tokio::task::JoinSet;
+
+const PHONE: &str = "+14155550123";
+const IP: &str = "203.0.113.7";
+
+#[tokio::test]
+async fn a_block_of_a_thousand_numbers_has_a_limit_whatever_the_ips() {
+    let local = start([("RANGE_LIMIT", "3/1h")]).await;
+    for n in 0..3 {
+        assert_eq!(outcome(&local.send(&format!("+1415555010{n}"), &format!("198.51.100.{n}")).await), "sent");
+    }
+    let refused = local.send("+14155550199", "198.51.100.77").await.unwrap();
+    let refused = refused.refused().unwrap().clone();
+    assert_eq!(
+        (refused.reason(), refused.rule.as_deref(), refused.retry_after),
+        ("range_limit", Some("3/1h"), Some(3600))
+    );
+    assert_eq!(outcome(&local.send("+14155551199", "198.51.100.77").await), "sent", "the next block");
+}
+
+#[tokio::test]
+async fn a_refusal_by_country_or_total_costs_the_others_nothing() {
+    for (setting, reason) in [(("COUNTRY_LIMIT", "1/1h"), "country_limit"), (("TOTAL_LIMIT", "1/1h"), "total_limit")] {
+        let local = start([setting, ("PHONE_LIMIT", "1/1h"), ("IP_LIMIT", "1/1h"), ("RANGE_LIMIT", "1/1h")]).await;
+        assert_eq!(outcome(&local.send("+14155551100", "198.51.100.1").await), "sent");
+        for _ in 0..5 {
+            assert_eq!(outcome(&local.send(PHONE, IP).await), reason);
+        }
+        let answer = local.send(PHONE, IP).await.unwrap();
+        let wait = answer.refused().unwrap().retry_after.unwrap();
+        assert!((3600..=4500).contains(&wait), "the hour, and at most a quarter of it more: {wait}");
+        local.clock.advance_seconds(wait - 1);
+        assert_eq!(outcome(&local.send(PHONE, IP).await), reason);
+        local.clock.advance_seconds(1);
+        assert_eq!(outcome(&local.send(PHONE, IP).await), "sent", "none of its own limits was touched");
+    }
+}
+
+#[tokio::test]
+async fn one_country_can_be_full_while_another_is_not() {
+    let local = start([("COUNTRY_LIMIT", "1/1h")]).await;
+    assert_eq!(outcome(&local.send(PHONE, IP).await), "sent");
+    assert_eq!(outcome(&local.send("+14155551100", "198.51.100.1").await), "country_limit");
+    assert_eq!(outcome(&local.send("+14165550123", "198.51.100.1").await), "sent", "Canada");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn two_hundred_sends_to_one_country_at_once_all_go_and_count_exactly() {
+    let local =
+        Arc::new(start([("COUNTRY_LIMIT", "200/1d"), ("TOTAL_LIMIT", "1000/1d"), ("RANGE_LIMIT", "off")]).await);
+    let mut sends = JoinSet::new();
+    for n in 0..260 {
+        let local = local.clone();
+        sends.spawn(async move {
+            let event =
+                json!({"phone_number": format!("+1415555{n:04}"), "ip": format!("198.51.{}.{}", n / 200, n % 200)});
+            outcome(&local.invoke(event).await)
+        });
+    }
+    let outcomes = sends.join_all().await;
+    let count = |outcome: &str| outcomes.iter().filter(|each| **each == outcome).count();
+    assert_eq!((count("sent"), count("country_limit")), (200, 60), "{outcomes:?}");
+    assert_eq!(local.texts().len(), 200);
+}
+
+#[tokio::test]
+async fn an_observed_limit_counts_and_refuses_nothing() {
+    let observing = |limit: &'static str| format!("observe {limit}");
+    let (phone, ip, range) = (observing("1/1h"), observing("1/1h"), observing("1/1h"));
+    let settings = [
+        ("PHONE_LIMIT", phone.as_str()),
+        ("IP_LIMIT", &ip),
+        ("RANGE_LIMIT", &range),
+        ("COUNTRY_LIMIT", "observe 1/1h"),
+        ("TOTAL_LIMIT", "off"),
+    ];
+    let local = start(settings).await;
+    for _ in 0..5 {
+        assert_eq!(outcome(&local.send(PHONE, IP).await), "sent");
+        local.clock.advance_seconds(1);
+    }
+    // What it would have refused is known, limit by limit.
+    let (table, limits) = (&local.system.send_code.table, &local.system.send_code.settings.limits);
+    let number = shared::phone_number::PhoneNumber::parse(PHONE).unwrap();
+    let address = shared::ip::ClientIp::parse(IP).unwrap();
+    let (key, code) = ("k".parse().unwrap(), "1234".parse().unwrap());
+    let wish =
+        shared::table::sends::Wish { phone: &number, ip: &address, idempotency_key: &key, code: &code, asked: "" };
+    let now_ms = local.clock.now_ms();
+    let shared::table::sends::Decision::Admitted(admission) = table.admit(wish, limits, now_ms).await.unwrap() else {
+        panic!()
+    };
+    let outlook = table.outlook(&admission, limits, now_ms).await.unwrap();
+    let mut observed: Vec<_> = outlook.observed.iter().map(|(by, rule)| format!("{} {rule}", by.as_str())).collect();
+    observed.sort();
+    assert_eq!(observed, ["country_limit 1/1h", "ip_limit 1/1h", "phone_limit 1/1h", "range_limit 1/1h"]);
+    assert_eq!(outlook.next_send_ms, now_ms, "an observed limit makes nobody wait");
+}
+
+#[tokio::test]
+async fn a_limit_that_is_off_counts_nothing_and_codes_are_checked_all_the_same() {
+    let off = "off";
+    let local = start([
+        ("PHONE_LIMIT", off),
+        ("IP_LIMIT", off),
+        ("RANGE_LIMIT", off),
+        ("COUNTRY_LIMIT", off),
+        ("TOTAL_LIMIT", off),
+    ])
+    .await;
+    let mut codes = vec![];
+    for _ in 0..20 {
+        codes.push(local.code(PHONE, IP).await);
+        local.clock.advance_seconds(1);
+    }
+    assert_eq!(local.check(PHONE, &codes[0]).await, "approved");
+    assert_eq!(local.check(PHONE, &codes[19]).await, "approved");
+}
+
+/// Numbers that look random and are the same in each run: a xorshift generator.
+fn dice(seed: &mut u64, sides: u64) -> u64 {
+    *seed ^= *seed << 13;
+    *seed ^= *seed >> 7;
+    *seed ^= *seed << 17;
+    *seed % sides
+}
+
+/// Counts in a budget and gives back at random, beside a model that keeps every time.
+async fn against_the_model(local: &Local, rule: &str, max_gap_ms: u64, seed: u64) {
+    let budget: Limit<Budget> = rule.parse().unwrap();
+    let rule = budget.counted().unwrap().rules()[0];
+    let (window_ms, limit) = (rule.window().as_ms(), rule.count() as usize);
+    let bucket_ms = window_ms / 4;
+    let table = &local.system.send_code.table;
+    let (mut seed, mut now_ms) = (seed, local.clock.now_ms());
+    let mut counted: Vec<(u64, Spent)> = vec![];
+    for step in 0..400 {
+        now_ms += dice(&mut seed, max_gap_ms);
+        if dice(&mut seed, 4) == 0 && !counted.is_empty() {
+            let which = usize::try_from(dice(&mut seed, counted.len() as u64)).unwrap();
+            let (at_ms, spent) = counted.remove(which);
+            table.give_back(spent, at_ms, now_ms).await.unwrap();
+            continue;
+        }
+        // What windows begin in: the bucket that holds the window's begin counts as a whole.
+        let first_ms = (now_ms / bucket_ms - 4) * bucket_ms;
+        let times: Vec<u64> = counted.iter().map(|(at_ms, _)| *at_ms).collect();
+        let within = |from_ms: u64| times.iter().filter(|at_ms| **at_ms >= from_ms).count();
+        let expected = within(first_ms) < limit;
+        let (mut spent, mut observed) = (Spent::default(), vec![]);
+        let refused = table.spend(Account::Total, &budget, now_ms, &mut spent, &mut observed).await.unwrap();
+        assert_eq!(refused.is_none(), expected, "step {step}: {} within the window", within(first_ms));
+        match refused {
+            None => counted.push((now_ms, spent)),
+            Some(exceeded) => {
+                assert!(exceeded.until_ms > now_ms && exceeded.until_ms <= now_ms + window_ms + bucket_ms);
+                // Exactly then, if nothing is given back in the meantime, the window holds fewer than the limit.
+                let after_ms = (exceeded.until_ms / bucket_ms - 4) * bucket_ms;
+                assert!(within(after_ms) < limit && within(after_ms - bucket_ms) >= limit, "step {step}");
+            }
+        }
+        let in_window = counted.iter().filter(|(at_ms, _)| *at_ms + window_ms > now_ms).count();
+        assert!(in_window <= limit, "step {step}: {in_window} in a window");
+    }
+}
+
+#[tokio::test]
+async fn a_budget_is_never_exceeded_in_any_window_and_what_is_given_back_is_exact() {
+    let local = start([]).await;
+    for (rule, max_gap_ms, seed) in
+        [("5/1m", 20_000, 1), ("6/1m", 4_000, 2), ("7/2m", 90_000, 3), ("8/1m", 400_000, 4), ("50/1h", 100_000, 5)]
+    {
+        against_the_model(&local, rule, max_gap_ms, seed).await;
+    }
+}

@@ -1,0 +1,248 @@
+//! Who is approved, and what an approval gives back.
+
+use crate::support::{CODE, Local, outcome, start};
+use check_code::answer::Answer;
+use serde_json::json;
+use std::collections::HashMap;
+use std::sync::Arc;
+use tokio::task::JoinSet;
+
+const PHONE: &str = "+14155550123";
+const IP: &str = "203.0.113.7";
+
+/// So many sends that no limit but the one under test is met.
+const PATIENT: [(&str, &str); 3] = [("PHONE_LIMIT", "80/1h"), ("IP_LIMIT", "80/1h"), ("RANGE_LIMIT", "off")];
+
+async fn patient(setting: (&str, &str)) -> Local {
+    start([PATIENT[0], PATIENT[1], PATIENT[2], setting]).await
+}
+
+#[tokio::test]
+async fn a_code_that_was_sent_is_approved_once() {
+    let local = start([]).await;
+    let code = local.code(PHONE, IP).await;
+    assert_eq!(local.check(PHONE, "000000").await, "incorrect");
+    assert_eq!(local.check(PHONE, &code).await, "approved");
+    assert_eq!(local.check(PHONE, &code).await, "expired", "used up, and there is no other");
+
+    local.invoke(json!({"phone_number": "+14155550100", "ip": IP, "code": CODE})).await.unwrap();
+    assert_eq!(local.check("+14155550100", CODE).await, "approved");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_two_right_checks_at_once_one_is_approved() {
+    let local = Arc::new(start([("CHECK_LIMIT", "80/1h"), ("PHONE_LIMIT", "80/1h"), ("IP_LIMIT", "80/1h")]).await);
+    for _ in 0..10 {
+        let code = local.code(PHONE, IP).await;
+        let mut checks = JoinSet::new();
+        for _ in 0..4 {
+            let (local, code) = (local.clone(), code.clone());
+            checks.spawn(async move { local.check(PHONE, &code).await });
+        }
+        let approved = checks.join_all().await.into_iter().filter(|status| *status == "approved").count();
+        assert_eq!(approved, 1);
+    }
+}
+
+#[tokio::test]
+async fn any_code_that_is_not_expired_is_good_each_once() {
+    let local = patient(("CODE_LIFETIME", "10m")).await;
+    let mut codes = vec![];
+    for _ in 0..4 {
+        codes.push(local.code(PHONE, IP).await);
+        local.clock.advance_seconds(60);
+    }
+    assert_eq!(local.check(PHONE, &codes[1]).await, "approved", "people type the older SMS");
+    assert_eq!(local.check(PHONE, &codes[3]).await, "approved");
+    assert_eq!(local.check(PHONE, &codes[1]).await, "incorrect");
+    // Six minutes later the first is ten minutes old, to the second.
+    local.clock.advance_seconds(6 * 60);
+    assert_eq!(local.check(PHONE, &codes[0]).await, "incorrect");
+    local.clock.advance_ms(59_999);
+    assert_eq!(local.check(PHONE, &codes[2]).await, "approved", "at one millisecond before its ten minutes are over");
+    assert_eq!(local.check(PHONE, &codes[2]).await, "expired");
+}
+
+#[tokio::test]
+async fn a_code_of_another_phone_of_another_time_or_of_no_sms_is_never_good() {
+    let local = start([("ALLOWED_COUNTRIES", "US")]).await;
+    let code = local.code(PHONE, IP).await;
+    local.code("+14155550100", IP).await;
+    assert_eq!(local.check("+14155550100", &code).await, "incorrect", "another phone's");
+    assert_eq!(local.check("+14155550177", &code).await, "expired", "a phone that was never texted");
+    local.clock.advance_seconds(600);
+    assert_eq!(local.check(PHONE, &code).await, "expired", "ten minutes old");
+
+    // Twilio refuses this number: no SMS, no code.
+    let event = json!({"phone_number": "+15005550009", "ip": "198.51.100.1", "code": CODE});
+    assert_eq!(outcome(&local.invoke(event).await), "rejected_by_twilio");
+    assert_eq!(local.check("+15005550009", CODE).await, "expired");
+
+    // Nor is a code good whose send was refused by a limit.
+    let event = json!({"phone_number": PHONE, "ip": "198.51.100.2", "code": CODE});
+    local.code(PHONE, "198.51.100.2").await;
+    assert_eq!(outcome(&local.invoke(event).await), "phone_limit");
+    assert_eq!(local.check(PHONE, CODE).await, "incorrect");
+}
+
+#[tokio::test]
+async fn a_refused_send_voids_its_own_code_and_no_other() {
+    // Two numbers that Twilio takes, then refuses? A number's answers are the same each time, so the table is asked directly.
+    let local = patient(("CODE_LIFETIME", "10m")).await;
+    let (table, limits) = (&local.system.send_code.table, &local.system.send_code.settings.limits);
+    let phone = shared::phone_number::PhoneNumber::parse(PHONE).unwrap();
+    let ip = shared::ip::ClientIp::parse(IP).unwrap();
+    let mut admissions = vec![];
+    // All three in the same millisecond.
+    for code in ["1111", "2222", "3333"] {
+        let (key, code) = (code.parse().unwrap(), code.parse().unwrap());
+        let wish = shared::table::sends::Wish { phone: &phone, ip: &ip, idempotency_key: &key, code: &code, asked: "" };
+        match table.admit(wish, limits, local.clock.now_ms()).await.unwrap() {
+            shared::table::sends::Decision::Admitted(admission) => admissions.push(admission),
+            other => panic!("{other:?}"),
+        }
+    }
+    let refused = shared::table::sends::Outcome::Refused;
+    table.record(admissions.remove(1), limits, refused, "{}").await.unwrap();
+    table.release(admissions.remove(0), limits, local.clock.now_ms()).await.unwrap();
+    assert_eq!(local.check(PHONE, "2222").await, "incorrect", "refused by Twilio");
+    assert_eq!(local.check(PHONE, "1111").await, "incorrect", "given back");
+    assert_eq!(local.check(PHONE, "3333").await, "approved");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_thousand_guesses_at_once_admit_no_more_than_the_check_limit() {
+    let local = Arc::new(start([("CHECK_LIMIT", "5/10m")]).await);
+    let code = local.code(PHONE, IP).await;
+    let mut guesses = JoinSet::new();
+    for n in 0..1000 {
+        let (local, right) = (local.clone(), code.clone());
+        let wrong = format!("{n:06}");
+        guesses
+            .spawn(async move { if wrong == right { "too_many_attempts" } else { local.check(PHONE, &wrong).await } });
+    }
+    let mut statuses = HashMap::new();
+    for status in guesses.join_all().await {
+        *statuses.entry(status).or_insert(0) += 1;
+    }
+    assert_eq!(statuses, HashMap::from([("incorrect", 5), ("too_many_attempts", 995)]));
+    assert_eq!(local.check(PHONE, &code).await, "too_many_attempts", "the right one is not looked at either");
+    // Another code does not help who guesses.
+    local.clock.advance_seconds(31);
+    let code = local.code(PHONE, IP).await;
+    assert_eq!(local.check(PHONE, &code).await, "too_many_attempts");
+    local.clock.advance_seconds(600 - 31);
+    assert_eq!(local.check(PHONE, &code).await, "approved");
+}
+
+#[tokio::test]
+async fn every_answer_says_what_can_be_done_next() {
+    let local = start([("CHECK_LIMIT", "3/10m, 4/1d")]).await;
+    let code = local.code(PHONE, IP).await;
+    let mut answers = vec![];
+    for _ in 0..4 {
+        local.clock.advance_seconds(10);
+        answers.push(local.checked(PHONE, "000000").await.unwrap());
+    }
+    let next = "2027-01-15T08:00:31Z".to_owned();
+    let incorrect = |attempts_left| Answer::Incorrect { attempts_left, next_send_at: next.clone() };
+    assert_eq!(answers[..3], [incorrect(2), incorrect(1), incorrect(0)]);
+    let Answer::TooManyAttempts { rule, retry_after, .. } = &answers[3] else { panic!("{:?}", answers[3]) };
+    assert_eq!((rule.as_str(), *retry_after), ("3/10m", 600 - 30));
+    local.clock.advance_seconds(570);
+    assert_eq!(
+        local.check(PHONE, &code).await,
+        "expired",
+        "a code is good for ten minutes; this was the fourth failure"
+    );
+    let Answer::TooManyAttempts { rule, retry_after, .. } = local.checked(PHONE, "0").await.unwrap() else { panic!() };
+    assert_eq!((rule.as_str(), retry_after), ("4/1d", 24 * 3600 - 600));
+}
+
+#[tokio::test]
+async fn an_approval_forgets_the_failed_attempts() {
+    let local = patient(("CHECK_LIMIT", "3/1d")).await;
+    for _ in 0..5 {
+        let code = local.code(PHONE, IP).await;
+        assert_eq!(local.check(PHONE, "000000").await, "incorrect");
+        assert_eq!(local.check(PHONE, "000001").await, "incorrect");
+        assert_eq!(local.check(PHONE, &code).await, "approved");
+    }
+}
+
+#[tokio::test]
+async fn digits_of_other_scripts_and_what_people_put_between_them_are_understood() {
+    let local = patient(("CHECK_LIMIT", "80/1d")).await;
+    for typed in ["493027", " 493 027 ", "493-027", "493–027", "４９３０２７", "٤٩٣٠٢٧", "۴۹۳۰۲۷", "४९३०२७"]
+    {
+        let event = json!({"phone_number": PHONE, "ip": IP, "code": "493027"});
+        local.invoke(event).await.unwrap();
+        assert_eq!(local.check(PHONE, typed).await, "approved", "{typed}");
+    }
+    local.code(PHONE, IP).await;
+    for typed in ["", "abcdef", "49302O", "😀", "493027493027"] {
+        assert_eq!(local.check(PHONE, typed).await, "incorrect", "{typed}");
+    }
+    assert_eq!(local.check(PHONE, &"1".repeat(65)).await, "InvalidRequest");
+    assert_eq!(local.check("4155550123", "493027").await, "InvalidRequest");
+}
+
+#[tokio::test]
+async fn a_verified_send_is_given_back_to_the_ip_the_range_and_the_country_but_not_to_the_bill() {
+    let others = [("PHONE_LIMIT", "80/1h"), ("IP_LIMIT", "80/1h"), ("RANGE_LIMIT", "80/1h")];
+    for (setting, reason, given_back) in [
+        (("IP_LIMIT", "2/1h"), "ip_limit", true),
+        (("RANGE_LIMIT", "2/1h"), "range_limit", true),
+        (("COUNTRY_LIMIT", "2/1h"), "country_limit", true),
+        (("TOTAL_LIMIT", "2/1h"), "total_limit", false),
+        (("PHONE_LIMIT", "2/1h"), "phone_limit", false),
+    ] {
+        let local = start([others[0], others[1], others[2], setting]).await;
+        let first = local.code(PHONE, IP).await;
+        local.clock.advance_seconds(1);
+        local.code(PHONE, IP).await;
+        local.clock.advance_seconds(1);
+        assert_eq!(outcome(&local.send(PHONE, IP).await), reason);
+        assert_eq!(local.check(PHONE, &first).await, "approved");
+        let after = outcome(&local.send(PHONE, IP).await);
+        assert_eq!(after, if given_back { "sent" } else { reason }, "{reason}");
+        // It was one that was given back.
+        assert_eq!(outcome(&local.send(PHONE, IP).await), reason);
+        // And the one that was never verified, the second, counts until its hour is over.
+        local.clock.advance_seconds(3600 - 3);
+        if matches!(reason, "ip_limit" | "range_limit") {
+            assert_eq!(outcome(&local.send(PHONE, IP).await), reason);
+            local.clock.advance_seconds(2);
+            assert_eq!(outcome(&local.send(PHONE, IP).await), "sent");
+        }
+    }
+}
+
+#[tokio::test]
+async fn real_users_behind_one_ip_never_meet_its_limit() {
+    let local = start([("IP_LIMIT", "3/1h"), ("RANGE_LIMIT", "10/1h")]).await;
+    for n in 0..60 {
+        let phone = format!("+141555501{n:02}");
+        let code = local.code(&phone, IP).await;
+        local.clock.advance_seconds(40);
+        assert_eq!(local.check(&phone, &code).await, "approved");
+    }
+}
+
+#[tokio::test]
+async fn a_malformed_check_is_an_error_that_names_the_field() {
+    let local = start([]).await;
+    for (event, message) in [
+        (json!(null), "must be a JSON object"),
+        (json!({"code": CODE}), "no field phone_number"),
+        (json!({"phone_number": PHONE}), "no field code"),
+        (json!({"phone_number": PHONE, "code": 493_027}), "code must be a JSON string"),
+        (json!({"phone_number": "0415", "code": CODE}), "phone_number is wrong"),
+        (json!({"phone_number": PHONE, "code": CODE, "ip": IP}), "none of phone_number, code"),
+    ] {
+        let error = check_code::handle(&local.system.check_code, "r", &event).await.unwrap_err();
+        assert_eq!(error.kind(), "InvalidRequest");
+        let text = error.to_string();
+        assert!(text.contains(message) && !text.contains(CODE), "{text}");
+    }
+}

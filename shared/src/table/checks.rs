@@ -1,0 +1,295 @@
+//! Checks: is this the code? An attempt counts before anything is compared, so guesses made at once can't exceed the limit.
+
+use super::budgets::Spent;
+use super::sends::{SendLimits, code};
+use super::{Item, StoreError, Table, Transaction, expiry, number, read_log, read_number, text};
+use crate::aws::reason;
+use crate::code::{Guess, VerificationCode};
+use crate::limits::{Exceeded, SlidingLog};
+use crate::phone_number::PhoneNumber;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use std::fmt::Write as _;
+use subtle::ConstantTimeEq as _;
+
+/// What the table says to an attempt.
+#[derive(Debug)]
+pub enum Checked {
+    /// It is the code, used up now. The send that it came with can be given back; a test number has none.
+    Approved(Option<Verified>),
+    /// It is not a code of this phone.
+    Incorrect {
+        /// How many more attempts are left.
+        attempts_left: u32,
+        /// When this phone may next be texted, in milliseconds.
+        next_send_ms: u64,
+    },
+    /// No code of this phone is good any more.
+    Expired {
+        /// As above.
+        next_send_ms: u64,
+    },
+    /// Too many attempts have failed; this one was not compared.
+    TooMany {
+        /// The rule, and until when.
+        exceeded: Exceeded,
+        /// As above.
+        next_send_ms: u64,
+    },
+}
+
+/// A send that was verified: its unverified admission can be given back, once.
+#[derive(Debug)]
+pub struct Verified {
+    ip: String,
+    range: String,
+    country: Spent,
+    at_ms: u64,
+}
+
+impl Table {
+    /// Admits an attempt by the log of failed ones, then compares. An approval forgets the failed ones.
+    ///
+    /// # Errors
+    /// [`StoreError`] if nothing can be said. The attempt may have counted.
+    pub async fn check(
+        &self,
+        phone: &PhoneNumber,
+        guess: &Guess,
+        limits: &SendLimits,
+        now_ms: u64,
+    ) -> Result<Checked, StoreError> {
+        let pk = self.pk("phone", phone.as_str());
+        let mut item = match self.attempt(&pk, limits, Missing::IsNoPhone, now_ms).await? {
+            Attempt::Admitted(item) => item,
+            Attempt::NoPhone => return Ok(Checked::Expired { next_send_ms: now_ms }),
+            Attempt::Refused(exceeded, item) => {
+                return Ok(Checked::TooMany { exceeded, next_send_ms: next_send_ms(&item, limits, now_ms) });
+            }
+        };
+        let guess = self.code_mac(phone, guess.as_str());
+        // Another check may use the code up at the same time, another send may move it: then what is there now decides.
+        for _ in 0..4 * self.backoff.tries {
+            let live = live_codes(&item, limits, now_ms);
+            let Some(slots) = matching(&item, &live, &guess) else {
+                let next_send_ms = next_send_ms(&item, limits, now_ms);
+                if live.is_empty() {
+                    return Ok(Checked::Expired { next_send_ms });
+                }
+                let attempts_left = limits.check.left(&read_log(&item, SlidingLog::of("f", &limits.check)), now_ms);
+                return Ok(Checked::Incorrect { attempts_left, next_send_ms });
+            };
+            let verified = self.verified(phone, &item, slots[0], limits);
+            match self.use_up(&pk, &slots, &guess, limits).await? {
+                Transaction::Done => return Ok(Checked::Approved(Some(verified))),
+                Transaction::Refused(refused) => item = refused.into_values().next().unwrap_or_default(),
+            }
+        }
+        Err(StoreError::Busy(4 * self.backoff.tries))
+    }
+
+    /// The same for a test number, whose code is fixed and works each time. The attempts have an item of their own.
+    ///
+    /// # Errors
+    /// As for [`Table::check`].
+    pub async fn check_fixed(
+        &self,
+        number: &str,
+        code: &VerificationCode,
+        guess: &Guess,
+        limits: &SendLimits,
+        now_ms: u64,
+    ) -> Result<Checked, StoreError> {
+        let pk = self.pk("test", number);
+        let item = match self.attempt(&pk, limits, Missing::IsMade, now_ms).await? {
+            Attempt::Admitted(item) => item,
+            Attempt::NoPhone => Item::new(),
+            Attempt::Refused(exceeded, _) => return Ok(Checked::TooMany { exceeded, next_send_ms: now_ms }),
+        };
+        if !bool::from(guess.as_str().as_bytes().ct_eq(code.as_str().as_bytes())) {
+            let attempts_left = limits.check.left(&read_log(&item, SlidingLog::of("f", &limits.check)), now_ms);
+            return Ok(Checked::Incorrect { attempts_left, next_send_ms: now_ms });
+        }
+        let failed: Vec<_> = (1..=limits.check.slots()).map(|slot| format!("f{slot}")).collect();
+        self.transact(&[self.write(&pk).update(&format!("REMOVE {}", failed.join(", ")))]).await?;
+        Ok(Checked::Approved(None))
+    }
+
+    /// Gives a verified send back to the IP, the range and the country: their limits count unverified ones. Exactly its own
+    /// entries, wherever they stand by now.
+    ///
+    /// # Errors
+    /// The first [`StoreError`]; the rest has been tried all the same. What could not be given back stays counted.
+    pub async fn give_back_verified(
+        &self,
+        verified: Verified,
+        limits: &SendLimits,
+        now_ms: u64,
+    ) -> Result<(), StoreError> {
+        let (ip, range, country) = tokio::join!(
+            self.shift_back(&verified.ip, &limits.ip, verified.at_ms),
+            self.shift_back(&verified.range, &limits.range, verified.at_ms),
+            self.give_back(verified.country, verified.at_ms, now_ms),
+        );
+        ip.and(range).and(country)
+    }
+
+    /// Counts an attempt and reads the phone's item in the same write. A plain update, since a transaction returns nothing; the
+    /// nonce tells our own write, whose answer was lost, from another's.
+    async fn attempt(
+        &self,
+        pk: &str,
+        limits: &SendLimits,
+        missing: Missing,
+        now_ms: u64,
+    ) -> Result<Attempt, StoreError> {
+        let log = SlidingLog::of("f", &limits.check);
+        let terms = log.admit(Some(&limits.check), now_ms);
+        let mut nonce = [0; 16];
+        getrandom::fill(&mut nonce).map_err(|error| StoreError::Unavailable(format!("no random numbers ({error})")))?;
+        let nonce = AttributeValue::B(Blob::new(nonce));
+        let mut tried = 0;
+        loop {
+            let mut write = self
+                .client
+                .update_item()
+                .table_name(&self.name)
+                .key("pk", text(pk))
+                .update_expression(format!("SET {}, attempt = :attempt{}", terms.set, missing.also_set()))
+                .condition_expression(format!(
+                    "{}(attribute_not_exists(attempt) OR attempt <> :attempt) AND {}",
+                    missing.condition(),
+                    terms.condition
+                ))
+                .expression_attribute_values(":attempt", nonce.clone())
+                .return_values(ReturnValue::AllNew)
+                .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+            if missing == Missing::IsMade {
+                let expires = expiry(now_ms, limits.check.longest_window());
+                write = write.expression_attribute_values(":exp", number(expires));
+            }
+            for (name, value) in &terms.values {
+                write = write.expression_attribute_values(name, number(*value));
+            }
+            let error = match write.send().await {
+                Ok(output) => return Ok(Attempt::Admitted(output.attributes.unwrap_or_default())),
+                Err(error) => error,
+            };
+            tried += 1;
+            match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
+                    let Some(item) = failed.item().cloned() else { return Ok(Attempt::NoPhone) };
+                    if item.get("attempt") == Some(&nonce) {
+                        return Ok(Attempt::Admitted(item));
+                    }
+                    return match limits.check.check(&read_log(&item, log), now_ms) {
+                        Err(exceeded) => Ok(Attempt::Refused(exceeded, item)),
+                        Ok(()) => Err(StoreError::Corrupt("the check limit refused, but its log allows the attempt")),
+                    };
+                }
+                Some(UpdateItemError::TransactionConflictException(_)) if self.backoff.wait(tried).await => {}
+                Some(UpdateItemError::TransactionConflictException(_)) => return Err(StoreError::Busy(tried)),
+                _ => return Err(StoreError::Unavailable(reason(&error))),
+            }
+        }
+    }
+
+    /// Uses up a code in all the slots that it stands in, if it still does, and forgets the failed attempts.
+    async fn use_up(
+        &self,
+        pk: &str,
+        slots: &[u32],
+        guess: &AttributeValue,
+        limits: &SendLimits,
+    ) -> Result<Transaction, StoreError> {
+        let (mut set, mut condition) = (String::new(), String::new());
+        for (index, slot) in slots.iter().enumerate() {
+            let (comma, and) = if index == 0 { ("", "") } else { (", ", " AND ") };
+            let _ = write!(set, "{comma}c{slot} = :used");
+            let _ = write!(condition, "{and}c{slot}.mac = :guess");
+        }
+        let failed: Vec<_> = (1..=limits.check.slots()).map(|slot| format!("f{slot}")).collect();
+        let write = self
+            .write(pk)
+            .only_if(&condition)
+            .value(":guess", guess.clone())
+            .value(":used", AttributeValue::Null(true))
+            .update(&format!("SET {set} REMOVE {}", failed.join(", ")));
+        self.transact(&[write]).await
+    }
+
+    fn verified(&self, phone: &PhoneNumber, item: &Item, slot: u32, limits: &SendLimits) -> Verified {
+        Verified {
+            ip: code(item, slot).map(|(_, ip)| ip.to_owned()).unwrap_or_default(),
+            range: self.pk("range", phone.range().as_str()),
+            country: Spent::of_country(phone.region(), &limits.country),
+            at_ms: read_number(item, &format!("a{slot}")).unwrap_or_default(),
+        }
+    }
+}
+
+/// What to do where there is no item yet.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Missing {
+    /// A phone that was never texted has no code; guesses at it leave nothing behind. Its item lives as long as its last send
+    /// needs (see [`SendLimits`]), which covers the log of failed checks.
+    IsNoPhone,
+    /// A test number has no sends; its item is made by the first attempt.
+    IsMade,
+}
+
+impl Missing {
+    const fn condition(self) -> &'static str {
+        match self {
+            Self::IsNoPhone => "attribute_exists(pk) AND ",
+            Self::IsMade => "",
+        }
+    }
+
+    const fn also_set(self) -> &'static str {
+        match self {
+            Self::IsNoPhone => "",
+            Self::IsMade => ", expires_at = :exp",
+        }
+    }
+}
+
+/// How the log of failed attempts took one.
+enum Attempt {
+    /// Counted; the item as it is now.
+    Admitted(Item),
+    /// This phone was never texted, or long ago.
+    NoPhone,
+    /// Not counted; the item as it is.
+    Refused(Exceeded, Item),
+}
+
+/// The slots of the codes that are neither used nor expired, newest first.
+fn live_codes(item: &Item, limits: &SendLimits, now_ms: u64) -> Vec<u32> {
+    let is_live = |slot: &u32| {
+        let sent_ms = read_number(item, &format!("a{slot}")).unwrap_or_default();
+        now_ms < sent_ms.saturating_add(limits.code_lifetime.as_ms()) && code(item, *slot).is_some()
+    };
+    (1..=limits.code_slots()).filter(is_live).collect()
+}
+
+/// The slots in which the guessed code stands: several if the same was sent again. All are compared, each in constant time.
+fn matching(item: &Item, live: &[u32], guess: &AttributeValue) -> Option<Vec<u32>> {
+    let guess = guess.as_b().ok()?.as_ref();
+    let mut slots = vec![];
+    for &slot in live {
+        let mac = code(item, slot).and_then(|(mac, _)| mac.as_b().ok()).map_or(&[][..], AsRef::as_ref);
+        if bool::from(mac.ct_eq(guess)) {
+            slots.push(slot);
+        }
+    }
+    (!slots.is_empty()).then_some(slots)
+}
+
+/// When the phone's own limit allows the next message.
+fn next_send_ms(item: &Item, limits: &SendLimits, now_ms: u64) -> u64 {
+    let Some(rules) = limits.phone.enforced() else { return now_ms };
+    let log = read_log(item, SlidingLog::of("a", rules));
+    rules.check(&log, now_ms).err().map_or(now_ms, |exceeded| exceeded.until_ms)
+}
