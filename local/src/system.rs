@@ -122,15 +122,9 @@ pub enum StartError {
     /// HTTP.
     #[error(transparent)]
     Http(#[from] HttpError),
-    /// send-code.
-    #[error("send-code does not start: {0}")]
-    SendCode(#[from] send_code::state::StartError),
-    /// check-code.
-    #[error("check-code does not start: {0}")]
-    CheckCode(#[from] check_code::state::StartError),
-    /// inbound-sms.
-    #[error("inbound-sms does not start: {0}")]
-    InboundSms(#[from] inbound_sms::state::StartError),
+    /// One of the functions.
+    #[error("the functions do not start: {0}")]
+    Function(#[from] shared::start::StartError),
 }
 
 impl System {

@@ -50,8 +50,9 @@ pub(crate) fn admit(rule: Rule, now_ms: u64) -> CounterUpdate {
     for (index, old) in (first.saturating_sub(CLEARED)..first).enumerate() {
         let _ = write!(expression, "{}q{old}", if index == 0 { " REMOVE " } else { ", " });
     }
-    // A comparison with a missing attribute is false: a bucket in which nobody came refuses nobody.
-    let refuses: Vec<_> = (first..=now).map(|bucket| format!("c >= q{bucket}")).collect();
+    // A comparison with a missing attribute is false: a bucket in which nobody came refuses nobody. Buckets to come are asked
+    // as well: to others, whose clock is ahead or whose request was quicker, they may have begun.
+    let refuses: Vec<_> = (first..=now + BUCKETS).map(|bucket| format!("c >= q{bucket}")).collect();
     CounterUpdate {
         expression,
         condition: format!("NOT ({})", refuses.join(" OR ")),
@@ -61,7 +62,8 @@ pub(crate) fn admit(rule: Rule, now_ms: u64) -> CounterUpdate {
     }
 }
 
-/// Takes one back that was counted at `at_ms`, exactly: windows that begin later never counted it, and still don't.
+/// Takes one back that was counted at `at_ms`: windows that begin later never counted it, and still don't. Exact as long as the
+/// clocks agree on which bucket it is.
 pub(crate) fn release(rule: Rule, at_ms: u64, now_ms: u64) -> CounterUpdate {
     let (then, now) = (bucket(rule, at_ms), bucket(rule, now_ms));
     let mut expression = "SET c = c - :one, d = d - :one".to_owned();
@@ -76,11 +78,24 @@ pub(crate) fn release(rule: Rule, at_ms: u64, now_ms: u64) -> CounterUpdate {
     }
 }
 
+/// An update that clears away the buckets which no window begins in any more, of those that a counter had; `None` if there are
+/// hardly any. An admission clears the latest itself, but after a long quiet time older ones would stay for ever.
+pub(crate) fn clear(rule: Rule, counter: &HashMap<String, u64>, now_ms: u64) -> Option<String> {
+    let oldest = first_of_window(bucket(rule, now_ms)).saturating_sub(CLEARED);
+    let is_stale = |name: &&String| {
+        let bucket = name.strip_prefix('q').and_then(|bucket| bucket.parse::<u64>().ok());
+        bucket.is_some_and(|bucket| bucket < oldest)
+    };
+    // DynamoDB takes expressions of up to 4 KB; a bucket's name has some ten characters.
+    let stale: Vec<_> = counter.keys().filter(is_stale).take(100).map(String::as_str).collect();
+    (!stale.is_empty()).then(|| format!("REMOVE {}", stale.join(", ")))
+}
+
 /// When the counter that refused at `now_ms` allows the next one, from its attributes; `None` if they refuse nothing.
 pub(crate) fn until_ms(rule: Rule, counter: &HashMap<String, u64>, now_ms: u64) -> Option<u64> {
     let now = bucket(rule, now_ms);
     let count = counter.get("c")?;
-    let newest = (first_of_window(now)..=now)
+    let newest = (first_of_window(now)..=now + BUCKETS)
         .rev()
         .find(|bucket| counter.get(&format!("q{bucket}")).is_some_and(|most| count >= most))?;
     // It refuses for as long as a window begins in it or before.

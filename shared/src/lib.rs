@@ -16,6 +16,7 @@ pub mod policy;
 pub mod segments;
 pub mod settings;
 pub mod signature;
+pub mod start;
 pub mod table;
 pub mod telemetry;
 pub mod test_numbers;

@@ -14,6 +14,8 @@ use std::time::Duration;
 pub const MAX_COUNT: u32 = 80;
 /// The largest `n` of a [`Budget`]'s rule.
 pub const MAX_BUDGET: u32 = 1_000_000_000;
+/// The shortest window of a [`Budget`]'s rule: clocks that differ by a second must not matter to a quarter of it.
+pub const MIN_BUDGET_WINDOW: Span = Span { ms: MINUTE_MS };
 /// The longest window of a rule.
 pub const MAX_WINDOW: Span = Span { ms: 366 * DAY_MS };
 
@@ -105,6 +107,12 @@ pub enum LimitsError {
     /// A window too long to be kept.
     #[error("the window of {0:?} is longer than {MAX_WINDOW}")]
     Window(String),
+    /// A window too short for what is counted in quarters of it.
+    #[error("the window of {0} is shorter than {MIN_BUDGET_WINDOW}, which a limit that many share can't keep")]
+    ShortWindow(Rule),
+    /// The same rule twice would count each admission twice.
+    #[error("the rule {0} is there twice")]
+    Twice(Rule),
     /// A limit that protects from guessing can't be without effect.
     #[error("this limit can be neither off nor only observed")]
     MustBeEnforced,
@@ -124,6 +132,12 @@ impl Span {
     #[must_use]
     pub const fn as_ms(self) -> u64 {
         self.ms
+    }
+
+    /// Both, one after the other.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self { ms: self.ms.saturating_add(other.ms) }
     }
 
     /// The length in seconds; a span is always whole seconds.
@@ -176,7 +190,10 @@ impl Rule {
         if text.trim().is_empty() {
             return Err(LimitsError::Empty);
         }
-        text.split(',').map(|rule| Self::parse(rule, max_count)).collect()
+        let rules: Vec<_> = text.split(',').map(|rule| Self::parse(rule, max_count)).collect::<Result<_, _>>()?;
+        let twice = rules.iter().enumerate().find(|(index, rule)| rules[..*index].contains(rule));
+        twice.map_or(Ok(()), |(_, rule)| Err(LimitsError::Twice(*rule)))?;
+        Ok(rules)
     }
 
     fn parse(text: &str, max_count: u32) -> Result<Self, LimitsError> {
@@ -211,7 +228,11 @@ impl FromStr for Budget {
     type Err = LimitsError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Rule::parse_list(text, MAX_BUDGET).map(|rules| Self { rules })
+        let rules = Rule::parse_list(text, MAX_BUDGET)?;
+        match rules.iter().find(|rule| rule.window < MIN_BUDGET_WINDOW) {
+            Some(rule) => Err(LimitsError::ShortWindow(*rule)),
+            None => Ok(Self { rules }),
+        }
     }
 }
 

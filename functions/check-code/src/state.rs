@@ -3,10 +3,11 @@
 use shared::aws::{Aws, AwsSettings};
 use shared::backoff::Backoff;
 use shared::clock::Clock;
-use shared::credentials::{CredentialsError, Secret};
-use shared::http::{HttpError, Tls};
+use shared::credentials::Secret;
+use shared::http::Tls;
 use shared::phone_number;
-use shared::settings::{Environment, SettingError};
+use shared::settings::Environment;
+use shared::start::StartError;
 use shared::table::Table;
 use shared::table::sends::SendLimits;
 use shared::test_numbers::TestNumbers;
@@ -21,20 +22,6 @@ pub struct State {
     pub table: Table,
     /// The time.
     pub clock: Clock,
-}
-
-/// Why the function can't start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// A setting is wrong.
-    #[error(transparent)]
-    Setting(#[from] SettingError),
-    /// No HTTP or TLS.
-    #[error(transparent)]
-    Http(#[from] HttpError),
-    /// The key of the table can't be read.
-    #[error(transparent)]
-    Credentials(#[from] CredentialsError),
 }
 
 impl State {

@@ -4,10 +4,11 @@ use crate::settings::Settings;
 use shared::aws::{Aws, AwsSettings};
 use shared::backoff::Backoff;
 use shared::clock::Clock;
-use shared::credentials::{CredentialsError, Secret, Signer};
-use shared::http::{HttpError, Tls};
+use shared::credentials::{Secret, Signer};
+use shared::http::Tls;
 use shared::phone_number;
-use shared::settings::{Environment, SettingError};
+use shared::settings::Environment;
+use shared::start::StartError;
 use shared::table::Table;
 use std::time::Duration;
 
@@ -23,20 +24,6 @@ pub struct State {
     pub clock: Clock,
     /// How long taking a message may last.
     pub time_limit: Duration,
-}
-
-/// Why the function can't start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// A setting is wrong.
-    #[error(transparent)]
-    Setting(#[from] SettingError),
-    /// No HTTP or TLS.
-    #[error(transparent)]
-    Http(#[from] HttpError),
-    /// The key of the table can't be read.
-    #[error(transparent)]
-    Credentials(#[from] CredentialsError),
 }
 
 /// What is outside of the function, for [`State::build`].

@@ -5,10 +5,11 @@ use shared::aws::{Aws, AwsSettings};
 use shared::backoff::Backoff;
 use shared::clock::Clock;
 use shared::code::Random;
-use shared::credentials::{ApiKey, CredentialsError, Secret};
-use shared::http::{Connections, HttpError, Timeouts, Tls};
+use shared::credentials::{ApiKey, Secret};
+use shared::http::{Connections, Timeouts, Tls};
 use shared::phone_number;
-use shared::settings::{Environment, SettingError};
+use shared::settings::Environment;
+use shared::start::StartError;
 use shared::table::Table;
 use shared::twilio::Twilio;
 use std::time::Duration;
@@ -29,20 +30,6 @@ pub struct State {
     pub clock: Clock,
     /// The source of codes.
     pub random: Random,
-}
-
-/// Why the function can't start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// A setting is wrong.
-    #[error(transparent)]
-    Setting(#[from] SettingError),
-    /// No HTTP or TLS.
-    #[error(transparent)]
-    Http(#[from] HttpError),
-    /// The key of the table can't be read.
-    #[error(transparent)]
-    Credentials(#[from] CredentialsError),
 }
 
 /// The patience that the function has. At the worst, with three tries of each call of AWS (see [`shared::aws`]): 3.2 s for the

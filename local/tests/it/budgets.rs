@@ -172,6 +172,56 @@ async fn against_the_model(local: &Local, rule: &str, max_gap_ms: u64, seed: u64
 }
 
 #[tokio::test]
+async fn a_counter_stays_small_however_seldom_anybody_comes() {
+    let local =
+        start([("TOTAL_LIMIT", "1000/1m"), ("PHONE_LIMIT", "off"), ("IP_LIMIT", "off"), ("RANGE_LIMIT", "off")]).await;
+    for _ in 0..60 {
+        assert_eq!(outcome(&local.send(PHONE, IP).await), "sent");
+        local.clock.advance_seconds(5 * 60);
+    }
+    let table = &local.system.send_code.table;
+    let key = aws_sdk_dynamodb::types::AttributeValue::S("total#1000/1m".to_owned());
+    let counter = table.client.get_item().table_name(&table.name).key("pk", key).send().await.unwrap().item.unwrap();
+    assert!(counter.len() <= 18, "{:?}", counter.keys());
+}
+
+#[tokio::test]
+async fn a_request_whose_clock_is_behind_gets_no_more_than_the_limit() {
+    let local = start([]).await;
+    let budget: Limit<Budget> = "5/1m".parse().unwrap();
+    let table = &local.system.send_code.table;
+    let spend = async |now_ms: u64| {
+        let (mut spent, mut observed) = (Spent::default(), vec![]);
+        table.spend(Account::Total, &budget, now_ms, &mut spent, &mut observed).await.unwrap().is_none()
+    };
+    // A quarter of the window has just begun, but not for everybody.
+    let begun_ms = local.clock.now_ms() / 15_000 * 15_000;
+    let mut admitted = 0;
+    for n in 0..6 {
+        admitted += u32::from(spend(begun_ms + n).await);
+    }
+    for n in 0..6 {
+        admitted += u32::from(spend(begun_ms - 1_500 + n).await);
+    }
+    assert_eq!(admitted, 5);
+}
+
+#[tokio::test]
+async fn a_change_of_the_country_limit_gives_nothing_back_to_the_new_one() {
+    let local = start([("COUNTRY_LIMIT", "2/1h")]).await;
+    let spent = |counted| Spent::of_country("US".parse().ok(), &"2/1h".parse().unwrap(), counted);
+    let table = &local.system.send_code.table;
+    let now_ms = local.clock.now_ms();
+    for n in 0..2 {
+        assert_eq!(outcome(&local.send(&format!("+1415555{n}100"), &format!("198.51.100.{n}")).await), "sent");
+    }
+    table.give_back(spent("100/1d"), now_ms, now_ms).await.unwrap();
+    assert_eq!(outcome(&local.send(PHONE, IP).await), "country_limit");
+    table.give_back(spent("100/1d,2/1h"), now_ms, now_ms).await.unwrap();
+    assert_eq!(outcome(&local.send(PHONE, IP).await), "sent");
+}
+
+#[tokio::test]
 async fn a_budget_is_never_exceeded_in_any_window_and_what_is_given_back_is_exact() {
     let local = start([]).await;
     for (rule, max_gap_ms, seed) in

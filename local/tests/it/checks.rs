@@ -150,12 +150,13 @@ async fn every_answer_says_what_can_be_done_next() {
     let Answer::TooManyAttempts { rule, retry_after, .. } = &answers[3] else { panic!("{:?}", answers[3]) };
     assert_eq!((rule.as_str(), *retry_after), ("3/10m", 600 - 30));
     local.clock.advance_seconds(570);
-    assert_eq!(
-        local.check(PHONE, &code).await,
-        "expired",
-        "a code is good for ten minutes; this was the fourth failure"
-    );
-    let Answer::TooManyAttempts { rule, retry_after, .. } = local.checked(PHONE, "0").await.unwrap() else { panic!() };
+    // There is no code left to guess: this does not count, so nobody is locked out of the next code.
+    assert_eq!(local.check(PHONE, &code).await, "expired");
+    let code = local.code(PHONE, IP).await;
+    assert_eq!(local.check(PHONE, "000000").await, "incorrect");
+    let Answer::TooManyAttempts { rule, retry_after, .. } = local.checked(PHONE, &code).await.unwrap() else {
+        panic!()
+    };
     assert_eq!((rule.as_str(), retry_after), ("4/1d", 24 * 3600 - 600));
 }
 
@@ -216,6 +217,42 @@ async fn a_verified_send_is_given_back_to_the_ip_the_range_and_the_country_but_n
             assert_eq!(outcome(&local.send(PHONE, IP).await), "sent");
         }
     }
+}
+
+#[tokio::test]
+async fn a_code_keeps_its_own_time_when_settings_change_and_change_back() {
+    let local = patient(("CODE_LIFETIME", "10m")).await;
+    let (table, limits) = (&local.system.send_code.table, &local.system.send_code.settings.limits);
+    let limits_of = |phone: &str, lifetime: &str| {
+        let (phone, code_lifetime) = (phone.parse().unwrap(), lifetime.parse().unwrap());
+        shared::table::sends::SendLimits { phone, code_lifetime, ..limits.clone() }
+    };
+    // Ten codes may be good at a time, then four, then ten again.
+    let (many, few) = (limits_of("4/8s, 10/1h", "20s"), limits_of("4/8s, 10/1h", "8s"));
+    let phone = shared::phone_number::PhoneNumber::parse(PHONE).unwrap();
+    let ip = shared::ip::ClientIp::parse(IP).unwrap();
+    let send = async |code: &str, limits: &shared::table::sends::SendLimits| {
+        let (key, code) = (code.parse().unwrap(), code.parse().unwrap());
+        let wish = shared::table::sends::Wish { phone: &phone, ip: &ip, idempotency_key: &key, code: &code, asked: "" };
+        let decision = table.admit(wish, limits, local.clock.now_ms()).await.unwrap();
+        assert!(matches!(decision, shared::table::sends::Decision::Admitted(_)), "{decision:?}");
+    };
+    let check = async |code: &str| {
+        let now_ms = local.clock.now_ms();
+        let checked = table.check(&phone, &code.parse().unwrap(), &many, now_ms).await.unwrap();
+        matches!(checked, shared::table::checks::Checked::Approved(_))
+    };
+    for code in ["111111", "111112", "111113", "111114"] {
+        send(code, &many).await;
+    }
+    local.clock.advance_seconds(13);
+    send("333333", &many).await;
+    local.clock.advance_seconds(8);
+    for code in ["444441", "444442", "444443", "444444"] {
+        send(code, &few).await;
+    }
+    assert!(!check("111111").await, "21 seconds old, and good for 20");
+    assert!(check("444441").await);
 }
 
 #[tokio::test]

@@ -252,6 +252,18 @@ async fn an_approval_stands_even_if_the_send_cant_be_given_back() {
     }
 }
 
+#[tokio::test]
+async fn a_place_in_a_budget_is_given_back_once_even_if_the_reply_is_lost() {
+    let (local, plan) = start([("COUNTRY_LIMIT", "2/1h")]).await;
+    let code = local.code(PHONE, IP).await;
+    local.code("+14155551100", "198.51.100.1").await;
+    // The attempt is all right; the reply to the giving back is lost.
+    *plan.updates.lock().unwrap() = [Fault::None, Fault::ReplyLost].into();
+    assert_eq!(local.check(PHONE, &code).await, "approved");
+    assert_eq!(outcome(&local.send("+14155552100", "198.51.100.2").await), "sent");
+    assert_eq!(outcome(&local.send("+14155553100", "198.51.100.3").await), "country_limit");
+}
+
 /// Numbers that look random and are the same in each run: a xorshift generator.
 struct Dice(u64);
 

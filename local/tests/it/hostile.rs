@@ -123,6 +123,8 @@ fn a_wrong_setting_names_its_variable_and_the_reason() {
         ("PHONE_LIMIT", "", "is not set"),
         ("PHONE_LIMIT", "3 per hour", "is not of the form count/window"),
         ("IP_LIMIT", "500/1d", "whole number from 1 to 80"),
+        ("PHONE_LIMIT", "3/1h, 3/60m", "is there twice"),
+        ("TOTAL_LIMIT", "1000/30s", "shorter than 1m"),
         ("RANGE_LIMIT", "observe", "is not of the form count/window"),
         ("COUNTRY_LIMIT", "2000000000/1d", "whole number from 1 to 1000000000"),
         ("CHECK_LIMIT", "off", "neither off nor only observed"),

@@ -5,6 +5,7 @@ use crate::aws::reason;
 use crate::budget::{self, CounterUpdate};
 use crate::limits::{Budget, Exceeded, Limit, Rule};
 use crate::phone_number::Region;
+use aws_sdk_dynamodb::config::{Config, retry::RetryConfig};
 use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use std::collections::HashMap;
@@ -40,17 +41,25 @@ impl Account {
 }
 
 impl Spent {
-    /// Only the countries' places: the total counts every send, also a verified one.
+    /// Only the country's places: the total counts every send, also a verified one. `counted` are the rules that counted the
+    /// send when it was made; one that is no longer a rule has no counter to give back to, and a new one did not count it.
     #[must_use]
-    pub fn of_country(region: Option<Region>, limit: &Limit<Budget>) -> Self {
+    pub fn of_country(region: Option<Region>, limit: &Limit<Budget>, counted: &str) -> Self {
         let rules = limit.counted().map_or(&[][..], Budget::rules);
+        let both = rules.iter().filter(|rule| counted.split(',').any(|name| name == rule.to_string()));
         Self(
             region
                 .into_iter()
-                .flat_map(|region| rules.iter().map(move |rule| (Account::Country(region), *rule)))
+                .flat_map(|region| both.clone().map(move |rule| (Account::Country(region), *rule)))
                 .collect(),
         )
     }
+}
+
+/// The names of a budget's rules, for [`Spent::of_country`].
+pub(super) fn rule_names(limit: &Limit<Budget>) -> String {
+    let rules = limit.counted().map_or(&[][..], Budget::rules);
+    rules.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
 
 impl Table {
@@ -90,7 +99,8 @@ impl Table {
         let mut result = Ok(());
         for (account, rule) in spent.0 {
             let update = budget::release(rule, at_ms, now_ms);
-            match self.count(&account.pk(rule), &update, true).await {
+            // Never twice: what a lost reply leaves in doubt stays counted.
+            match self.count(&account.pk(rule), &update, true, RetryConfig::disabled()).await {
                 Ok(_) => {}
                 Err(Failed::Condition(_)) => {
                     result = Err(StoreError::Corrupt("a counter has counted less than it gives back"));
@@ -107,8 +117,13 @@ impl Table {
             let until_ms = budget::until_ms(rule, &numbers(counter), now_ms)?;
             Some(Exceeded { rule, until_ms })
         };
-        match self.count(&account.pk(rule), &update, enforced).await {
-            Ok(before) => Ok(Answer::Counted(before.attributes().and_then(exceeded).filter(|_| !enforced))),
+        let retry = self.client.config().retry_config().cloned().unwrap_or_else(RetryConfig::standard);
+        match self.count(&account.pk(rule), &update, enforced, retry).await {
+            Ok(before) => {
+                let before = before.attributes().cloned().unwrap_or_default();
+                self.clear(account, rule, &before, now_ms).await;
+                Ok(Answer::Counted(exceeded(&before).filter(|_| !enforced)))
+            }
             Err(Failed::Condition(counter)) => exceeded(&counter)
                 .map(Answer::Refused)
                 .ok_or(StoreError::Corrupt("a counter refused, but its attributes allow the send")),
@@ -116,9 +131,26 @@ impl Table {
         }
     }
 
-    /// Updates a counter. Not in a transaction, where so many writes of one item would collide. The SDK's retry after a lost
-    /// reply may count one twice, never too few.
-    async fn count(&self, pk: &str, update: &CounterUpdate, conditional: bool) -> Result<UpdateItemOutput, Failed> {
+    /// Clears away what a counter no longer needs. It is done again next time if it fails now.
+    async fn clear(&self, account: Account, rule: Rule, counter: &HashMap<String, AttributeValue>, now_ms: u64) {
+        let Some(expression) = budget::clear(rule, &numbers(counter), now_ms) else { return };
+        let key = text(&account.pk(rule));
+        let update = self.client.update_item().table_name(&self.name).key("pk", key).update_expression(expression);
+        if let Err(error) = update.send().await {
+            tracing::warn!(error = reason(&error), "old buckets of a counter could not be cleared away");
+        }
+    }
+
+    /// Updates a counter. Not in a transaction, where so many writes of one item would collide. If `retry` lets the SDK try again
+    /// after a lost reply, it may be updated twice: that is strict for an admission, and never to be done for a release.
+    async fn count(
+        &self,
+        pk: &str,
+        update: &CounterUpdate,
+        conditional: bool,
+        retry: RetryConfig,
+    ) -> Result<UpdateItemOutput, Failed> {
+        let config = Config::builder().retry_config(retry);
         let mut tried = 0;
         loop {
             let mut write = self
@@ -137,7 +169,7 @@ impl Table {
                     write = write.expression_attribute_values(name, number(*value));
                 }
             }
-            let error = match write.send().await {
+            let error = match write.customize().config_override(config.clone()).send().await {
                 Ok(output) => return Ok(output),
                 Err(error) => error,
             };

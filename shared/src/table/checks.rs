@@ -63,7 +63,7 @@ impl Table {
         let pk = self.pk("phone", phone.as_str());
         let mut item = match self.attempt(&pk, limits, Missing::IsNoPhone, now_ms).await? {
             Attempt::Admitted(item) => item,
-            Attempt::NoPhone => return Ok(Checked::Expired { next_send_ms: now_ms }),
+            Attempt::NoCode(item) => return Ok(Checked::Expired { next_send_ms: next_send_ms(&item, limits, now_ms) }),
             Attempt::Refused(exceeded, item) => {
                 return Ok(Checked::TooMany { exceeded, next_send_ms: next_send_ms(&item, limits, now_ms) });
             }
@@ -82,7 +82,7 @@ impl Table {
             };
             let verified = self.verified(phone, &item, slots[0], limits);
             match self.use_up(&pk, &slots, &guess, limits).await? {
-                Transaction::Done => return Ok(Checked::Approved(Some(verified))),
+                Transaction::Done => return Ok(Checked::Approved(verified)),
                 Transaction::Refused(refused) => item = refused.into_values().next().unwrap_or_default(),
             }
         }
@@ -103,8 +103,7 @@ impl Table {
     ) -> Result<Checked, StoreError> {
         let pk = self.pk("test", number);
         let item = match self.attempt(&pk, limits, Missing::IsMade, now_ms).await? {
-            Attempt::Admitted(item) => item,
-            Attempt::NoPhone => Item::new(),
+            Attempt::Admitted(item) | Attempt::NoCode(item) => item,
             Attempt::Refused(exceeded, _) => return Ok(Checked::TooMany { exceeded, next_send_ms: now_ms }),
         };
         if !bool::from(guess.as_str().as_bytes().ct_eq(code.as_str().as_bytes())) {
@@ -149,6 +148,7 @@ impl Table {
         let mut nonce = [0; 16];
         getrandom::fill(&mut nonce).map_err(|error| StoreError::Unavailable(format!("no random numbers ({error})")))?;
         let nonce = AttributeValue::B(Blob::new(nonce));
+        let live_from_ms = now_ms.saturating_sub(limits.code_lifetime.as_ms());
         let mut tried = 0;
         loop {
             let mut write = self
@@ -165,10 +165,11 @@ impl Table {
                 .expression_attribute_values(":attempt", nonce.clone())
                 .return_values(ReturnValue::AllNew)
                 .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-            if missing == Missing::IsMade {
-                let expires = expiry(now_ms, limits.check.longest_window());
-                write = write.expression_attribute_values(":exp", number(expires));
-            }
+            let (placeholder, value) = match missing {
+                Missing::IsNoPhone => (":live", live_from_ms),
+                Missing::IsMade => (":exp", expiry(now_ms, limits.check.longest_window())),
+            };
+            write = write.expression_attribute_values(placeholder, number(value));
             for (name, value) in &terms.values {
                 write = write.expression_attribute_values(name, number(*value));
             }
@@ -179,9 +180,12 @@ impl Table {
             tried += 1;
             match error.as_service_error() {
                 Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
-                    let Some(item) = failed.item().cloned() else { return Ok(Attempt::NoPhone) };
+                    let item = failed.item().cloned().unwrap_or_default();
                     if item.get("attempt") == Some(&nonce) {
                         return Ok(Attempt::Admitted(item));
+                    }
+                    if missing == Missing::IsNoPhone && read_number(&item, "a1").unwrap_or_default() <= live_from_ms {
+                        return Ok(Attempt::NoCode(item));
                     }
                     return match limits.check.check(&read_log(&item, log), now_ms) {
                         Err(exceeded) => Ok(Attempt::Refused(exceeded, item)),
@@ -219,21 +223,22 @@ impl Table {
         self.transact(&[write]).await
     }
 
-    fn verified(&self, phone: &PhoneNumber, item: &Item, slot: u32, limits: &SendLimits) -> Verified {
-        Verified {
-            ip: code(item, slot).map(|(_, ip)| ip.to_owned()).unwrap_or_default(),
+    fn verified(&self, phone: &PhoneNumber, item: &Item, slot: u32, limits: &SendLimits) -> Option<Verified> {
+        let code = code(item, slot)?;
+        Some(Verified {
+            ip: code.ip.to_owned(),
             range: self.pk("range", phone.range().as_str()),
-            country: Spent::of_country(phone.region(), &limits.country),
-            at_ms: read_number(item, &format!("a{slot}")).unwrap_or_default(),
-        }
+            country: Spent::of_country(phone.region(), &limits.country, code.country),
+            at_ms: code.at_ms,
+        })
     }
 }
 
 /// What to do where there is no item yet.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Missing {
-    /// A phone that was never texted has no code; guesses at it leave nothing behind. Its item lives as long as its last send
-    /// needs (see [`SendLimits`]), which covers the log of failed checks.
+    /// A phone whose last send is older than a code's lifetime has no code that could be guessed: attempts don't count, so nobody
+    /// is locked out of a code to come. Its item lives as long as its last send needs, which covers the log of failed checks.
     IsNoPhone,
     /// A test number has no sends; its item is made by the first attempt.
     IsMade,
@@ -242,7 +247,7 @@ enum Missing {
 impl Missing {
     const fn condition(self) -> &'static str {
         match self {
-            Self::IsNoPhone => "attribute_exists(pk) AND ",
+            Self::IsNoPhone => "a1 > :live AND ",
             Self::IsMade => "",
         }
     }
@@ -259,8 +264,8 @@ impl Missing {
 enum Attempt {
     /// Counted; the item as it is now.
     Admitted(Item),
-    /// This phone was never texted, or long ago.
-    NoPhone,
+    /// Not counted: this phone was never texted, or so long ago that there is nothing to guess. The item as it is.
+    NoCode(Item),
     /// Not counted; the item as it is.
     Refused(Exceeded, Item),
 }
@@ -268,8 +273,7 @@ enum Attempt {
 /// The slots of the codes that are neither used nor expired, newest first.
 fn live_codes(item: &Item, limits: &SendLimits, now_ms: u64) -> Vec<u32> {
     let is_live = |slot: &u32| {
-        let sent_ms = read_number(item, &format!("a{slot}")).unwrap_or_default();
-        now_ms < sent_ms.saturating_add(limits.code_lifetime.as_ms()) && code(item, *slot).is_some()
+        code(item, *slot).is_some_and(|code| now_ms < code.at_ms.saturating_add(limits.code_lifetime.as_ms()))
     };
     (1..=limits.code_slots()).filter(is_live).collect()
 }
@@ -279,7 +283,7 @@ fn matching(item: &Item, live: &[u32], guess: &AttributeValue) -> Option<Vec<u32
     let guess = guess.as_b().ok()?.as_ref();
     let mut slots = vec![];
     for &slot in live {
-        let mac = code(item, slot).and_then(|(mac, _)| mac.as_b().ok()).map_or(&[][..], AsRef::as_ref);
+        let mac = code(item, slot).and_then(|code| code.mac.as_b().ok()).map_or(&[][..], AsRef::as_ref);
         if bool::from(mac.ct_eq(guess)) {
             slots.push(slot);
         }

@@ -1,6 +1,6 @@
 //! Sends: decided, recorded, and given back.
 
-use super::budgets::{Account, Spent};
+use super::budgets::{Account, Spent, rule_names};
 use super::{Item, StoreError, Table, Transaction, expiry, number, read_log, read_number, text};
 use crate::backoff::Backoff;
 use crate::code::VerificationCode;
@@ -198,7 +198,7 @@ impl SendLimits {
         })
     }
 
-    /// How many codes a phone's item keeps: as many as can be unexpired at a time.
+    /// How many codes a phone's item keeps: as many as can be unexpired at a time, but at most 20.
     pub(super) fn code_slots(&self) -> u32 {
         self.phone.enforced().map_or(MAX_CODES, |limits| limits.most_within(self.code_lifetime).min(MAX_CODES))
     }
@@ -209,10 +209,11 @@ impl SendLimits {
         SlidingLog { name: "a", slots: log.map_or(1, |log| log.slots).max(self.code_slots()) }
     }
 
-    /// How long the phone's item is needed after a send: for its log, for the log of checks, for its codes.
+    /// How long the phone's item is needed after a send: for its log, and for the log of checks, of which the last that matters
+    /// may come when the code is about to expire.
     fn phone_lifetime(&self) -> Span {
-        let log = self.phone.counted().map(Limits::longest_window);
-        self.check.longest_window().max(self.code_lifetime).max(log.unwrap_or(self.code_lifetime))
+        let checks = self.check.longest_window().and(self.code_lifetime);
+        self.phone.counted().map_or(checks, |limits| limits.longest_window().max(checks))
     }
 }
 
@@ -220,14 +221,27 @@ impl Admission {
     /// Whether this is its place in its phone's item: two sends may have come in the same millisecond, but with other codes.
     fn stands_in(&self, item: &Item, slot: u32, code_slots: u32) -> bool {
         let same_time = read_number(item, &format!("a{slot}")) == Some(self.at_ms);
-        same_time && (slot > code_slots || code(item, slot).is_some_and(|(mac, _)| *mac == self.mac))
+        same_time && (slot > code_slots || code(item, slot).is_some_and(|code| *code.mac == self.mac))
     }
 }
 
-/// The code in a slot of a phone's item, and the key of the IP that asked for it; none if it was used or is void.
-pub(super) fn code(item: &Item, slot: u32) -> Option<(&AttributeValue, &str)> {
+/// A code that was texted, in a slot of its phone's item. It has a time of its own: when the settings change, the slots of codes
+/// and of the log may go out of step.
+pub(super) struct SentCode<'a> {
+    pub(super) mac: &'a AttributeValue,
+    pub(super) at_ms: u64,
+    /// The key of the IP that asked for it.
+    pub(super) ip: &'a str,
+    /// The rules of the country that counted it.
+    pub(super) country: &'a str,
+}
+
+/// The code in a slot; none if it was used or is void.
+pub(super) fn code(item: &Item, slot: u32) -> Option<SentCode<'_>> {
     let code = item.get(&format!("c{slot}"))?.as_m().ok()?;
-    Some((code.get("mac")?, code.get("ip")?.as_s().ok()?))
+    let field = |name: &str| code.get(name).and_then(|value| value.as_s().ok());
+    let at_ms = read_number(code, "at")?;
+    Some(SentCode { mac: code.get("mac")?, at_ms, ip: field("ip")?, country: field("country")? })
 }
 
 impl Table {
@@ -323,7 +337,12 @@ impl Table {
     fn phone_write(&self, admission: &Admission, limits: &SendLimits) -> TransactWriteItem {
         let terms = limits.phone_log().admit(limits.phone.enforced(), admission.at_ms);
         let and = if terms.condition.is_empty() { "" } else { " AND " };
-        let code = HashMap::from([("mac".to_owned(), admission.mac.clone()), ("ip".to_owned(), text(&admission.ip))]);
+        let code = HashMap::from([
+            ("mac".to_owned(), admission.mac.clone()),
+            ("ip".to_owned(), text(&admission.ip)),
+            ("at".to_owned(), number(admission.at_ms)),
+            ("country".to_owned(), text(&rule_names(&limits.country))),
+        ]);
         let code_slots = limits.code_slots();
         let mut write = self
             .write(&admission.phone)
