@@ -42,7 +42,9 @@ pub async fn play() -> Result<(), DemoError> {
     let later_ms = Arc::new(AtomicU64::new(0));
     let (system_clock, later) = (Clock::system(), later_ms.clone());
     let clock = Clock::new(move || system_clock.now_ms() + later.load(Ordering::SeqCst));
-    let system = System::start(Options { clock, ..Options::default() }).await?;
+    // Fewer than by default, so that the story is short.
+    let settings = vec![("IP_LIMIT".to_owned(), "3/1h".to_owned())];
+    let system = System::start(Options { settings, clock, ..Options::default() }).await?;
     let timeouts = shared::http::Timeouts {
         connect: std::time::Duration::from_secs(5),
         total: std::time::Duration::from_secs(30),
@@ -73,7 +75,9 @@ pub async fn play() -> Result<(), DemoError> {
     demo.wait(31);
     demo.send("+14155550123", "203.0.113.7", "phone_limit").await?;
 
-    heading("Another phone at the same IP address: two of its sends were never verified, IpLimit is 3/1h of those.");
+    heading(
+        "Another phone at the same IP address: two of its sends were never verified, IpLimit is 3/1h here, of those.",
+    );
     demo.send("+14155551199", "203.0.113.7", "sent").await?;
     demo.send("+14155552199", "203.0.113.7", "ip_limit").await?;
 

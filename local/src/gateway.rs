@@ -80,12 +80,12 @@ pub fn overview(base_url: &str) -> String {
 
 Ask for a code, as your app's back end would. Any AWS SDK works, with this address as its endpoint and any credentials:
   export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_DEFAULT_REGION=us-east-1
-  curl -s {base_url}/2015-03-31/functions/send-code/invocations -d '{{"phone_number":"+14155550123","ip":"203.0.113.7"}}'
-  aws lambda invoke --endpoint-url {base_url} --function-name send-code --payload fileb://events/send-code-with-code.json /dev/stdout
-  (the second within 30 seconds to one number is refused: that is PhoneLimit)
+  curl -s {base_url}/2015-03-31/functions/send-code/invocations -d '{{"phone_number":"+14155550123","ip":"203.0.113.7","code":"493027"}}'; echo
+  aws lambda invoke --endpoint-url {base_url} --function-name send-code --payload fileb://events/send-code.json /dev/stdout | cat
+  (from this folder; the second within 30 seconds to one number is refused: that is PhoneLimit)
 
 Check the code that was texted:
-  curl -s {base_url}/2015-03-31/functions/check-code/invocations -d '{{"phone_number":"+14155550123","code":"493027"}}'
+  curl -s {base_url}/2015-03-31/functions/check-code/invocations -d '{{"phone_number":"+14155550123","code":"493027"}}'; echo
 
 Read the SMS that "Twilio" has taken (its REST API is here too; give any Twilio client this base URL):
   curl -s -u {API_KEY_SID}:{API_KEY_SECRET} {base_url}/2010-04-01/Accounts/{ACCOUNT_SID}/Messages.json

@@ -8,4 +8,5 @@ pub mod demo;
 pub mod fake_secrets;
 pub mod fake_twilio;
 pub mod gateway;
+pub mod simulation;
 pub mod system;

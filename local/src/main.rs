@@ -1,12 +1,12 @@
 //! `cargo run -p local`: all of Tollgate on this machine. See `--help`.
 
-use local::demo;
 use local::gateway::overview;
 use local::system::{Options, System};
+use local::{demo, simulation};
 use shared::settings::Environment;
 use shared::telemetry;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tracing::level_filters::LevelFilter;
 
@@ -15,6 +15,8 @@ Tollgate on this machine: the same functions, an embedded DynamoDB, a fake Twili
 
   cargo run -p local                 start it, on http://127.0.0.1:7878
   cargo run -p local -- demo         play the story on it, and exit
+  cargo run --release -p local -- simulate
+                                     play SMS pumping against it, print a table, write local/pumping.svg
 
   --port N      another port; 0 takes a free one
   --data DIR    keep the table in this folder; without it, it is gone at the end
@@ -22,10 +24,14 @@ Tollgate on this machine: the same functions, an embedded DynamoDB, a fake Twili
 A setting is changed by its variable, as in: PHONE_LIMIT='1/10s, 5/1h' cargo run -p local
 ";
 
+/// Where the README shows the simulation's chart.
+const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/pumping.svg");
+
 /// What was asked for on the command line.
 enum Command {
     Help,
     Demo,
+    Simulate,
     Serve { port: u16, data: Option<PathBuf> },
 }
 
@@ -37,6 +43,7 @@ async fn main() -> ExitCode {
             Ok(())
         }
         Ok(Command::Demo) => demo::play().await.map_err(|error| error.to_string()),
+        Ok(Command::Simulate) => simulation::run(Path::new(CHART)).await.map_err(|error| error.to_string()),
         Ok(Command::Serve { port, data }) => serve(port, data).await,
         Err(wrong) => Err(format!("{wrong}\n\n{HELP}")),
     };
@@ -55,6 +62,7 @@ fn command(mut arguments: impl Iterator<Item = String>) -> Result<Command, Strin
         match argument.as_str() {
             "--help" | "-h" => return Ok(Command::Help),
             "demo" => return Ok(Command::Demo),
+            "simulate" => return Ok(Command::Simulate),
             "--port" => {
                 let number = arguments.next().unwrap_or_default();
                 port = number.parse().map_err(|_| format!("--port needs a number from 0 to 65535, not {number:?}"))?;

@@ -369,6 +369,16 @@ impl SlidingLog {
             terms.values.insert(format!(":{name}z"), 0);
         }
         terms.values.insert(format!(":{name}new"), now_ms);
+        let Terms { condition, values, .. } = self.allow(limits, now_ms);
+        terms.condition = condition;
+        terms.values.extend(values);
+        terms
+    }
+
+    /// The terms of the condition alone, that `limits` allow one more at `now_ms`.
+    pub(crate) fn allow(self, limits: Option<&Limits>, now_ms: u64) -> Terms {
+        let Self { name, .. } = self;
+        let mut terms = Terms::default();
         for (index, rule) in limits.iter().flat_map(|limits| &limits.rules).enumerate() {
             let and = if index == 0 { "" } else { " AND " };
             let slot = rule.count;

@@ -14,7 +14,7 @@ const DEFAULTS: [(&str, &str); 19] = [
     ("CHECK_LIMIT", "5/10m, 20/1d"),
     ("CODE_LIFETIME", "10m"),
     ("COUNTRY_LIMIT", "1000/1d"),
-    ("IP_LIMIT", "3/1h"),
+    ("IP_LIMIT", "10/1h"),
     ("MESSAGE_LIFETIME", "30d"),
     ("MESSAGE_TEMPLATE", "Your verification code is: {code}"),
     ("MESSAGE_TEMPLATES", ""),
@@ -37,7 +37,7 @@ pub struct Environment(HashMap<String, String>);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SettingError {
     /// It is not set, or empty, and there is no default.
-    #[error("{variable} is not set")]
+    #[error("{variable} is not set, or empty")]
     Missing {
         /// Its name.
         variable: &'static str,

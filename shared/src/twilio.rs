@@ -218,7 +218,7 @@ impl Code {
             21408 => "messaging geo permissions do not allow its country",
             21606 | 21659..=21661 => "TWILIO_FROM is not a number of this account that can send SMS",
             21608 => "a trial account texts only verified numbers",
-            21610 => "the recipient has opted out (STOP)",
+            21610 => "the recipient has opted out by STOP",
             21611 => "the queue of TWILIO_FROM is full",
             21617 => "the message is longer than 1600 characters",
             21701..=21705 => "the Messaging Service has no such SID or no usable sender",
@@ -230,7 +230,7 @@ impl Code {
 
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.0, self.explanation())
+        write!(f, "{}: {}", self.0, self.explanation())
     }
 }
 

@@ -34,6 +34,15 @@ pub enum Answer {
 }
 
 impl Answer {
+    /// The rule that decided, if one did.
+    #[must_use]
+    pub fn rule(&self) -> Option<&str> {
+        match self {
+            Self::TooManyAttempts { rule, .. } => Some(rule),
+            _ => None,
+        }
+    }
+
     /// The answer's `status`.
     #[must_use]
     pub const fn status(&self) -> &'static str {

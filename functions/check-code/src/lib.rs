@@ -57,7 +57,9 @@ pub async fn handle(state: &State, request_id: &str, event: &Value) -> Result<An
     let result = check_code(state, event).await;
     let took_ms = state.clock.now_ms().saturating_sub(started_ms);
     match &result {
-        Ok(answer) => tracing::info!(request_id, took_ms, status = answer.status(), "check-code answered"),
+        Ok(answer) => {
+            tracing::info!(request_id, took_ms, status = answer.status(), rule = answer.rule(), "check-code answered");
+        }
         Err(error @ CheckCodeError::InvalidRequest(_)) => {
             tracing::warn!(request_id, took_ms, kind = error.kind(), %error, "check-code refused a request");
         }

@@ -128,7 +128,7 @@ fn decline(declined: &Declined) -> ApiGatewayV2httpResponse {
                 body_bytes = refusal.body_bytes,
                 "webhook refused: if it was Twilio's, compare this URL with the one configured there"
             );
-            (StatusCode::FORBIDDEN, "The request is not signed by Twilio.".to_owned())
+            (StatusCode::FORBIDDEN, "The request is not signed by Twilio for this account.".to_owned())
         }
         Declined::NotAMessage(reason) => {
             tracing::warn!(%reason, "webhook signed by Twilio, but not an inbound message");

@@ -41,7 +41,7 @@ pub enum Keyword {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotAMessage {
     /// A parameter that every message has is not there.
-    #[error("it has no parameter {0}; is the webhook set to POST, and for incoming messages?")]
+    #[error("it has no parameter {0}: set the webhook to POST, and for incoming messages")]
     Missing(&'static str),
     /// It tells how a message of ours fares.
     #[error("its SmsStatus is not received: it is a status callback, which does not belong to this URL")]

@@ -83,6 +83,8 @@ pub enum Reason {
     CountryLimit,
     /// Everybody together has had the messages that the bill allows.
     TotalLimit,
+    /// Too many checks of this number have failed: no code of it is looked at, so none is sent.
+    CheckLimit,
     /// Twilio will not text it.
     RejectedByTwilio,
 }
@@ -100,6 +102,7 @@ impl Reason {
             Self::RangeLimit => "range_limit",
             Self::CountryLimit => "country_limit",
             Self::TotalLimit => "total_limit",
+            Self::CheckLimit => "check_limit",
             Self::RejectedByTwilio => "rejected_by_twilio",
         }
     }
@@ -200,6 +203,7 @@ impl Refused {
             LimitedBy::Range => Reason::RangeLimit,
             LimitedBy::Country => Reason::CountryLimit,
             LimitedBy::Total => Reason::TotalLimit,
+            LimitedBy::Check => Reason::CheckLimit,
         };
         let until_ms = limited.exceeded.until_ms;
         Self {

@@ -31,7 +31,7 @@ async fn the_events_of_the_repository_are_answered_as_the_readme_says() {
     // No public URL: the domain name that API Gateway gives is the one that Twilio signed.
     let local = start([("PUBLIC_URL", "")]).await;
     for (event, status, body) in [
-        (event!("inbound-sms-forged"), 403, "The request is not signed by Twilio."),
+        (event!("inbound-sms-forged"), 403, "The request is not signed by Twilio for this account."),
         (event!("inbound-sms"), 200, THANKS),
         (event!("inbound-sms-repeat"), 200, THANKS),
         (event!("inbound-sms-emoji"), 200, THANKS),

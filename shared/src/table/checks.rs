@@ -65,7 +65,9 @@ impl Table {
             Attempt::Admitted(item) => item,
             Attempt::NoCode(item) => return Ok(Checked::Expired { next_send_ms: next_send_ms(&item, limits, now_ms) }),
             Attempt::Refused(exceeded, item) => {
-                return Ok(Checked::TooMany { exceeded, next_send_ms: next_send_ms(&item, limits, now_ms) });
+                // Until then no code is looked at, so none is sent.
+                let next_send_ms = next_send_ms(&item, limits, now_ms).max(exceeded.until_ms);
+                return Ok(Checked::TooMany { exceeded, next_send_ms });
             }
         };
         let guess = self.code_mac(phone, guess.as_str());

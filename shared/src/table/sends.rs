@@ -109,6 +109,8 @@ pub enum LimitedBy {
     Country,
     /// Everybody's.
     Total,
+    /// That of failed checks: while no code of this number is looked at, none is sent.
+    Check,
 }
 
 impl LimitedBy {
@@ -121,6 +123,7 @@ impl LimitedBy {
             Self::Range => "range_limit",
             Self::Country => "country_limit",
             Self::Total => "total_limit",
+            Self::Check => "check_limit",
         }
     }
 }
@@ -322,20 +325,22 @@ impl Table {
         let others = counted.iter().enumerate().map(|(index, (by, _, limit))| (index + 2, *by, *limit));
         // Of those that refuse for equally long the last is named: the phone's, which says most to its owner.
         let by = others.chain([(1, LimitedBy::Phone, &limits.phone)]);
-        let limited = by.filter_map(|(index, by, limit)| {
-            let rules = limit.enforced()?;
-            let log = read_log(refused.get(&index)?, SlidingLog::of("a", rules));
-            Some(Limited { by, exceeded: rules.check(&log, now_ms).err()? })
-        });
+        let by = by.filter_map(|(index, by, limit)| Some((index, by, "a", limit.enforced()?)));
+        let limited =
+            [(1, LimitedBy::Check, "f", &limits.check)].into_iter().chain(by).filter_map(|(index, by, log, rules)| {
+                let log = read_log(refused.get(&index)?, SlidingLog::of(log, rules));
+                Some(Limited { by, exceeded: rules.check(&log, now_ms).err()? })
+            });
         limited
             .max_by_key(|limited| limited.exceeded.until_ms)
             .map(Decision::Limited)
             .ok_or(StoreError::Corrupt("a limit refused, but its log allows the send"))
     }
 
-    /// Counts on the phone's log, and puts the code beside its time.
+    /// Counts on the phone's log, and puts the code beside its time. A phone whose checks are refused gets no code.
     fn phone_write(&self, admission: &Admission, limits: &SendLimits) -> TransactWriteItem {
         let terms = limits.phone_log().admit(limits.phone.enforced(), admission.at_ms);
+        let checks = SlidingLog::of("f", &limits.check).allow(Some(&limits.check), admission.at_ms);
         let and = if terms.condition.is_empty() { "" } else { " AND " };
         let code = HashMap::from([
             ("mac".to_owned(), admission.mac.clone()),
@@ -346,8 +351,9 @@ impl Table {
         let code_slots = limits.code_slots();
         let mut write = self
             .write(&admission.phone)
-            .only_if(&format!("attribute_not_exists(opted_out){and}{}", terms.condition))
+            .only_if(&format!("attribute_not_exists(opted_out) AND {}{and}{}", checks.condition, terms.condition))
             .numbers(&terms.values)
+            .numbers(&checks.values)
             .number(":exp", expiry(admission.at_ms, limits.phone_lifetime()))
             .value(":cnew", AttributeValue::M(code));
         if code_slots > 1 {
