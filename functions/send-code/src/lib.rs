@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! request ─▶ PhoneNumber ─▶ policy (pure) ─▶ one TransactWriteItems ─▶ Twilio ─▶ outcome recorded ─▶ answer
-//!            invalid?        country, type,   idempotency, phone,       one POST,   sid, or the
-//!                            prefix           IP: all or none           never twice admission released
+//!            invalid?        country, type,   idempotency, phone, IP,   one POST,   sid, or the
+//!                            prefix           range: all or none;       never twice admission released
+//!                                             then country and total
 //! ```
 //!
 //! A refusal is an answer. An error is a request that can't be understood, or a machine that can't decide: then nothing is

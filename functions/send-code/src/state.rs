@@ -32,9 +32,9 @@ pub struct State {
     pub random: Random,
 }
 
-/// The patience that the function has. At the worst, with three tries of each call of AWS (see [`shared::aws`]): 3.2 s for the
-/// secret, 3.2 s for the table's decision, the budget for Twilio, 9.6 s to give back; together below the 25 s that
-/// `template.yaml` gives the function.
+/// The patience that the function has. A call of AWS is usually a few milliseconds and at the worst, with all its tries, 3.2 s
+/// (see [`shared::aws`]). With any two of them at their worst and Twilio's budget used up, a send ends within the 25 s that
+/// `template.yaml` gives the function; if all of them are, Lambda ends it, and a repeat under the same key is told `unknown`.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
     /// With Twilio.

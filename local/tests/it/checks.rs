@@ -87,7 +87,7 @@ async fn a_code_of_another_phone_of_another_time_or_of_no_sms_is_never_good() {
 
 #[tokio::test]
 async fn a_refused_send_voids_its_own_code_and_no_other() {
-    // Two numbers that Twilio takes, then refuses? A number's answers are the same each time, so the table is asked directly.
+    // The fake Twilio answers a number the same each time, so the table is told directly what became of each send.
     let local = patient(("CODE_LIFETIME", "10m")).await;
     let (table, limits) = (&local.system.send_code.table, &local.system.send_code.settings.limits);
     let phone = shared::phone_number::PhoneNumber::parse(PHONE).unwrap();
