@@ -101,3 +101,17 @@ pub(crate) fn until_ms(rule: Rule, counter: &HashMap<String, u64>, now_ms: u64) 
     // It refuses for as long as a window begins in it or before.
     Some((newest + BUCKETS + 1) * bucket_ms(rule))
 }
+
+/// What the counter still counts at `now_ms`, bucket by bucket: until when, in milliseconds, and how many. One more is
+/// allowed while their sum is below the rule's count.
+pub(crate) fn places(rule: Rule, counter: &HashMap<String, u64>, now_ms: u64) -> Vec<(u64, u64)> {
+    let first = first_of_window(bucket(rule, now_ms));
+    let begun = |(name, most): (&String, &u64)| Some((name.strip_prefix('q')?.parse::<u64>().ok()?, *most));
+    let begun: BTreeMap<u64, u64> = counter.iter().filter_map(begun).filter(|(bucket, _)| *bucket >= first).collect();
+    let ends = begun.values().skip(1).copied().chain(counter.get("d").copied());
+    let buckets = begun
+        .iter()
+        .zip(ends)
+        .map(|((bucket, most), end)| ((bucket + BUCKETS + 1) * bucket_ms(rule), end.saturating_sub(*most)));
+    buckets.filter(|(_, count)| *count > 0).collect()
+}

@@ -78,6 +78,8 @@ impl Tls {
             .timeout(timeouts.total)
             .pool_max_idle_per_host(most_idle)
             .redirect(reqwest::redirect::Policy::none())
+            // What is in the environment does not decide through whom credentials go.
+            .no_proxy()
             .user_agent(concat!("tollgate/", env!("CARGO_PKG_VERSION")))
             .build()?;
         Ok(client)

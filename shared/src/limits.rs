@@ -329,6 +329,12 @@ impl Limits {
         blocking.max_by_key(|exceeded| exceeded.until_ms).map_or(Ok(()), Err)
     }
 
+    /// The rules, all of which hold.
+    #[must_use]
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
     /// How many more are allowed at `now_ms`, by the rule that allows least.
     #[must_use]
     pub fn left(&self, log: &[u64], now_ms: u64) -> u32 {

@@ -25,6 +25,7 @@ pub mod budgets;
 pub mod checks;
 pub mod messages;
 pub mod sends;
+pub mod standing;
 
 use crate::aws::reason;
 use crate::backoff::Backoff;

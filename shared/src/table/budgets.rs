@@ -32,7 +32,7 @@ enum Answer {
 }
 
 impl Account {
-    fn pk(self, rule: Rule) -> String {
+    pub(super) fn pk(self, rule: Rule) -> String {
         match self {
             Self::Country(region) => format!("country#{region}#{rule}"),
             Self::Total => format!("total#{rule}"),
@@ -195,6 +195,6 @@ enum Failed {
     Store(StoreError),
 }
 
-fn numbers(item: &HashMap<String, AttributeValue>) -> HashMap<String, u64> {
+pub(super) fn numbers(item: &HashMap<String, AttributeValue>) -> HashMap<String, u64> {
     item.iter().filter_map(|(name, value)| Some((name.clone(), value.as_n().ok()?.parse().ok()?))).collect()
 }
