@@ -8,7 +8,6 @@ use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::fake_twilio::Clock;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -24,6 +23,9 @@ const PREVIOUS: &str = "AWSPREVIOUS";
 const ARN_PREFIX: &str = "arn:aws:secretsmanager:us-east-1:000000000000:secret:";
 /// AWS ends an ARN with six random characters; here they are always the same, so that settings can write an ARN down.
 const ARN_SUFFIX: &str = "-aB3dE6";
+
+/// Where the time of a version comes from.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 type Operation = fn(&mut Secrets, &Request) -> Result<Value, Fault>;
 

@@ -1,11 +1,14 @@
 //! What stands before the functions: API Gateway for the webhook, Lambda's API for invocations, and the addresses of the
 //! stand-ins, all on one port.
 
-use crate::fake_secrets::FakeSecrets;
-use crate::fake_twilio::FakeTwilio;
+use crate::breakable::Line;
+use crate::desk::Desk;
+use crate::faults::{Kind, Place};
+use crate::feed::{Between, Outcome, Telling};
+use crate::{controls, gate, page, phones};
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{Path, Request, State};
+use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -14,20 +17,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use lambda_http::Body;
 use serde_json::{Map, Value, json};
+use shared::phone_number::PhoneNumber;
 use std::sync::{Arc, OnceLock};
-
-/// The stand-ins that requests are passed on to.
-#[derive(Clone)]
-pub struct Backends {
-    /// Twilio.
-    pub twilio: FakeTwilio,
-    /// Secrets Manager.
-    pub secrets: FakeSecrets,
-    /// Where the embedded DynamoDB listens.
-    pub database_url: String,
-    /// The client that reaches it.
-    pub http: reqwest::Client,
-}
 
 /// The functions, which start after the services that they need.
 #[derive(Clone, Default)]
@@ -49,25 +40,37 @@ impl Functions {
     pub fn set(&self, states: States) {
         let _ = self.0.set(states);
     }
+
+    /// What they keep; none while they are starting.
+    #[must_use]
+    pub fn get(&self) -> Option<&States> {
+        self.0.get()
+    }
 }
 
 #[derive(Clone)]
 struct Gateway {
-    backends: Backends,
-    functions: Functions,
+    desk: Desk,
+    /// Where the embedded DynamoDB listens.
+    database_url: Arc<str>,
+    /// The client that reaches it.
+    http: reqwest::Client,
 }
 
-/// Everything that the local system answers.
-pub fn router(base_url: &str, backends: Backends, functions: Functions) -> Router {
-    let overview = overview(base_url);
-    let twilio = backends.twilio.router();
-    let gateway = Gateway { backends, functions };
+/// Everything that the local system answers. `http` reaches the embedded DynamoDB at `database_url`.
+pub fn router(desk: &Desk, database_url: &str, http: reqwest::Client) -> Router {
+    let base_url = desk.base_url.clone();
+    let gateway = Gateway { desk: desk.clone(), database_url: database_url.into(), http };
     Router::new()
-        .route("/", post(aws).get(async move || overview))
+        .route("/", post(aws).get(async move |headers: HeaderMap| page::index(&base_url, &headers)))
         .route("/sms", post(webhook))
         .route("/2015-03-31/functions/{name}/invocations", post(invoke))
         .with_state(gateway)
-        .merge(twilio)
+        .merge(page::router(desk.clone()))
+        .merge(phones::router(desk.clone()))
+        .merge(controls::router(desk.clone()))
+        .merge(gate::router(desk.clone()))
+        .merge(desk.twilio.router())
         .layer(middleware::from_fn(own_host_only))
 }
 
@@ -78,6 +81,8 @@ pub fn overview(base_url: &str) -> String {
     format!(
         r#"Tollgate, all of it, on this machine. Nothing leaves 127.0.0.1; no SMS is sent or paid for.
 
+Open {base_url} in a browser: phones, your app, and the gate between them.
+
 Ask for a code, as your app's back end would. Any AWS SDK works, with this address as its endpoint and any credentials:
   export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_DEFAULT_REGION=us-east-1
   curl -s {base_url}/2015-03-31/functions/send-code/invocations -d '{{"phone_number":"+14155550123","ip":"203.0.113.7","code":"493027"}}'; echo
@@ -87,14 +92,25 @@ Ask for a code, as your app's back end would. Any AWS SDK works, with this addre
 Check the code that was texted:
   curl -s {base_url}/2015-03-31/functions/check-code/invocations -d '{{"phone_number":"+14155550123","code":"493027"}}'; echo
 
-Read the SMS that "Twilio" has taken (its REST API is here too; give any Twilio client this base URL):
+Read the SMS on its phone, as soon as it comes, with the code in it:
+  curl -s '{base_url}/phones/+14155550123/messages?wait=10s'
+
+Read all that "Twilio" has taken (its REST API is here too; give any Twilio client this base URL):
   curl -s -u {API_KEY_SID}:{API_KEY_SECRET} {base_url}/2010-04-01/Accounts/{ACCOUNT_SID}/Messages.json
 
-Text the service, as Twilio would (the webhook is POST {base_url}/sms):
+Text the service from a phone, and see what it answers (the webhook is POST {base_url}/sms, signed):
+  curl -s '{base_url}/phones/+14155550123/messages' -H 'Content-Type: application/json' -d '{{"body":"Hello"}}'; echo
+
+Or sign it yourself:
   URL={base_url}/sms
   SIGNED=$(printf %s "${{URL}}AccountSid{ACCOUNT_SID}BodyHelloFrom+14155550123MessageSidSM00000000000000000000000000000001To{OUR_NUMBER}" | openssl dgst -sha1 -hmac {AUTH_TOKEN} -binary | base64)
   curl -s $URL -H "X-Twilio-Signature: $SIGNED" --data-urlencode AccountSid={ACCOUNT_SID} --data-urlencode Body=Hello \
     --data-urlencode From=+14155550123 --data-urlencode MessageSid=SM00000000000000000000000000000001 --data-urlencode To={OUR_NUMBER}
+
+Break something, move the clock, start anew (more in the README under "Develop against it"):
+  curl -s {base_url}/faults -H 'Content-Type: application/json' -d '{{"kind":"timeout","times":1}}'; echo
+  curl -s {base_url}/clock -H 'Content-Type: application/json' -d '{{"advance":"1h"}}'; echo
+  curl -s -X DELETE {base_url}/phones
 
 Look into the table (no person's number is in its keys; inbound messages stand there in clear):
   aws dynamodb scan --endpoint-url {base_url} --table-name {TABLE_NAME}
@@ -109,17 +125,30 @@ Its API key (sends):        {API_KEY_SID}, secret {API_KEY_SECRET}
     )
 }
 
-/// Only this machine's own names: a page on the Internet whose name was re-bound to 127.0.0.1 gets nothing.
+/// Only this machine's own names: a page on the Internet whose name was re-bound to 127.0.0.1 gets nothing, and one that sends
+/// forms here does nothing.
 async fn own_host_only(request: Request, next: Next) -> Response {
-    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let name = host
-        .rsplit_once(':')
-        .map_or(host, |(name, port)| if port.bytes().all(|byte| byte.is_ascii_digit()) { name } else { host });
-    if matches!(name, "127.0.0.1" | "localhost" | "[::1]") {
-        next.run(request).await
-    } else {
-        (StatusCode::MISDIRECTED_REQUEST, "This address answers only to 127.0.0.1 and localhost.\n").into_response()
+    match foreign(request.headers()) {
+        Some((status, reason)) => (status, reason).into_response(),
+        None => next.run(request).await,
     }
+}
+
+fn foreign(headers: &HeaderMap) -> Option<(StatusCode, &'static str)> {
+    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    if !is_this_machine(text(header::HOST).unwrap_or_default()) {
+        return Some((StatusCode::MISDIRECTED_REQUEST, "This address answers only to 127.0.0.1 and localhost.\n"));
+    }
+    let authority = text(header::ORIGIN)?.split_once("://").map_or("", |(_, authority)| authority);
+    let reason = "This address takes no requests from pages of other hosts.\n";
+    (!is_this_machine(authority)).then_some((StatusCode::FORBIDDEN, reason))
+}
+
+fn is_this_machine(authority: &str) -> bool {
+    let name = authority.rsplit_once(':').map_or(authority, |(name, port)| {
+        if port.bytes().all(|byte| byte.is_ascii_digit()) { name } else { authority }
+    });
+    matches!(name, "127.0.0.1" | "localhost" | "[::1]")
 }
 
 /// The webhook, as API Gateway would pass it: an HTTP API event of payload format 2.0.
@@ -130,17 +159,36 @@ async fn webhook(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let Some(states) = gateway.functions.0.get() else { return starting() };
+    let Some(states) = gateway.desk.functions.get() else { return starting() };
     let event = event(&method, &uri, &headers, &body);
     let answer = inbound_sms::handle(&states.inbound_sms, event).await;
 
     let code = u16::try_from(answer.status_code).ok().and_then(|code| StatusCode::from_u16(code).ok());
-    let body = match answer.body {
-        Some(Body::Text(text)) => text.into_bytes(),
-        Some(Body::Binary(bytes)) => bytes,
-        _ => Vec::new(),
+    let code = code.unwrap_or(StatusCode::BAD_GATEWAY);
+    let text = match answer.body {
+        Some(Body::Text(text)) => text,
+        Some(Body::Binary(bytes)) => String::from_utf8_lossy(&bytes).into_owned(),
+        _ => String::new(),
     };
-    (code.unwrap_or(StatusCode::BAD_GATEWAY), answer.headers, body).into_response()
+    gateway.desk.feed.happened(Telling {
+        between: Between::Invocation,
+        title: "inbound-sms",
+        summary: if code.is_success() { "took the message".to_owned() } else { format!("{}: {text}", code.as_u16()) },
+        outcome: outcome(code),
+        number: None,
+        request: Value::Null,
+        response: json!({"status": code.as_u16(), "body": text}),
+        fault: None,
+    });
+    (code, answer.headers, text).into_response()
+}
+
+fn outcome(code: StatusCode) -> Outcome {
+    match code {
+        code if code.is_success() => Outcome::Ok,
+        code if code.is_client_error() => Outcome::Refused,
+        _ => Outcome::Failed,
+    }
 }
 
 fn event(method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Value {
@@ -182,7 +230,7 @@ async fn invoke(
     headers: HeaderMap,
     payload: Bytes,
 ) -> Response {
-    let Some(states) = gateway.functions.0.get().cloned() else { return starting() };
+    let Some(states) = gateway.desk.functions.get().cloned() else { return starting() };
     let request_id = request_id();
     let id = HeaderValue::from_str(&request_id).unwrap_or(HeaderValue::from_static(""));
     let id = [(HeaderName::from_static("x-amzn-requestid"), id)];
@@ -197,22 +245,11 @@ async fn invoke(
         let message = "Could not parse request body into json";
         return (id, aws_error(StatusCode::BAD_REQUEST, "InvalidRequestContentException", message)).into_response();
     };
+    let feed = gateway.desk.feed.clone();
     let run = async move {
-        match name.as_str() {
-            "inbound-sms" => Ok(axum::Json(inbound_sms::handle(&states.inbound_sms, event).await).into_response()),
-            "check-code" => {
-                let answer = check_code::handle(&states.check_code, &request_id, &event).await;
-                answer
-                    .map(|answer| axum::Json(answer).into_response())
-                    .map_err(|error| (error.kind(), error.to_string()))
-            }
-            _ => {
-                let answer = send_code::handle(&states.send_code, &request_id, &event).await;
-                answer
-                    .map(|answer| axum::Json(answer).into_response())
-                    .map_err(|error| (error.kind(), error.to_string()))
-            }
-        }
+        let answer = run(&states, &name, &request_id, &event).await;
+        feed.happened(invocation(&name, event, answer.as_ref().map_err(Clone::clone)));
+        answer
     };
     match headers.get("x-amz-invocation-type").map(HeaderValue::as_bytes) {
         Some(b"DryRun") => (StatusCode::NO_CONTENT, id).into_response(),
@@ -221,29 +258,86 @@ async fn invoke(
             (StatusCode::ACCEPTED, id).into_response()
         }
         _ => match run.await {
-            Ok(answer) => (id, answer).into_response(),
-            Err((kind, message)) => {
+            Ok(answer) => (id, [(header::CONTENT_TYPE, "application/json")], answer).into_response(),
+            Err(error) => {
                 let failed = [(HeaderName::from_static("x-amz-function-error"), HeaderValue::from_static("Unhandled"))];
-                let error = json!({"errorType": kind, "errorMessage": message});
                 (id, failed, axum::Json(error)).into_response()
             }
         },
     }
 }
 
+/// The function's answer as it writes it, or its error as Lambda gives it to the caller.
+async fn run(states: &States, name: &str, request_id: &str, event: &Value) -> Result<String, Value> {
+    let error = |kind: &str, message: String| json!({"errorType": kind, "errorMessage": message});
+    let unwritable = |failed: serde_json::Error| error("Runtime.MarshalError", failed.to_string());
+    match name {
+        "inbound-sms" => serde_json::to_string(&inbound_sms::handle(&states.inbound_sms, event.clone()).await),
+        "check-code" => {
+            let answer = check_code::handle(&states.check_code, request_id, event).await;
+            serde_json::to_string(&answer.map_err(|failed| error(failed.kind(), failed.to_string()))?)
+        }
+        _ => {
+            let answer = send_code::handle(&states.send_code, request_id, event).await;
+            serde_json::to_string(&answer.map_err(|failed| error(failed.kind(), failed.to_string()))?)
+        }
+    }
+    .map_err(unwritable)
+}
+
+/// What an invocation is told as: `refused: phone_limit (1/30s)`.
+fn invocation<'a>(name: &'a str, request: Value, answer: Result<&String, Value>) -> Telling<'a> {
+    let failed = answer.is_err();
+    let response = answer.map_or_else(|error| error, |text| serde_json::from_str(text).unwrap_or_default());
+    let field = |name: &str| response.get(name).and_then(Value::as_str);
+    let mut summary = field("status").or_else(|| field("errorType")).unwrap_or("answered").replace('_', " ");
+    for detail in ["reason", "errorMessage"].into_iter().filter_map(field) {
+        summary = format!("{summary}: {detail}");
+    }
+    if let Some(rule) = field("rule") {
+        summary = format!("{summary} ({rule})");
+    }
+    let outcome = match field("status") {
+        Some("refused" | "incorrect" | "expired" | "too_many_attempts") => Outcome::Refused,
+        Some("unknown") => Outcome::Failed,
+        _ if failed => Outcome::Failed,
+        _ => Outcome::Ok,
+    };
+    // As it was asked for: a number that can't be read is shown too, but belongs to no phone.
+    let number = request.get("phone_number").and_then(Value::as_str).and_then(|number| PhoneNumber::parse(number).ok());
+    Telling {
+        between: Between::Invocation,
+        title: name,
+        summary,
+        outcome,
+        number: number.map(|number| number.as_str().to_owned()),
+        request,
+        response,
+        fault: None,
+    }
+}
+
 /// The AWS services that share one address and are told apart by the operation that a request names.
-async fn aws(State(gateway): State<Gateway>, headers: HeaderMap, body: Bytes) -> Response {
+async fn aws(
+    State(gateway): State<Gateway>,
+    ConnectInfo(line): ConnectInfo<Line>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
     if target.starts_with("secretsmanager.") {
-        return gateway.backends.secrets.handle(target, &body);
+        return gateway.desk.secrets.handle(target, &body);
     }
     if !target.starts_with("DynamoDB") {
         let message = "This address answers DynamoDB and Secrets Manager; Lambda's and Twilio's APIs have paths.";
         return aws_error(StatusCode::BAD_REQUEST, "UnknownOperationException", message);
     }
+    if let Some(fault) = gateway.desk.faults.take(Place::Dynamodb, None) {
+        return broken(&gateway.desk, fault, target, &line);
+    }
     let mut passed_on = headers.clone();
     passed_on.remove(header::HOST);
-    let request = gateway.backends.http.post(&gateway.backends.database_url).headers(passed_on).body(body);
+    let request = gateway.http.post(&*gateway.database_url).headers(passed_on).body(body);
     let answer = async {
         let answer = request.send().await?;
         let (status, headers) = (answer.status(), answer.headers().clone());
@@ -256,6 +350,29 @@ async fn aws(State(gateway): State<Gateway>, headers: HeaderMap, body: Bytes) ->
         }
         Err(error) => aws_error(StatusCode::SERVICE_UNAVAILABLE, "InternalServerError", &error.to_string()),
     }
+}
+
+/// DynamoDB as it is when it fails.
+fn broken(desk: &Desk, fault: Kind, target: &str, line: &Line) -> Response {
+    let (summary, response) = if fault == Kind::DynamodbThrottled {
+        let message = "Rate of requests exceeds the allowed throughput.";
+        ("throttled", aws_error(StatusCode::BAD_REQUEST, "ThrottlingException", message))
+    } else {
+        // Reset in place of this answer.
+        line.reset();
+        ("connection reset", StatusCode::SERVICE_UNAVAILABLE.into_response())
+    };
+    desk.feed.happened(Telling {
+        between: Between::Dynamodb,
+        title: target.rsplit('.').next().unwrap_or_default(),
+        summary: summary.to_owned(),
+        outcome: Outcome::Failed,
+        number: None,
+        request: Value::Null,
+        response: Value::Null,
+        fault: Some(fault.as_str()),
+    });
+    response
 }
 
 fn aws_error(status: StatusCode, kind: &'static str, message: &str) -> Response {

@@ -13,13 +13,13 @@ use tracing::level_filters::LevelFilter;
 const HELP: &str = "\
 Tollgate on this machine: the same functions, an embedded DynamoDB, a fake Twilio.
 
-  cargo run -p local                 start it, on http://127.0.0.1:7878
+  cargo run -p local                 start it, on http://127.0.0.1:7878: open that in a browser
   cargo run -p local -- demo         play the story on it, and exit
   cargo run --release -p local -- simulate
                                      play SMS pumping against it, print a table, write local/pumping.svg
 
   --port N      another port; 0 takes a free one
-  --data DIR    keep the table in this folder; without it, it is gone at the end
+  --data DIR    keep the table and the messages in this folder; without it, they are gone at the end
 
 A setting is changed by its variable, as in: PHONE_LIMIT='1/10s, 5/1h' cargo run -p local
 ";

@@ -1,8 +1,14 @@
 //! Everything started, wired together, and served on one port.
 
+use crate::breakable::{Breakable, Line};
+use crate::clock::MovableClock;
+use crate::desk::Desk;
 use crate::fake_secrets::FakeSecrets;
-use crate::fake_twilio::{Account, FakeTwilio};
-use crate::gateway;
+use crate::fake_twilio::journal::{Journal, JournalError};
+use crate::fake_twilio::{self, Account, FakeTwilio, Pace};
+use crate::faults::Faults;
+use crate::feed::Feed;
+use crate::gateway::{self, Functions, States};
 use aws_sdk_dynamodb::config::Credentials;
 use aws_sdk_dynamodb::operation::create_table::CreateTableError;
 use aws_sdk_dynamodb::types::{
@@ -18,7 +24,7 @@ use shared::clock::Clock;
 use shared::http::{self, Connections, HttpError, Timeouts, Tls};
 use shared::settings::Environment;
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -50,12 +56,14 @@ pub const TABLE_NAME: &str = "tollgate";
 pub struct Options {
     /// The port on 127.0.0.1; 0 takes a free one.
     pub port: u16,
-    /// Where the table is kept; `None` keeps it in memory.
+    /// Where the table and the messages are kept; `None` keeps them in memory.
     pub data: Option<PathBuf>,
     /// Settings by the names of their variables, in place of their defaults.
     pub settings: Vec<(String, String)>,
-    /// The time that all parts go by.
+    /// The time that all parts go by, as long as nobody moves it.
     pub clock: Clock,
+    /// How long a message takes to its phone.
+    pub pace: Pace,
     /// How long send-code waits for the others.
     pub patience: Patience,
     /// What stands between the functions' AWS SDK and the network, if anything: tests break things here.
@@ -72,6 +80,7 @@ impl Default for Options {
             data: None,
             settings: Vec::new(),
             clock: Clock::system(),
+            pace: Pace::default(),
             patience: Patience::default(),
             aws_http: None,
         }
@@ -86,6 +95,8 @@ pub struct System {
     pub twilio: FakeTwilio,
     /// The small Secrets Manager.
     pub secrets: FakeSecrets,
+    /// What goes wrong.
+    pub faults: Faults,
     /// send-code, as Lambda would hold it.
     pub send_code: Arc<send_code::state::State>,
     /// check-code, as Lambda would hold it.
@@ -116,6 +127,9 @@ pub enum StartError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The kept messages.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
     /// The embedded DynamoDB.
     #[error("the embedded DynamoDB does not start: {0}")]
     Database(String),
@@ -133,7 +147,7 @@ impl System {
     /// # Errors
     /// [`StartError`] says what and why.
     pub async fn start(options: Options) -> Result<Self, StartError> {
-        let Options { port, data, settings, clock, patience, aws_http } = options;
+        let Options { port, data, settings, clock, pace, patience, aws_http } = options;
         let listener =
             TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|error| StartError::Port { port, error })?;
         let base_url = address(&listener, port)?;
@@ -141,27 +155,33 @@ impl System {
         let database_listener =
             TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(|error| StartError::Port { port: 0, error })?;
         let database_url = address(&database_listener, 0)?;
-        let database = open(data)?;
+        let kept = data.map(folder).transpose()?;
+        let database = open(kept.as_deref())?;
         let mut servers = vec![tokio::spawn(dynoxide::server::serve_on(database_listener, database))];
 
-        let twilio = FakeTwilio::new(account(), timestamps(clock.clone()));
-        let secrets = FakeSecrets::new(timestamps(clock.clone()));
-        fill(&secrets);
-        let tls = Tls::new()?;
-        let gateway = gateway::Backends {
-            twilio: twilio.clone(),
-            secrets: secrets.clone(),
-            database_url,
-            http: tls.client(ENOUGH_TIME, Connections::Kept)?,
-        };
-        // The functions ask for their secrets when they start, so the services run first.
-        let functions = gateway::Functions::default();
-        let app = gateway::router(&base_url, gateway, functions.clone());
-        servers.push(tokio::spawn(async move {
-            if let Err(error) = axum::serve(listener, app).await {
-                tracing::error!(%error, "the local server has ended");
+        let (journal, past) = match kept {
+            Some(folder) => {
+                Journal::open(&folder.join("messages.jsonl")).map(|(journal, past)| (Some(journal), past))?
             }
-        }));
+            None => (None, Vec::new()),
+        };
+        let tls = Tls::new()?;
+        let clock = MovableClock::new(clock, fake_twilio::clock_ahead_ms(&past));
+        let feed = Feed::new(clock.clock());
+        let faults = Faults::new(feed.clone());
+        let world = fake_twilio::World {
+            clock: clock.clock(),
+            http: tls.client(ENOUGH_TIME, Connections::Fresh)?,
+            feed: feed.clone(),
+            faults: faults.clone(),
+            pace,
+            journal,
+            past,
+            sms_url: format!("{base_url}/sms"),
+        };
+        let twilio = FakeTwilio::new(account(), world);
+        let secrets = FakeSecrets::new(timestamps(clock.clock()));
+        fill(&secrets);
 
         let aws = AwsSettings {
             region: "us-east-1".to_owned(),
@@ -171,14 +191,38 @@ impl System {
             attempt_timeout: ENOUGH_TIME.total,
         };
         let timeouts = Timeouts { connect: aws.attempt_timeout, total: aws.attempt_timeout };
-        let http = http::for_aws(tls.client(timeouts, Connections::Kept)?);
-        create_table(&aws.connect_over(http.clone()).dynamodb).await?;
+        let kept_open = tls.client(timeouts, Connections::Kept)?;
+        let http = http::for_aws(kept_open.clone());
+        let directly = AwsSettings { endpoint: Some(database_url.clone()), ..aws.clone() };
+        let dynamodb = directly.connect_over(http.clone()).dynamodb;
+        create_table(&dynamodb).await?;
+
+        let environment = Arc::new(environment(&base_url, settings));
+        let functions = Functions::default();
+        let desk = Desk {
+            base_url: base_url.as_str().into(),
+            clock: clock.clone(),
+            feed,
+            faults: faults.clone(),
+            twilio: twilio.clone(),
+            secrets: secrets.clone(),
+            functions: functions.clone(),
+            dynamodb,
+            environment: environment.clone(),
+        };
+        // The functions ask for their secrets when they start, so the services run first.
+        let app = gateway::router(&desk, &database_url, kept_open).into_make_service_with_connect_info::<Line>();
+        servers.push(tokio::spawn(async move {
+            if let Err(error) = axum::serve(Breakable(listener), app).await {
+                tracing::error!(%error, "the local server has ended");
+            }
+        }));
+
         let aws = aws.connect_over(match aws_http {
             Some(between) => between(http),
             None => http,
         });
-
-        let environment = environment(&base_url, settings);
+        let clock = clock.clock();
         let world =
             send_code::state::World { aws: aws.clone(), tls, patience, clock: clock.clone(), random: getrandom::fill };
         let send_code = Arc::new(send_code::state::State::build(&environment, world).await?);
@@ -186,12 +230,12 @@ impl System {
         let check_code = Arc::new(check_code.await?);
         let world = inbound_sms::state::World { aws, time_limit: ENOUGH_TIME.total, backoff: patience.table, clock };
         let inbound_sms = Arc::new(inbound_sms::state::State::build(&environment, world).await?);
-        functions.set(gateway::States {
+        functions.set(States {
             send_code: send_code.clone(),
             check_code: check_code.clone(),
             inbound_sms: inbound_sms.clone(),
         });
-        Ok(Self { base_url, twilio, secrets, send_code, check_code, inbound_sms, servers })
+        Ok(Self { base_url, twilio, secrets, faults, send_code, check_code, inbound_sms, servers })
     }
 
     /// Serves until the process ends.
@@ -207,6 +251,8 @@ impl Drop for System {
         for server in &self.servers {
             server.abort();
         }
+        // A connection that is still open would keep the messages going, and their journal locked.
+        self.twilio.end();
     }
 }
 
@@ -228,7 +274,7 @@ fn account() -> Account {
     }
 }
 
-fn timestamps(clock: Clock) -> crate::fake_twilio::Clock {
+fn timestamps(clock: Clock) -> crate::fake_secrets::Clock {
     Arc::new(move || {
         let now_ms = i64::try_from(clock.now_ms()).unwrap_or(i64::MAX);
         Timestamp::from_millisecond(now_ms).unwrap_or(Timestamp::MAX)
@@ -260,15 +306,36 @@ fn environment(base_url: &str, settings: Vec<(String, String)>) -> Environment {
     Environment::of(ours.into_iter().chain(settings))
 }
 
-fn open(data: Option<PathBuf>) -> Result<Database, StartError> {
-    let Some(folder) = data else {
+fn folder(folder: PathBuf) -> Result<PathBuf, StartError> {
+    match std::fs::create_dir_all(&folder) {
+        Ok(()) => Ok(folder),
+        Err(error) => Err(StartError::Data { folder, reason: error.to_string() }),
+    }
+}
+
+fn open(folder: Option<&Path>) -> Result<Database, StartError> {
+    let Some(folder) = folder else {
         return Database::memory().map_err(|error| StartError::Database(error.to_string()));
     };
-    let wrong = |reason: String| StartError::Data { folder: folder.clone(), reason };
-    std::fs::create_dir_all(&folder).map_err(|error| wrong(error.to_string()))?;
+    let wrong = |reason: String| StartError::Data { folder: folder.to_owned(), reason };
     let file = folder.join("tollgate.db");
     let path = file.to_str().ok_or_else(|| wrong("its name is not UTF-8".to_owned()))?;
     Database::new(path).map_err(|error| wrong(error.to_string()))
+}
+
+/// Deletes everything in the table.
+///
+/// # Errors
+/// What DynamoDB says.
+pub async fn empty_table(dynamodb: &aws_sdk_dynamodb::Client) -> Result<(), aws_sdk_dynamodb::Error> {
+    loop {
+        // A page at a time: what was deleted is not in the next.
+        let page = dynamodb.scan().table_name(TABLE_NAME).projection_expression("pk").send().await?;
+        let Some(items) = page.items.filter(|items| !items.is_empty()) else { return Ok(()) };
+        for key in items {
+            dynamodb.delete_item().table_name(TABLE_NAME).set_key(Some(key)).send().await?;
+        }
+    }
 }
 
 /// The table of `template.yaml`, unless a kept one is there already.

@@ -8,6 +8,7 @@ mod checks;
 mod credentials;
 mod faults;
 mod hostile;
+mod phones;
 mod repository;
 mod sends;
 mod support;

@@ -4,6 +4,7 @@ use axum::http::HeaderMap;
 use check_code::CheckCodeError;
 use lambda_http::Body;
 use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpResponse;
+use local::fake_twilio::Pace;
 use local::system::{ACCOUNT_SID, API_KEY_SECRET, AUTH_TOKEN, Between, OUR_NUMBER, Options, System};
 use send_code::SendCodeError;
 use send_code::answer::Answer;
@@ -78,7 +79,8 @@ pub async fn start_with<const N: usize>(
     watch_logs();
     let clock = TestClock::new();
     let settings = settings.map(|(variable, value)| (variable.to_owned(), value.to_owned())).into();
-    let options = Options { settings, clock: clock.clock(), patience, aws_http, ..Options::default() };
+    let options =
+        Options { settings, clock: clock.clock(), pace: Pace::AT_ONCE, patience, aws_http, ..Options::default() };
     Local { system: System::start(options).await.unwrap(), clock }
 }
 

@@ -1,0 +1,126 @@
+//! What can be set on the running system: faults, the clock, the secrets, and everything back to the start.
+
+use crate::desk::{Desk, JsonBody, Wrong};
+use crate::faults::{Fault, NewFault};
+use crate::feed::{Between, Event, Outcome, Telling};
+use crate::system::{ACCOUNT_SID, API_KEY_SECRET_NAME, API_KEY_SID, AUTH_TOKEN_SECRET};
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::routing::{delete, get, post};
+use axum::{Json, Router};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use shared::limits::Span;
+
+/// How far the clock may be moved at a time.
+const MAX_ADVANCE: &str = "366d";
+
+/// The routes.
+pub fn router(desk: Desk) -> Router {
+    Router::new()
+        .route("/faults", get(faults).post(add_fault).delete(clear_faults))
+        .route("/faults/{id}", delete(remove_fault))
+        .route("/clock", post(advance))
+        .route("/secrets/rotate", post(rotate))
+        .with_state(desk)
+}
+
+async fn faults(State(desk): State<Desk>) -> Json<Value> {
+    Json(json!({"faults": desk.faults.list()}))
+}
+
+async fn add_fault(
+    State(desk): State<Desk>,
+    JsonBody(new): JsonBody<NewFault>,
+) -> Result<(StatusCode, Json<Fault>), Wrong> {
+    desk.faults.add(new).map(|fault| (StatusCode::CREATED, Json(fault))).map_err(|error| Wrong::request(&error))
+}
+
+async fn clear_faults(State(desk): State<Desk>) -> StatusCode {
+    desk.faults.clear();
+    StatusCode::NO_CONTENT
+}
+
+async fn remove_fault(State(desk): State<Desk>, Path(id): Path<String>) -> Result<StatusCode, Wrong> {
+    let removed = id.parse().is_ok_and(|id| desk.faults.remove(id));
+    if removed { Ok(StatusCode::NO_CONTENT) } else { Err(Wrong::not_found(&format!("there is no fault {id:?}"))) }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Advance {
+    advance: String,
+}
+
+async fn advance(State(desk): State<Desk>, JsonBody(by): JsonBody<Advance>) -> Result<Json<Value>, Wrong> {
+    let span: Span = by.advance.parse().map_err(|error| Wrong::request(&error))?;
+    if MAX_ADVANCE.parse().is_ok_and(|most: Span| span > most) {
+        return Err(Wrong::request(&format!("the clock moves at most {MAX_ADVANCE} at a time, not {span}")));
+    }
+    let ahead_ms = desk.clock.advance(span.as_ms());
+    desk.twilio.remember_clock(ahead_ms);
+    desk.feed.tell(Event::Clock);
+    tell(&desk, "clock", format!("moved ahead by {span}"));
+    Ok(Json(json!({"now_ms": desk.clock.now_ms()})))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rotation {
+    secret: RotatedSecret,
+    #[serde(default, rename = "where")]
+    place: Place,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum RotatedSecret {
+    AuthToken,
+    ApiKey,
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Place {
+    /// At Twilio and in Secrets Manager, as a rotation that went well.
+    #[default]
+    Both,
+    /// At Twilio alone: what the functions read is stale.
+    Twilio,
+}
+
+async fn rotate(State(desk): State<Desk>, JsonBody(rotation): JsonBody<Rotation>) -> Result<Json<Value>, Wrong> {
+    let value = random_hex().map_err(|error| Wrong::unavailable(&format!("no random numbers: {error}")))?;
+    let (name, secret, json) = match rotation.secret {
+        RotatedSecret::AuthToken => {
+            desk.twilio.set_auth_token(value.clone());
+            ("auth_token", AUTH_TOKEN_SECRET, json!({"accountSid": ACCOUNT_SID, "authToken": value}))
+        }
+        RotatedSecret::ApiKey => {
+            desk.twilio.set_api_key_secret(value.clone());
+            let json = json!({"accountSid": ACCOUNT_SID, "apiKeySid": API_KEY_SID, "apiKeySecret": value});
+            ("api_key", API_KEY_SECRET_NAME, json)
+        }
+    };
+    let place = match rotation.place {
+        Place::Both => {
+            desk.secrets.put(secret, &json.to_string());
+            "at Twilio and in Secrets Manager"
+        }
+        Place::Twilio => "at Twilio only: what the functions read is stale",
+    };
+    tell(&desk, name, format!("rotated {place}"));
+    Ok(Json(json!({"secret": name, "value": value})))
+}
+
+fn tell(desk: &Desk, title: &str, summary: String) {
+    let (request, response) = (Value::Null, Value::Null);
+    let (between, outcome) = (Between::Local, Outcome::Ok);
+    desk.feed.happened(Telling { between, title, summary, outcome, number: None, request, response, fault: None });
+}
+
+fn random_hex() -> Result<String, getrandom::Error> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes)?;
+    Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
+}

@@ -1,0 +1,147 @@
+//! What Twilio says when it says no: codes and meanings from `https://www.twilio.com/docs/api/errors`, sentences as the API
+//! gives them.
+
+use axum::Json;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+/// One of Twilio's errors: its code, the HTTP status, and the sentence, with `{}` for what it is about.
+#[derive(Clone, Copy)]
+pub(super) struct TwilioError(u32, u16, &'static str);
+
+impl TwilioError {
+    pub(super) fn about(&self, values: &[&str]) -> Refusal {
+        let Self(code, status, sentence) = *self;
+        let message = values.iter().fold(sentence.to_owned(), |message, value| message.replacen("{}", value, 1));
+        Refusal { code, status, message }
+    }
+
+    /// As in a log, where nothing of the request stands: `21610: Attempt to send to unsubscribed recipient`.
+    pub(super) fn in_short(self) -> String {
+        format!("{}: {}", self.0, self.2.trim_end_matches([':', ' ', '{', '}']))
+    }
+}
+
+/// An answer that says no.
+#[derive(Clone)]
+pub(super) struct Refusal {
+    pub(super) code: u32,
+    pub(super) status: u16,
+    pub(super) message: String,
+}
+
+impl Refusal {
+    /// The refusal with this code, whatever the request deserves; the sentence is about `values`, as far as it needs them.
+    pub(super) fn forced(code: u32, values: &[&str]) -> Self {
+        match ALL.iter().find(|error| error.0 == code) {
+            Some(error) => error.about(values),
+            None => Self { code, status: 400, message: format!("Refused with code {code}, as a fault was set to do") },
+        }
+    }
+
+    pub(super) fn body(&self) -> Value {
+        let more_info = format!("https://www.twilio.com/docs/errors/{}", self.code);
+        json!({ "code": self.code, "message": self.message, "more_info": more_info, "status": self.status })
+    }
+
+    pub(super) fn summary(&self) -> String {
+        format!("{}, code {}", self.status, self.code)
+    }
+}
+
+impl From<TwilioError> for Refusal {
+    fn from(error: TwilioError) -> Self {
+        error.about(&[])
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, Json(self.body())).into_response();
+        if status == StatusCode::UNAUTHORIZED {
+            let realm = header::HeaderValue::from_static("Basic realm=\"Twilio API\"");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, realm);
+        }
+        // For whoever tells of it.
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// Refuses what doesn't hold.
+pub(super) fn ensure(holds: bool, refusal: impl Into<Refusal>) -> Result<(), Refusal> {
+    if holds { Ok(()) } else { Err(refusal.into()) }
+}
+
+/// What went wrong with a message that was taken, as the resource's `error_message` has it.
+pub(super) fn of_delivery(code: u32) -> Option<&'static str> {
+    DELIVERY.iter().find(|(known, _)| *known == code).map(|(_, sentence)| *sentence)
+}
+
+const DELIVERY: [(u32, &str); 13] = [
+    (30001, "Queue overflow"),
+    (30002, "Account suspended"),
+    (30003, "Unreachable destination handset"),
+    (30004, "Message blocked"),
+    (30005, "Unknown destination handset"),
+    (30006, "Landline or unreachable carrier"),
+    (30007, "Message filtered"),
+    (30008, "Unknown error"),
+    (30017, "Carrier network congestion"),
+    (30022, "US A2P 10DLC - Rate Limits Exceeded"),
+    (30034, "US A2P 10DLC - Message from an Unregistered Number"),
+    (30036, "Validity Period Expired"),
+    (30038, "OTP Message Body Filtered"),
+];
+
+macro_rules! errors {
+    ($($name:ident = $code:literal, $status:literal, $sentence:literal;)*) => {
+        $(pub(super) const $name: TwilioError = TwilioError($code, $status, $sentence);)*
+        const ALL: &[TwilioError] = &[$($name),*];
+    };
+}
+
+errors! {
+    INVALID_QUERY = 20001, 400, "Invalid {}.";
+    AUTHENTICATE = 20003, 401, "Authenticate";
+    METHOD_NOT_ALLOWED = 20004, 405, "Method not allowed";
+    PAGE_TOO_LARGE = 20007, 400, "Page size too large";
+    NOT_COMPLETE = 20009, 409, "Cannot delete this resource before it is complete";
+    NOT_FOUND = 20404, 404, "The requested resource {} was not found";
+    INVALID_PARAMETER = 20422, 400, "Invalid Parameter: {}";
+    TOO_MANY_REQUESTS = 20429, 429, "Too Many Requests";
+    INTERNAL = 20500, 500, "An internal server error has occurred";
+    TO_INVALID = 21211, 400, "Invalid 'To' Phone Number: {}";
+    FROM_INVALID = 21212, 400, "The 'From' number {} is not a valid phone number, shortcode, or alphanumeric sender ID.";
+    TO_IS_FROM = 21266, 400, "'To' and 'From' number cannot be the same";
+    URL_INVALID = 21402, 400, "Invalid Url: {}";
+    METHOD_INVALID = 21403, 400, "Invalid Method: {}";
+    REGION = 21408, 400, "Permission to send an SMS has not been enabled for the region indicated by the 'To' number: {}";
+    PAGE_TOKEN = 21481, 400, "Invalid PageToken";
+    BODY_MISSING = 21602, 400, "Message body is required.";
+    FROM_MISSING = 21603, 400, "A 'From' phone number is required.";
+    TO_MISSING = 21604, 400, "A 'To' phone number is required.";
+    FROM_NOT_OURS = 21606, 400, "The From phone number {} is not a valid, SMS-capable inbound phone number or short code for your account.";
+    STATUS_CALLBACK = 21609, 400, "The 'StatusCallback' URL {} is not a valid URL.";
+    OPTED_OUT = 21610, 400, "Attempt to send to unsubscribed recipient";
+    QUEUE_FULL = 21611, 429, "SMS queue is full.";
+    UNROUTABLE = 21612, 400, "The 'To' phone number: {}, is not currently reachable using the 'From' phone number: {} via SMS.";
+    NOT_MOBILE = 21614, 400, "To number: {}, is not a mobile number";
+    BODY_TOO_LONG = 21617, 400, "The concatenated message body exceeds the 1600 character limit.";
+    TOO_MANY_MEDIA = 21623, 400, "Number of media files exceeds allowed limit";
+    VALIDITY_PERIOD = 21624, 400, "Invalid validity period value";
+    CONTENT_INVALID = 21655, 400, "The ContentSid is Invalid";
+    SERVICE_UNKNOWN = 21701, 400, "The Messaging Service does not exist";
+    SERVICE_INVALID = 21705, 400, "The Messaging Service is invalid";
+    CONTENT_RETENTION = 30029, 400, "Invalid ContentRetention";
+    ADDRESS_RETENTION = 30030, 400, "Invalid AddressRetention";
+    NOT_CANCELABLE = 30409, 400, "This message cannot be canceled";
+    // Of TwiML: nobody asked over the API, so they stand in the debugger only.
+    TWIML_TO = 14101, 400, "Invalid \"To\" attribute";
+    TWIML_FROM = 14102, 400, "Invalid \"From\" attribute";
+    TWIML_BODY = 14103, 400, "Invalid Body";
+    TWIML_STATUS_CALLBACK = 14105, 400, "Invalid statusCallback attribute";
+    TWIML_REPLIES = 14109, 400, "TwiML Reply message limit exceeded";
+}

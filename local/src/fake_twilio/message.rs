@@ -1,0 +1,270 @@
+//! A message as Twilio keeps it, and its life from taken to delivered.
+
+use super::API_VERSION;
+use super::errors;
+use super::media::Media;
+use super::segments::segments;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
+
+/// Which way a message went, and who started it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Direction {
+    /// A phone texted one of our numbers.
+    Inbound,
+    /// The API was called.
+    OutboundApi,
+    /// The answer to an inbound message.
+    OutboundReply,
+}
+
+/// How far a message has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// A Messaging Service has it and has yet to choose a sender.
+    Accepted,
+    /// It waits to be sent.
+    Queued,
+    /// The carrier has it.
+    Sent,
+    /// The phone has it.
+    Delivered,
+    /// The carrier reports that the phone did not get it.
+    Undelivered,
+    /// It could not be sent.
+    Failed,
+    /// A phone sent it to us.
+    Received,
+}
+
+impl Status {
+    /// Twilio's word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Queued => "queued",
+            Self::Sent => "sent",
+            Self::Delivered => "delivered",
+            Self::Undelivered => "undelivered",
+            Self::Failed => "failed",
+            Self::Received => "received",
+        }
+    }
+
+    /// Whether nothing more will happen to it.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        !matches!(self, Self::Accepted | Self::Queued | Self::Sent)
+    }
+}
+
+/// What will become of a message that we send.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Fate {
+    /// When it is sent, counted from its being taken.
+    pub(super) sent_after_ms: u64,
+    /// When the phone has it, or the carrier gives up, counted from its being taken.
+    pub(super) delivered_after_ms: u64,
+    /// Why it fails; `None` if it doesn't.
+    pub(super) error_code: Option<u32>,
+}
+
+impl Fate {
+    /// The states that are still to come, and when, counted from its being taken.
+    pub(super) fn after(self, status: Status) -> Vec<(Duration, Status, Option<u32>)> {
+        let (sent, delivered) =
+            (Duration::from_millis(self.sent_after_ms), Duration::from_millis(self.delivered_after_ms));
+        let end = match self.error_code {
+            // What has not left Twilio has failed: https://www.twilio.com/docs/messaging/api/message-resource
+            // "queue overflows, account suspensions and media errors". Of all else the carrier reports.
+            code @ Some(30_001 | 30_002) => {
+                return match status {
+                    Status::Accepted => vec![(Duration::ZERO, Status::Queued, None), (sent, Status::Failed, code)],
+                    Status::Queued => vec![(sent, Status::Failed, code)],
+                    _ => Vec::new(),
+                };
+            }
+            Some(code) => (delivered, Status::Undelivered, Some(code)),
+            None => (delivered, Status::Delivered, None),
+        };
+        let all = [(Duration::ZERO, Status::Queued, None), (sent, Status::Sent, None), end];
+        let passed = match status {
+            Status::Accepted => 0,
+            Status::Queued => 1,
+            Status::Sent => 2,
+            _ => 3,
+        };
+        all.into_iter().skip(passed).collect()
+    }
+}
+
+/// A message that was taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// `SM…`, or `MM…` with media.
+    pub sid: String,
+    /// The account's.
+    pub account_sid: String,
+    /// Which way it went.
+    pub direction: Direction,
+    /// The sender; none while a Messaging Service has yet to choose one.
+    pub from: Option<String>,
+    /// The recipient.
+    pub to: String,
+    /// The text, empty for media alone.
+    pub body: String,
+    /// The Messaging Service that it went through.
+    pub messaging_service_sid: Option<String>,
+    /// What it carries beside the text.
+    pub media: Vec<Media>,
+    /// How far it has come.
+    pub status: Status,
+    /// Why it was not delivered.
+    pub error_code: Option<u32>,
+    /// The parameters of the request, for those that Twilio never shows again: `ValidityPeriod`, `RiskCheck`, …
+    pub parameters: Vec<(String, String)>,
+    /// Whether Twilio itself says it, in answer to STOP and the like: the phone gets it, the account's log doesn't show it.
+    pub by_twilio: bool,
+    pub(super) segments: usize,
+    pub(super) created: Timestamp,
+    pub(super) sent: Option<Timestamp>,
+    pub(super) updated: Timestamp,
+    pub(super) fate: Fate,
+}
+
+impl Message {
+    pub(super) fn new(
+        account_sid: &str,
+        direction: Direction,
+        from: Option<&str>,
+        to: &str,
+        body: &str,
+        now: Timestamp,
+    ) -> Self {
+        let status = match (direction, from) {
+            (Direction::Inbound, _) => Status::Received,
+            (_, None) => Status::Accepted,
+            (_, Some(_)) => Status::Queued,
+        };
+        Self {
+            sid: random_sid("SM"),
+            account_sid: account_sid.to_owned(),
+            direction,
+            from: from.map(str::to_owned),
+            to: to.to_owned(),
+            body: body.to_owned(),
+            messaging_service_sid: None,
+            media: Vec::new(),
+            status,
+            error_code: None,
+            parameters: Vec::new(),
+            by_twilio: false,
+            // None is known before there is a sender.
+            segments: from.map_or(0, |_| segments(body)),
+            created: now,
+            sent: (status == Status::Received).then_some(now),
+            updated: now,
+            fate: Fate::default(),
+        }
+    }
+
+    pub(super) fn with_media(mut self, media: Vec<Media>) -> Self {
+        if !media.is_empty() {
+            self.sid.replace_range(..2, "MM");
+            self.segments = self.segments.min(1);
+        }
+        self.media = media;
+        self
+    }
+
+    /// The number that is not ours.
+    #[must_use]
+    pub fn phone(&self) -> &str {
+        match self.direction {
+            Direction::Inbound => self.from.as_deref().unwrap_or_default(),
+            Direction::OutboundApi | Direction::OutboundReply => &self.to,
+        }
+    }
+
+    /// When it was taken.
+    #[must_use]
+    pub fn created(&self) -> Timestamp {
+        self.created
+    }
+
+    /// How many SMS it is billed as; none is known before there is a sender.
+    #[must_use]
+    pub fn num_segments(&self) -> usize {
+        self.segments
+    }
+
+    /// The URL that is told how far it has come.
+    #[must_use]
+    pub fn status_callback(&self) -> Option<&str> {
+        self.parameters
+            .iter()
+            .find(|(name, value)| name == "StatusCallback" && !value.is_empty())
+            .map(|(_, url)| &**url)
+    }
+
+    /// A Messaging Service chooses the sender.
+    pub(super) fn choose(&mut self, sender: &str) {
+        self.from = Some(sender.to_owned());
+        self.segments = if self.media.is_empty() { segments(&self.body) } else { 1 };
+    }
+
+    pub(super) fn path(&self) -> String {
+        format!("/{API_VERSION}/Accounts/{}/Messages/{}", self.account_sid, self.sid)
+    }
+
+    /// The resource, as the API answers it.
+    #[must_use]
+    pub fn resource(&self) -> Value {
+        let path = self.path();
+        json!({
+            "account_sid": self.account_sid,
+            "api_version": API_VERSION,
+            "body": self.body,
+            "date_created": rfc2822(self.created),
+            // What is queued has not been sent.
+            "date_sent": self.sent.map(rfc2822),
+            "date_updated": rfc2822(self.updated),
+            "direction": self.direction,
+            "error_code": self.error_code,
+            "error_message": self.error_code.and_then(errors::of_delivery),
+            "from": self.from,
+            "messaging_service_sid": self.messaging_service_sid,
+            "num_media": self.media.len().to_string(),
+            "num_segments": self.segments.to_string(),
+            "price": null,
+            // The price depends on the sender, and so does its currency.
+            "price_unit": self.from.as_ref().map(|_| "USD"),
+            "sid": self.sid,
+            "status": self.status,
+            "subresource_uris": { "media": format!("{path}/Media.json") },
+            "to": self.to,
+            "uri": format!("{path}.json"),
+        })
+    }
+}
+
+/// A time as the API writes it.
+pub(super) fn rfc2822(time: Timestamp) -> String {
+    time.strftime("%a, %d %b %Y %H:%M:%S +0000").to_string()
+}
+
+/// The standard library's hash keys are random and never the same twice, which is all that a SID needs.
+pub(super) fn random_sid(prefix: &str) -> String {
+    let word = || RandomState::new().hash_one(());
+    format!("{prefix}{:016x}{:016x}", word(), word())
+}
+
+pub(super) fn is_sid(prefix: &str, text: &str) -> bool {
+    text.strip_prefix(prefix).is_some_and(|hex| hex.len() == 32 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}

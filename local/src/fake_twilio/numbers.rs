@@ -1,0 +1,212 @@
+//! Our numbers, and what is called when somebody texts them.
+
+use super::checks::is_url;
+use super::errors::{self, Refusal, ensure};
+use super::ledger::{Entry, Setup};
+use super::message::rfc2822;
+use super::paging::{Paging, Parameters};
+use super::rest::{Authenticated, segment};
+use super::{API_VERSION, FakeTwilio};
+use axum::Json;
+use axum::extract::rejection::FormRejection;
+use axum::extract::{Form, Query, State};
+use axum::http::Uri;
+use jiff::Timestamp;
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// What may stand in a parameter.
+#[derive(Clone, Copy)]
+enum Takes {
+    Text,
+    Url,
+    Method,
+}
+
+/// The parameters that set a number up, and the fields that show them.
+/// <https://www.twilio.com/docs/phone-numbers/api/incomingphonenumber-resource>
+const SETTINGS: [(&str, &str, Takes); 12] = [
+    ("FriendlyName", "friendly_name", Takes::Text),
+    ("SmsUrl", "sms_url", Takes::Url),
+    ("SmsMethod", "sms_method", Takes::Method),
+    ("SmsFallbackUrl", "sms_fallback_url", Takes::Url),
+    ("SmsFallbackMethod", "sms_fallback_method", Takes::Method),
+    ("StatusCallback", "status_callback", Takes::Url),
+    ("StatusCallbackMethod", "status_callback_method", Takes::Method),
+    ("VoiceUrl", "voice_url", Takes::Url),
+    ("VoiceMethod", "voice_method", Takes::Method),
+    ("VoiceFallbackUrl", "voice_fallback_url", Takes::Url),
+    ("VoiceFallbackMethod", "voice_fallback_method", Takes::Method),
+    ("VoiceApplicationSid", "voice_application_sid", Takes::Text),
+];
+
+/// One of our numbers, as it is set up now.
+pub(super) struct OurNumber {
+    pub(super) sid: String,
+    account_sid: String,
+    phone_number: String,
+    sms_url: String,
+    set: BTreeMap<String, String>,
+    created: Timestamp,
+    updated: Timestamp,
+}
+
+impl OurNumber {
+    pub(super) fn new(
+        account_sid: &str,
+        number: &str,
+        sms_url: &str,
+        setup: Option<&Setup>,
+        created: Timestamp,
+    ) -> Self {
+        let (set, updated) = setup.map_or((BTreeMap::new(), created), |setup| (setup.settings.clone(), setup.updated));
+        Self {
+            // Always the same, so that settings can write it down. Digits are hexadecimal digits too.
+            sid: format!("PN{:0>32}", number.trim_start_matches('+')),
+            account_sid: account_sid.to_owned(),
+            phone_number: number.to_owned(),
+            sms_url: sms_url.to_owned(),
+            set,
+            created,
+            updated,
+        }
+    }
+
+    fn text(&self, field: &str) -> &str {
+        let default = match field {
+            "friendly_name" => &self.phone_number,
+            "sms_url" => &self.sms_url,
+            _ if field.ends_with("_method") => "POST",
+            _ => "",
+        };
+        self.set.get(field).map_or(default, String::as_str)
+    }
+
+    pub(super) fn is(&self, number: &str) -> bool {
+        self.phone_number == number
+    }
+
+    /// Whom an inbound message is told to, and how.
+    pub(super) fn webhook(&self) -> Option<(Method, String)> {
+        self.target("sms_url", "sms_method")
+    }
+
+    /// Whom it is told to if that fails.
+    pub(super) fn fallback(&self) -> Option<(Method, String)> {
+        self.target("sms_fallback_url", "sms_fallback_method")
+    }
+
+    fn target(&self, url: &str, method: &str) -> Option<(Method, String)> {
+        let method = if self.text(method) == "GET" { Method::GET } else { Method::POST };
+        Some(self.text(url)).filter(|url| !url.is_empty()).map(|url| (method, url.to_owned()))
+    }
+
+    fn resource(&self) -> Value {
+        let path = format!("/{API_VERSION}/Accounts/{}/IncomingPhoneNumbers/{}", self.account_sid, self.sid);
+        let mut resource = json!({
+            "account_sid": self.account_sid,
+            "address_requirements": "none",
+            "address_sid": null,
+            "api_version": API_VERSION,
+            "beta": false,
+            "bundle_sid": null,
+            "capabilities": { "fax": false, "mms": true, "sms": true, "voice": true },
+            "date_created": rfc2822(self.created),
+            "date_updated": rfc2822(self.updated),
+            "emergency_address_sid": null,
+            "emergency_address_status": "unregistered",
+            "emergency_status": "Inactive",
+            "identity_sid": null,
+            "origin": "twilio",
+            "phone_number": self.phone_number,
+            "sid": self.sid,
+            "sms_application_sid": "",
+            "status": "in-use",
+            "subresource_uris": { "assigned_add_ons": format!("{path}/AssignedAddOns.json") },
+            "trunk_sid": null,
+            "type": "local",
+            "uri": format!("{path}.json"),
+            "voice_caller_id_lookup": false,
+            "voice_receive_mode": "voice",
+        });
+        if let Some(resource) = resource.as_object_mut() {
+            resource.extend(SETTINGS.iter().map(|(_, field, _)| ((*field).to_owned(), self.text(field).into())));
+        }
+        resource
+    }
+}
+
+/// The settings in a request, by the names of their fields.
+fn read(parameters: &Parameters) -> Result<BTreeMap<String, String>, Refusal> {
+    let mut settings = BTreeMap::new();
+    for (parameter, field, takes) in SETTINGS {
+        // An empty one takes the setting away.
+        let Some(value) = parameters.given(parameter) else { continue };
+        let value = match takes {
+            Takes::Text => value.to_owned(),
+            // Another machine's is taken too, since it is what a template sets; it is only never called from here.
+            Takes::Url => {
+                ensure(value.is_empty() || is_url(value), errors::URL_INVALID.about(&[value]))?;
+                value.to_owned()
+            }
+            Takes::Method => {
+                let method = value.to_ascii_uppercase();
+                ensure(["GET", "POST"].contains(&&*method), errors::METHOD_INVALID.about(&[value]))?;
+                method
+            }
+        };
+        settings.insert(field.to_owned(), value);
+    }
+    Ok(settings)
+}
+
+/// `GET …/IncomingPhoneNumbers.json`
+pub(super) async fn list(
+    _: Authenticated,
+    State(twilio): State<FakeTwilio>,
+    uri: Uri,
+    Query(query): Query<Vec<(String, String)>>,
+) -> Result<Json<Value>, Refusal> {
+    let query = Parameters(query);
+    let paging = Paging::read(&query)?;
+    // A part of a number finds it too; a star stands for anything.
+    let part = query.get("PhoneNumber").map(|pattern| pattern.replace('*', ""));
+    let numbers = twilio.numbers();
+    let found: Vec<&OurNumber> =
+        numbers.iter().filter(|number| part.as_ref().is_none_or(|part| number.phone_number.contains(part))).collect();
+    let after = match &paging.token {
+        Some(token) => 1 + found.iter().position(|number| number.sid == *token).ok_or(errors::PAGE_TOKEN)?,
+        None => 0,
+    };
+    let rest = found.into_iter().skip(after);
+    Ok(Json(paging.fill(&uri, "incoming_phone_numbers", rest, |number| &number.sid, OurNumber::resource)))
+}
+
+/// `GET …/IncomingPhoneNumbers/{number}.json`
+pub(super) async fn fetch(
+    _: Authenticated,
+    State(twilio): State<FakeTwilio>,
+    uri: Uri,
+) -> Result<Json<Value>, Refusal> {
+    find(&twilio, &uri).map(|number| Json(number.resource()))
+}
+
+/// `POST …/IncomingPhoneNumbers/{number}.json`
+pub(super) async fn update(
+    _: Authenticated,
+    State(twilio): State<FakeTwilio>,
+    uri: Uri,
+    form: Result<Form<Vec<(String, String)>>, FormRejection>,
+) -> Result<Json<Value>, Refusal> {
+    let number = find(&twilio, &uri)?.phone_number;
+    let settings = read(&Parameters(form.unwrap_or_default().0))?;
+    twilio.change(Entry::Number { number, settings, at: twilio.now() });
+    find(&twilio, &uri).map(|number| Json(number.resource()))
+}
+
+fn find(twilio: &FakeTwilio, uri: &Uri) -> Result<OurNumber, Refusal> {
+    let sid = segment(uri, 5).strip_suffix(".json");
+    let found = twilio.numbers().into_iter().find(|number| Some(&*number.sid) == sid);
+    found.ok_or_else(|| errors::NOT_FOUND.about(&[uri.path()]))
+}

@@ -1,0 +1,116 @@
+//! The gate as it stands: how full each limit is for a phone and an IP, and when its places get free.
+
+use crate::desk::{Desk, Wrong};
+use axum::extract::{Query, State};
+use axum::routing::get;
+use axum::{Json, Router};
+use send_code::answer::Refused;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use shared::backoff::Backoff;
+use shared::ip::ClientIp;
+use shared::limits::Limit;
+use shared::phone_number::PhoneNumber;
+use shared::table::Table;
+use shared::table::sends::{LimitedBy, SendLimits};
+use shared::table::standing::{Filled, Places};
+
+/// The route.
+pub fn router(desk: Desk) -> Router {
+    Router::new().route("/gate", get(gate)).with_state(desk)
+}
+
+/// The table, past all faults: whoever breaks DynamoDB still wants to see what came of it.
+///
+/// # Errors
+/// [`Wrong`] while the functions are starting.
+pub fn table(desk: &Desk) -> Result<Table, Wrong> {
+    let states = desk.functions.get().ok_or_else(|| Wrong::unavailable("the functions are still starting"))?;
+    let Table { name, key, .. } = &states.send_code.table;
+    Ok(Table { client: desk.dynamodb.clone(), name: name.clone(), key: key.clone(), backoff: Backoff::FOR_WRITES })
+}
+
+#[derive(Deserialize)]
+struct Asked {
+    phone_number: String,
+    ip: String,
+}
+
+async fn gate(
+    State(desk): State<Desk>,
+    asked: Result<Query<Asked>, axum::extract::rejection::QueryRejection>,
+) -> Result<Json<Value>, Wrong> {
+    let Query(asked) =
+        asked.map_err(|_| Wrong::request("both are needed: /gate?phone_number=%2B14155550123&ip=203.0.113.7"))?;
+    let phone =
+        PhoneNumber::parse(&asked.phone_number).map_err(|error| Wrong::request(&format!("phone_number: {error}")))?;
+    let ip = ClientIp::parse(&asked.ip).map_err(|error| Wrong::request(&format!("ip: {error}")))?;
+    let table = table(&desk)?;
+    let states = desk.functions.get().ok_or_else(|| Wrong::unavailable("the functions are still starting"))?;
+    let settings = &states.send_code.settings;
+    let now_ms = desk.clock.now_ms();
+    let standing =
+        table.standing(&phone, &ip, &settings.limits, now_ms).await.map_err(|error| Wrong::unavailable(&error))?;
+
+    let (range, ip) = (phone.range().as_str().to_owned(), ip.canonical());
+    let country = phone.region().map(|region| region.to_string());
+    let limits = [
+        (LimitedBy::Phone, "PhoneLimit", phone.as_str(), "codes sent"),
+        (LimitedBy::Ip, "IpLimit", &ip, "unverified codes"),
+        (LimitedBy::Range, "RangeLimit", &range, "unverified codes"),
+        (LimitedBy::Country, "CountryLimit", country.as_deref().unwrap_or("no country"), "unverified codes"),
+        (LimitedBy::Total, "TotalLimit", "everybody", "codes sent"),
+        (LimitedBy::Check, "CheckLimit", phone.as_str(), "failed checks"),
+    ];
+    let limits = limits.map(|(by, parameter, subject, counts)| {
+        let rules: Vec<_> = standing.rules.iter().filter(|filled| filled.by == by).map(rule).collect();
+        json!({
+            "name": by.as_str(),
+            "parameter": parameter,
+            "subject": subject,
+            "mode": mode(&settings.limits, by),
+            "counts": counts,
+            "rules": rules,
+        })
+    });
+    let refused = settings.policy.check(&phone).err().map(Refused::violation);
+    Ok(Json(json!({
+        "now_ms": now_ms,
+        "phone_number": phone.as_str(),
+        "ip": ip,
+        "range": range,
+        "country": country,
+        "opted_out": standing.opted_out,
+        "refused": refused,
+        "limits": limits,
+    })))
+}
+
+fn rule(filled: &Filled) -> Value {
+    let entries = filled.places.iter().map(|Places { count, until_ms }| json!({"until_ms": until_ms, "count": count}));
+    json!({
+        "rule": filled.rule.to_string(),
+        "limit": filled.rule.count(),
+        "window_ms": filled.rule.window().as_ms(),
+        "entries": entries.collect::<Vec<_>>(),
+    })
+}
+
+fn mode(limits: &SendLimits, by: LimitedBy) -> &'static str {
+    match by {
+        LimitedBy::Phone => name(&limits.phone),
+        LimitedBy::Ip => name(&limits.ip),
+        LimitedBy::Range => name(&limits.range),
+        LimitedBy::Country => name(&limits.country),
+        LimitedBy::Total => name(&limits.total),
+        LimitedBy::Check => "enforce",
+    }
+}
+
+const fn name<L>(limit: &Limit<L>) -> &'static str {
+    match limit {
+        Limit::Off => "off",
+        Limit::Observe(_) => "observe",
+        Limit::Enforce(_) => "enforce",
+    }
+}

@@ -1,0 +1,291 @@
+// The gate: what each limit has counted for the chosen phone and IP address, and when the next send is allowed.
+//
+// The one idea: the server tells until when each entry counts, once; what is used now is the sum of those that still do. So
+// the bars drain by the clock alone, and the gate is asked again only when something has happened to it.
+
+import {
+  $,
+  ask,
+  attempt,
+  clockTime,
+  countryName,
+  dayAndTime,
+  debounced,
+  duration,
+  el,
+  forPeople,
+  kept,
+  reducedMotion,
+  timeElement,
+} from "./tools.js";
+
+/** The number and the address that the app and the gate are about. */
+export const chosen = { phone: kept.get("phone", "+14155550123"), ip: kept.get("ip", "203.0.113.7") };
+
+// How far the system's clock is ahead of the browser's.
+let aheadMs = 0;
+
+export const systemNow = () => Date.now() + aheadMs;
+
+export function setClock(nowMs) {
+  aheadMs = nowMs - Date.now();
+  $("clock").textContent =
+    aheadMs > 5000
+      ? `The system’s clock is ${duration(Math.round(aheadMs / 1000) * 1000)} ahead.`
+      : "The system’s clock is right.";
+}
+
+// With more places than this a rule is one bar; with fewer, each place is a cell that drains on its own clock.
+const MOST_CELLS = 12;
+// One of ten thousand is still to be seen.
+const SLIVER = 0.015;
+const LIMITS = {
+  phone_limit: "Phone",
+  ip_limit: "IP address",
+  range_limit: "Range",
+  country_limit: "Country",
+  total_limit: "Total",
+  check_limit: "Failed checks",
+};
+
+const gate = { answer: null, error: null, shape: "", meters: [], timer: undefined, asked: 0 };
+
+const standing = (rule, now) => rule.entries.filter((entry) => entry.until_ms > now);
+const usedOf = (rule, now) => standing(rule, now).reduce((sum, entry) => sum + entry.count, 0);
+
+/** When a rule has a place again: `now` if it has one, else when enough entries have ended. */
+function freeAt(rule, now) {
+  let used = usedOf(rule, now);
+  if (used < rule.limit) return now;
+  for (const entry of standing(rule, now).sort((a, b) => a.until_ms - b.until_ms)) {
+    used -= entry.count;
+    if (used < rule.limit) return entry.until_ms;
+  }
+  return Infinity;
+}
+
+/** The rule that keeps the next send back the longest, or null. */
+function closedBy(limits, now) {
+  const full = limits
+    .filter((limit) => limit.mode === "enforce")
+    .flatMap((limit) => limit.rules.map((rule) => ({ limit: limit.name, rule: rule.rule, at: freeAt(rule, now) })))
+    .filter(({ at }) => at > now);
+  return full.sort((a, b) => b.at - a.at)[0] ?? null;
+}
+
+/** The gate in a sentence. */
+function verdict(now) {
+  if (gate.error) return { tone: "warn", text: [gate.error] };
+  const { refused, opted_out: optedOut, limits, phone_number: number } = gate.answer;
+  if (refused) return { tone: "bad", text: ["Never sent: ", el("b", {}, refused.reason), `. ${refused.detail ?? ""}`] };
+  if (optedOut)
+    return {
+      tone: "bad",
+      text: [`${forPeople(number)} has opted out with STOP. Text START from the phone to allow codes again.`],
+    };
+  const closed = closedBy(limits, now);
+  if (!closed) return { tone: "good", text: ["The next send is allowed ", el("b", {}, "now"), "."] };
+  const format = closed.at - now < 20 * 3600e3 ? clockTime : dayAndTime;
+  return {
+    tone: "bad",
+    text: [
+      "The next send is allowed at ",
+      timeElement(closed.at, format),
+      " (in ",
+      el("b", {}, duration(closed.at - now)),
+      `), by ${closed.limit} ${closed.rule}.`,
+    ],
+  };
+}
+
+export const refreshGate = debounced(async () => {
+  const asked = ++gate.asked;
+  const query = new URLSearchParams({ phone_number: chosen.phone, ip: chosen.ip });
+  try {
+    const { value } = await ask("GET", `/gate?${query}`);
+    if (asked !== gate.asked) return;
+    setClock(value.now_ms);
+    Object.assign(gate, { answer: value, error: null });
+    showLimits();
+  } catch (error) {
+    if (asked !== gate.asked) return;
+    gate.error = error.message;
+    // The functions are still starting.
+    if (error.status === 503) setTimeout(refreshGate, 1000);
+  }
+  tick();
+}, 60);
+
+/** What a limit counts by, for people. */
+function subjectOf({ name, subject }, answer) {
+  if (name === "phone_limit" || name === "check_limit") return forPeople(subject);
+  if (name === "range_limit") return forPeople(subject.padEnd(answer.phone_number.length, "•"));
+  if (name === "country_limit") return countryName(subject);
+  return name === "total_limit" ? "everybody" : subject;
+}
+
+/** Builds the rows when the rules or whom they are about have changed; else exchanges the entries, so that bars move. */
+function showLimits() {
+  const { limits } = gate.answer;
+  const rules = limits.flatMap((limit) => limit.rules);
+  const shape = JSON.stringify(
+    limits.map(({ name, subject, mode, rules: own }) => [name, subject, mode, own.map((rule) => rule.rule)]),
+  );
+  if (shape !== gate.shape) {
+    gate.shape = shape;
+    gate.meters = [];
+    $("limits").replaceChildren(...limits.map(limitRows));
+  }
+  rules.forEach((rule, index) => {
+    gate.meters[index].rule = rule;
+  });
+}
+
+function limitRows(limit) {
+  const mode =
+    limit.mode === "enforce"
+      ? null
+      : el(
+          "span",
+          { class: "tag", title: limit.mode === "off" ? "Not counted" : "Counts and logs, refuses nothing" },
+          limit.mode,
+        );
+  return el(
+    "section",
+    { class: `limit ${limit.mode}`, "aria-label": limit.name },
+    el(
+      "h3",
+      { title: `${limit.parameter}: counts ${limit.counts}` },
+      LIMITS[limit.name] ?? limit.name,
+      " ",
+      el("span", { class: "subject" }, subjectOf(limit, gate.answer)),
+      mode,
+    ),
+    ...limit.rules.map((rule) => ruleRow(limit, rule)),
+  );
+}
+
+function ruleRow(limit, rule) {
+  const cells = Array.from({ length: rule.limit > MOST_CELLS ? 1 : rule.limit }, () =>
+    el("span", { class: "cell" }, el("i")),
+  );
+  const meter = el(
+    "div",
+    {
+      class: rule.limit > MOST_CELLS ? "meter whole" : "meter",
+      role: "meter",
+      "aria-label": `${limit.name} ${rule.rule}, ${limit.counts}`,
+      "aria-valuemin": "0",
+      "aria-valuemax": rule.limit,
+    },
+    ...cells,
+  );
+  const count = el("span", { class: "count" });
+  const free = el("span", { class: "free" });
+  const row = el("div", { class: "rule" }, el("code", {}, rule.rule), meter, count, free);
+  gate.meters.push({ rule, row, meter, count, free, cells });
+  return row;
+}
+
+const setText = (element, text) => {
+  if (element.textContent !== text) element.textContent = text;
+};
+const setAttribute = (element, name, value) => {
+  if (element.getAttribute(name) !== String(value)) element.setAttribute(name, value);
+};
+
+/** Shows one rule as it stands now. */
+function showMeter({ rule, row, meter, count, free, cells }, now) {
+  const entries = standing(rule, now);
+  const used = entries.reduce((sum, entry) => sum + entry.count, 0);
+  const full = used >= rule.limit;
+  const next = full ? freeAt(rule, now) : Math.min(...entries.map((entry) => entry.until_ms));
+  const wait = used === 0 ? "" : duration(next - now);
+  row.classList.toggle("full", full);
+  setText(count, `${used}/${rule.limit}`);
+  setText(free, wait && `${full ? "free" : "−1"} in ${wait}`);
+  setAttribute(meter, "aria-valuenow", Math.min(used, rule.limit));
+  setAttribute(
+    meter,
+    "aria-valuetext",
+    `${used} of ${rule.limit} used${wait && `, ${full ? "free" : "one less"} in ${wait}`}`,
+  );
+  const left = rule.limit > MOST_CELLS ? [used && Math.max(SLIVER, used / rule.limit)] : placesLeft(entries, rule, now);
+  cells.forEach((cell, index) => {
+    cell.classList.toggle("taken", (left[index] ?? 0) > 0);
+    cell.style.setProperty("--left", Math.min(1, left[index] ?? 0).toFixed(4));
+  });
+}
+
+/** For each taken place the part of its window that is left, the longest first. */
+function placesLeft(entries, rule, now) {
+  return entries
+    .flatMap((entry) => Array(Math.min(entry.count, rule.limit)).fill((entry.until_ms - now) / rule.window_ms))
+    .sort((a, b) => b - a);
+}
+
+/** Shows the gate as it stands, and comes back while something drains: four times a second if it ends soon, else once. */
+function tick() {
+  clearTimeout(gate.timer);
+  if (!gate.answer && !gate.error) return;
+  const now = systemNow();
+  const { tone, text } = verdict(now);
+  $("verdict").className = `verdict ${tone}`;
+  const said = el("p", {}, ...text).textContent;
+  // Said aloud when it changes for a reason, not with every second.
+  if (said !== $("verdict-text").textContent) {
+    $("verdict-text").setAttribute(
+      "aria-live",
+      said.replace(/\(.*?\)/, "") === $("verdict-text").textContent.replace(/\(.*?\)/, "") ? "off" : "polite",
+    );
+    $("verdict-text").replaceChildren(...text);
+  }
+  if (gate.error) return;
+  for (const meter of gate.meters) showMeter(meter, now);
+  const ends = gate.meters.flatMap(({ rule }) => standing(rule, now).map((entry) => entry.until_ms));
+  if (ends.length)
+    gate.timer = setTimeout(tick, Math.min(...ends) - now < 120e3 && !reducedMotion.matches ? 250 : 1000);
+}
+
+const MOST_REFUSALS = 3;
+
+export function showRefusals(exchanges) {
+  const refused = exchanges
+    .filter(({ outcome, between }) => outcome === "refused" && between === "invocation")
+    .slice(-MOST_REFUSALS)
+    .reverse();
+  $("refusals").replaceChildren(...refused.map(refusalRow));
+  $("no-refusals").hidden = refused.length > 0;
+}
+
+const refusalRow = ({ at_ms: at, number, summary }) =>
+  el(
+    "li",
+    {},
+    timeElement(at, clockTime),
+    el("b", {}, summary.replace(/^refused:\s*/, "")),
+    number && el("span", {}, forPeople(number)),
+  );
+
+export function startGate() {
+  for (const button of document.querySelectorAll("[data-advance]")) {
+    button.addEventListener("click", () =>
+      attempt($("clock"), async () => {
+        const { value } = await ask("POST", "/clock", { advance: button.dataset.advance });
+        setClock(value.now_ms);
+        tick();
+        return $("clock").textContent;
+      }),
+    );
+  }
+  document.addEventListener("visibilitychange", () => document.hidden || refreshGate());
+}
+
+export function showSettings(settings) {
+  $("settings").replaceChildren(
+    ...Object.entries(settings ?? {}).flatMap(([name, value]) => [
+      el("dt", {}, name),
+      el("dd", {}, value === "" ? "empty" : String(value)),
+    ]),
+  );
+}
