@@ -109,6 +109,7 @@ async fn rotate(State(desk): State<Desk>, JsonBody(rotation): JsonBody<Rotation>
         }
         Place::Twilio => "at Twilio only: what the functions read is stale",
     };
+    desk.feed.tell(Event::Account);
     tell(&desk, name, format!("rotated {place}"));
     Ok(Json(json!({"secret": name, "value": value})))
 }

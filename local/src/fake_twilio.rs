@@ -40,7 +40,7 @@ use shared::clock::Clock;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 use tokio::task::JoinSet;
 
 const API_VERSION: &str = "2010-04-01";
@@ -155,6 +155,8 @@ struct Inner {
     books: Mutex<Books>,
     /// The phones whose message a webhook has answered.
     answered: broadcast::Sender<String>,
+    /// The clock was moved, or something was forgotten: whoever waits looks again for how long.
+    stirred: watch::Sender<()>,
     /// The lives of the messages that are under way; none any more after the end.
     lives: Mutex<Option<JoinSet<()>>>,
 }
@@ -168,7 +170,7 @@ struct Books {
 
 impl FakeTwilio {
     /// A Twilio that knows this account and what happened before. Messages that were under way go on, for which it must be
-    /// called in a Tokio runtime.
+    /// called in a Tokio runtime; what phones texted waits for [`FakeTwilio::resume_inbound`].
     #[must_use]
     pub fn new(account: Account, world: World) -> Self {
         Self::with_limits(account, world, LIMITS)
@@ -178,7 +180,7 @@ impl FakeTwilio {
         let World { clock, http, feed, faults, pace, journal, past, sms_url } = world;
         let ledger = Ledger::of(past);
         let started = timestamp(&clock);
-        let under_way: Vec<Message> = ledger.all().filter(|message| !message.status.is_final()).cloned().collect();
+        let kept: Vec<Message> = ledger.all().cloned().collect();
         let twilio = Self(Arc::new(Inner {
             clock,
             http,
@@ -190,12 +192,11 @@ impl FakeTwilio {
             started,
             books: Mutex::new(Books { account, ledger, journal }),
             answered: broadcast::Sender::new(64),
+            stirred: watch::Sender::default(),
             lives: Mutex::new(Some(JoinSet::new())),
         }));
-        for message in under_way {
-            let since = Duration::try_from(started.duration_since(message.created)).unwrap_or_default();
-            // Its first state was told of when it was taken.
-            twilio.deliver(message, since.max(Duration::from_nanos(1)));
+        for message in kept {
+            twilio.deliver(message);
         }
         twilio
     }
@@ -223,9 +224,11 @@ impl FakeTwilio {
         self.books().ledger.get(sid).cloned()
     }
 
-    /// Forgets the messages and the opt-out of a phone; without a number, those of all.
+    /// Forgets the messages and the opt-out of a phone, and ends what is under way with it; without a number, those of all, and how
+    /// our numbers were set up.
     pub fn forget(&self, number: Option<&str>) {
         self.change(Entry::Forgotten { number: number.map(str::to_owned) });
+        self.0.stirred.send_replace(());
     }
 
     /// The account as it is now.
@@ -244,9 +247,10 @@ impl FakeTwilio {
         self.books().account.api_key_secret = secret;
     }
 
-    /// Writes down how far the clock is ahead of the machine's, for [`clock_ahead_ms`].
+    /// The clock was moved: writes down how far it is ahead of the machine's, for [`clock_ahead_ms`], and delivers what is due.
     pub fn remember_clock(&self, clock_ahead_ms: u64) {
         self.change(Entry::Clock { clock_ahead_ms });
+        self.0.stirred.send_replace(());
     }
 
     /// Ends everything that goes on by itself, and closes the journal, so that another one can open it.
@@ -257,35 +261,41 @@ impl FakeTwilio {
 
     /// Makes a change, writes it down and tells of it; the message that it was about, if it is still there.
     fn change(&self, entry: Entry) -> Option<Message> {
-        let mut books = self.books();
-        let Books { ledger, journal, .. } = &mut *books;
+        self.change_in(&mut self.books(), entry)
+    }
+
+    /// What is told is told before anybody else can change something, so that the order is right.
+    fn change_in(&self, books: &mut Books, entry: Entry) -> Option<Message> {
+        let Books { ledger, journal, .. } = books;
         if let Some(journal) = journal {
             journal.append(&entry);
         }
-        let deleted = match &entry {
-            Entry::Deleted { sid } => ledger.get(sid).map(|message| message.phone().to_owned()),
-            _ => None,
-        };
-        let forgotten = match &entry {
-            Entry::Forgotten { number } => Some(number.clone()),
-            _ => deleted.clone().map(Some),
-        };
-        let changed = ledger.apply(entry).cloned();
-        // Told before anybody else can change something, so that the order is right.
-        if let Some(number) = forgotten {
-            self.0.feed.tell(Event::Forgotten(number));
+        match &entry {
+            Entry::Forgotten { number } => self.0.feed.tell(Event::Forgotten(number.clone())),
+            Entry::Deleted { sid } => {
+                if let Some(number) = ledger.get(sid).map(|message| message.phone().to_owned()) {
+                    self.0.feed.tell(Event::Deleted { number, sid: sid.clone() });
+                }
+            }
+            _ => {}
         }
-        // Nothing smaller than a phone can be told to be gone, so the rest of it comes again.
-        let rest = deleted.iter().flat_map(|phone| ledger.of_phone(phone));
-        for message in rest.chain(&changed) {
+        let changed = ledger.apply(entry).cloned();
+        if let Some(message) = &changed {
             self.0.feed.tell(Event::Message(Box::new(message.clone())));
         }
         changed
     }
 
-    /// Takes a message.
-    fn take(&self, message: Message) {
-        self.change(Entry::Taken(Box::new(message)));
+    /// Takes a message, and dates it: as it is now.
+    fn take(&self, mut message: Message) -> Message {
+        let mut books = self.books();
+        message.date(books.ledger.date(message.phone(), self.now()));
+        self.change_in(&mut books, Entry::Taken(Box::new(message.clone()))).unwrap_or(message)
+    }
+
+    /// Whether a message has not been forgotten.
+    fn has(&self, sid: &str) -> bool {
+        self.books().ledger.get(sid).is_some()
     }
 
     /// A message that the account's log shows.
@@ -335,6 +345,10 @@ impl FakeTwilio {
 
     fn limits(&self) -> Limits {
         self.0.limits
+    }
+
+    fn stirred(&self) -> &watch::Sender<()> {
+        &self.0.stirred
     }
 
     fn answered(&self) -> &broadcast::Sender<String> {

@@ -21,7 +21,8 @@ pub enum Kind {
     Http429,
     /// The connection is reset before Twilio answers; it has not taken the message.
     ConnectionReset,
-    /// One of Twilio's error codes: those of delivery (30001 to 30999) make a message undelivered, all others refuse it.
+    /// One of Twilio's error codes. With those of delivery (30001 to 30999, and 11751) the message is taken and comes to nothing;
+    /// all others refuse it.
     TwilioError {
         /// Such as 21610 or 30003.
         code: u32,
@@ -80,7 +81,9 @@ impl Kind {
     #[must_use]
     pub const fn place(self) -> Place {
         match self {
-            Self::TwilioError { code: 30_001..=30_999 } | Self::LateDelivery { .. } => Place::Delivery,
+            // Among the codes of delivery stand these, which the API answers with.
+            Self::TwilioError { code: 30_029 | 30_030 | 30_409 } => Place::Request,
+            Self::TwilioError { code: 11_751 | 30_001..=30_999 } | Self::LateDelivery { .. } => Place::Delivery,
             Self::Timeout | Self::Http500 | Self::Http429 | Self::ConnectionReset | Self::TwilioError { .. } => {
                 Place::Request
             }

@@ -15,7 +15,10 @@ use tokio::sync::broadcast;
 /// How many exchanges are remembered.
 const REMEMBERED: usize = 200;
 /// How far a listener may fall behind before it must ask for everything again.
-const BACKLOG: usize = 4096;
+const BACKLOG: usize = 1024;
+
+/// The longest request or answer that is shown in whole, as JSON.
+const SHOWN_BYTES: usize = 16 * 1024;
 
 /// Something that others may want to know at once.
 #[derive(Clone, Debug)]
@@ -24,12 +27,21 @@ pub enum Event {
     Message(Box<Message>),
     /// The messages of this phone were deleted; without a number, all of them.
     Forgotten(Option<String>),
+    /// One message was deleted.
+    Deleted {
+        /// Its phone.
+        number: String,
+        /// Which.
+        sid: String,
+    },
     /// The faults are others than before.
     Faults,
     /// An exchange between the parts has ended.
     Happened(Box<Exchange>),
     /// The clock was moved.
     Clock,
+    /// A secret was rotated.
+    Account,
 }
 
 /// Between whom an exchange was.
@@ -60,6 +72,18 @@ pub enum Outcome {
     Refused,
     /// With an error.
     Failed,
+}
+
+impl Outcome {
+    /// What an answer with this HTTP status is.
+    #[must_use]
+    pub const fn of_status(status: u16) -> Self {
+        match status {
+            200..300 => Self::Ok,
+            400..500 => Self::Refused,
+            _ => Self::Failed,
+        }
+    }
 }
 
 /// One question and its answer.
@@ -147,8 +171,8 @@ impl Feed {
             summary,
             outcome,
             number,
-            request,
-            response,
+            request: shown(request),
+            response: shown(response),
             fault: fault.map(str::to_owned),
         };
         {
@@ -171,4 +195,13 @@ impl Feed {
     pub fn forget(&self) {
         self.latest.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
+}
+
+/// Of what is too long only the beginning, as a text: whoever listens slowly must not fill the memory.
+fn shown(value: Value) -> Value {
+    let text = value.to_string();
+    if text.len() <= SHOWN_BYTES {
+        return value;
+    }
+    Value::String(format!("{}… ({} bytes)", text.chars().take(1000).collect::<String>(), text.len()))
 }

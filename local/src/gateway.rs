@@ -2,13 +2,16 @@
 //! stand-ins, all on one port.
 
 use crate::breakable::Line;
+use crate::database::{self, Database};
 use crate::desk::Desk;
+use crate::fake_twilio::Account;
 use crate::faults::{Kind, Place};
 use crate::feed::{Between, Outcome, Telling};
 use crate::{controls, gate, page, phones};
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{ConnectInfo, Path, Request, State};
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -19,6 +22,12 @@ use lambda_http::Body;
 use serde_json::{Map, Value, json};
 use shared::phone_number::PhoneNumber;
 use std::sync::{Arc, OnceLock};
+
+/// What Lambda takes as the payload of a synchronous invocation.
+/// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>
+const MAX_PAYLOAD_BYTES: usize = 6 * 1024 * 1024;
+/// What DynamoDB takes as a request.
+const MAX_DYNAMODB_BYTES: usize = 16 * 1024 * 1024;
 
 /// The functions, which start after the services that they need.
 #[derive(Clone, Default)]
@@ -51,20 +60,18 @@ impl Functions {
 #[derive(Clone)]
 struct Gateway {
     desk: Desk,
-    /// Where the embedded DynamoDB listens.
-    database_url: Arc<str>,
-    /// The client that reaches it.
-    http: reqwest::Client,
+    database: Database,
 }
 
-/// Everything that the local system answers. `http` reaches the embedded DynamoDB at `database_url`.
-pub fn router(desk: &Desk, database_url: &str, http: reqwest::Client) -> Router {
-    let base_url = desk.base_url.clone();
-    let gateway = Gateway { desk: desk.clone(), database_url: database_url.into(), http };
+/// Everything that the local system answers.
+pub fn router(desk: &Desk, database: Database) -> Router {
+    let index = desk.clone();
+    let gateway = Gateway { desk: desk.clone(), database };
     Router::new()
-        .route("/", post(aws).get(async move |headers: HeaderMap| page::index(&base_url, &headers)))
+        .route("/", post(aws).get(async move |headers: HeaderMap| page::index(&index, &headers)))
+        .layer(DefaultBodyLimit::max(MAX_DYNAMODB_BYTES))
         .route("/sms", post(webhook))
-        .route("/2015-03-31/functions/{name}/invocations", post(invoke))
+        .route("/2015-03-31/functions/{name}/invocations", post(invoke).layer(DefaultBodyLimit::max(MAX_PAYLOAD_BYTES)))
         .with_state(gateway)
         .merge(page::router(desk.clone()))
         .merge(phones::router(desk.clone()))
@@ -76,8 +83,9 @@ pub fn router(desk: &Desk, database_url: &str, http: reqwest::Client) -> Router 
 
 /// What the system offers, with commands to copy.
 #[must_use]
-pub fn overview(base_url: &str) -> String {
-    use crate::system::{ACCOUNT_SID, API_KEY_SECRET, API_KEY_SID, AUTH_TOKEN, OUR_NUMBER, TABLE_NAME};
+pub fn overview(base_url: &str, account: &Account) -> String {
+    use crate::system::{API_KEY_SECRET_NAME, AUTH_TOKEN_SECRET, OUR_NUMBER, TABLE_NAME};
+    let Account { account_sid, auth_token, api_key_sid, api_key_secret, .. } = account;
     format!(
         r#"Tollgate, all of it, on this machine. Nothing leaves 127.0.0.1; no SMS is sent or paid for.
 
@@ -96,15 +104,15 @@ Read the SMS on its phone, as soon as it comes, with the code in it:
   curl -s '{base_url}/phones/+14155550123/messages?wait=10s'
 
 Read all that "Twilio" has taken (its REST API is here too; give any Twilio client this base URL):
-  curl -s -u {API_KEY_SID}:{API_KEY_SECRET} {base_url}/2010-04-01/Accounts/{ACCOUNT_SID}/Messages.json
+  curl -s -u {api_key_sid}:{api_key_secret} {base_url}/2010-04-01/Accounts/{account_sid}/Messages.json
 
 Text the service from a phone, and see what it answers (the webhook is POST {base_url}/sms, signed):
   curl -s '{base_url}/phones/+14155550123/messages' -H 'Content-Type: application/json' -d '{{"body":"Hello"}}'; echo
 
 Or sign it yourself:
   URL={base_url}/sms
-  SIGNED=$(printf %s "${{URL}}AccountSid{ACCOUNT_SID}BodyHelloFrom+14155550123MessageSidSM00000000000000000000000000000001To{OUR_NUMBER}" | openssl dgst -sha1 -hmac {AUTH_TOKEN} -binary | base64)
-  curl -s $URL -H "X-Twilio-Signature: $SIGNED" --data-urlencode AccountSid={ACCOUNT_SID} --data-urlencode Body=Hello \
+  SIGNED=$(printf %s "${{URL}}AccountSid{account_sid}BodyHelloFrom+14155550123MessageSidSM00000000000000000000000000000001To{OUR_NUMBER}" | openssl dgst -sha1 -hmac {auth_token} -binary | base64)
+  curl -s $URL -H "X-Twilio-Signature: $SIGNED" --data-urlencode AccountSid={account_sid} --data-urlencode Body=Hello \
     --data-urlencode From=+14155550123 --data-urlencode MessageSid=SM00000000000000000000000000000001 --data-urlencode To={OUR_NUMBER}
 
 Break something, move the clock, start anew (more in the README under "Develop against it"):
@@ -115,12 +123,15 @@ Break something, move the clock, start anew (more in the README under "Develop a
 Look into the table (no person's number is in its keys; inbound messages stand there in clear):
   aws dynamodb scan --endpoint-url {base_url} --table-name {TABLE_NAME}
 
+Read the secrets ({AUTH_TOKEN_SECRET}, {API_KEY_SECRET_NAME}):
+  aws secretsmanager get-secret-value --endpoint-url {base_url} --secret-id {AUTH_TOKEN_SECRET}
+
 Twilio's magic numbers fail as they do at Twilio: +15005550001 is invalid (21211), 0002 not routable (21612), 0003 not allowed (21408),
 0004 opted out (21610), 0009 not a mobile (21614).
 
-The fake Twilio's account:  {ACCOUNT_SID}, number {OUR_NUMBER}
-Its auth token (signs):     {AUTH_TOKEN}
-Its API key (sends):        {API_KEY_SID}, secret {API_KEY_SECRET}
+The fake Twilio's account:  {account_sid}, number {OUR_NUMBER}
+Its auth token (signs):     {auth_token}
+Its API key (sends):        {api_key_sid}, secret {api_key_secret}
 "#
     )
 }
@@ -139,9 +150,16 @@ fn foreign(headers: &HeaderMap) -> Option<(StatusCode, &'static str)> {
     if !is_this_machine(text(header::HOST).unwrap_or_default()) {
         return Some((StatusCode::MISDIRECTED_REQUEST, "This address answers only to 127.0.0.1 and localhost.\n"));
     }
-    let authority = text(header::ORIGIN)?.split_once("://").map_or("", |(_, authority)| authority);
+    // A browser says who asks: by the origin of what it sends, and of what it only fetches by how far away that is. To follow a
+    // link to the page is everybody's right.
+    let origin = text(header::ORIGIN);
+    let foreign_origin =
+        origin.is_some_and(|origin| !is_this_machine(origin.split_once("://").map_or("", |(_, authority)| authority)));
+    let fetch = |name| text(HeaderName::from_static(name)).unwrap_or_default();
+    let cross_site =
+        origin.is_none() && fetch("sec-fetch-site") == "cross-site" && fetch("sec-fetch-mode") != "navigate";
     let reason = "This address takes no requests from pages of other hosts.\n";
-    (!is_this_machine(authority)).then_some((StatusCode::FORBIDDEN, reason))
+    (foreign_origin || cross_site).then_some((StatusCode::FORBIDDEN, reason))
 }
 
 fn is_this_machine(authority: &str) -> bool {
@@ -159,9 +177,11 @@ async fn webhook(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let Some(states) = gateway.desk.functions.get() else { return starting() };
+    let Some(states) = gateway.desk.functions.get().cloned() else { return starting() };
     let event = event(&method, &uri, &headers, &body);
-    let answer = inbound_sms::handle(&states.inbound_sms, event).await;
+    // A task of its own, as below.
+    let answer = tokio::spawn(async move { inbound_sms::handle(&states.inbound_sms, event).await }).await;
+    let answer = answer.unwrap_or_default();
 
     let code = u16::try_from(answer.status_code).ok().and_then(|code| StatusCode::from_u16(code).ok());
     let code = code.unwrap_or(StatusCode::BAD_GATEWAY);
@@ -174,21 +194,13 @@ async fn webhook(
         between: Between::Invocation,
         title: "inbound-sms",
         summary: if code.is_success() { "took the message".to_owned() } else { format!("{}: {text}", code.as_u16()) },
-        outcome: outcome(code),
+        outcome: Outcome::of_status(code.as_u16()),
         number: None,
         request: Value::Null,
         response: json!({"status": code.as_u16(), "body": text}),
         fault: None,
     });
     (code, answer.headers, text).into_response()
-}
-
-fn outcome(code: StatusCode) -> Outcome {
-    match code {
-        code if code.is_success() => Outcome::Ok,
-        code if code.is_client_error() => Outcome::Refused,
-        _ => Outcome::Failed,
-    }
 }
 
 fn event(method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Value {
@@ -228,9 +240,14 @@ async fn invoke(
     State(gateway): State<Gateway>,
     Path(name): Path<String>,
     headers: HeaderMap,
-    payload: Bytes,
+    payload: Result<Bytes, BytesRejection>,
 ) -> Response {
     let Some(states) = gateway.desk.functions.get().cloned() else { return starting() };
+    let Ok(payload) = payload else {
+        let message =
+            format!("Request must be smaller than {MAX_PAYLOAD_BYTES} bytes for the InvokeFunction operation");
+        return aws_error(StatusCode::PAYLOAD_TOO_LARGE, "RequestTooLargeException", &message);
+    };
     let request_id = request_id();
     let id = HeaderValue::from_str(&request_id).unwrap_or(HeaderValue::from_static(""));
     let id = [(HeaderName::from_static("x-amzn-requestid"), id)];
@@ -246,6 +263,7 @@ async fn invoke(
         return (id, aws_error(StatusCode::BAD_REQUEST, "InvalidRequestContentException", message)).into_response();
     };
     let feed = gateway.desk.feed.clone();
+    // A task of its own: a function that has begun goes on, also when its caller hangs up.
     let run = async move {
         let answer = run(&states, &name, &request_id, &event).await;
         feed.happened(invocation(&name, event, answer.as_ref().map_err(Clone::clone)));
@@ -257,7 +275,7 @@ async fn invoke(
             tokio::spawn(run);
             (StatusCode::ACCEPTED, id).into_response()
         }
-        _ => match run.await {
+        _ => match tokio::spawn(run).await.unwrap_or_else(|failed| Err(unhandled(&failed))) {
             Ok(answer) => (id, [(header::CONTENT_TYPE, "application/json")], answer).into_response(),
             Err(error) => {
                 let failed = [(HeaderName::from_static("x-amz-function-error"), HeaderValue::from_static("Unhandled"))];
@@ -265,6 +283,11 @@ async fn invoke(
             }
         },
     }
+}
+
+/// A function that panics ends like this on Lambda.
+fn unhandled(failed: &tokio::task::JoinError) -> Value {
+    json!({"errorType": "Unhandled", "errorMessage": failed.to_string()})
 }
 
 /// The function's answer as it writes it, or its error as Lambda gives it to the caller.
@@ -335,21 +358,9 @@ async fn aws(
     if let Some(fault) = gateway.desk.faults.take(Place::Dynamodb, None) {
         return broken(&gateway.desk, fault, target, &line);
     }
-    let mut passed_on = headers.clone();
-    passed_on.remove(header::HOST);
-    let request = gateway.http.post(&*gateway.database_url).headers(passed_on).body(body);
-    let answer = async {
-        let answer = request.send().await?;
-        let (status, headers) = (answer.status(), answer.headers().clone());
-        Ok::<_, reqwest::Error>((status, headers, answer.bytes().await?))
-    };
-    match answer.await {
-        Ok((status, mut headers, body)) => {
-            headers.remove(header::TRANSFER_ENCODING);
-            (status, headers, body).into_response()
-        }
-        Err(error) => aws_error(StatusCode::SERVICE_UNAVAILABLE, "InternalServerError", &error.to_string()),
-    }
+    let (status, answer) = gateway.database.answer(target, &body);
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    (status, [(header::CONTENT_TYPE, database::CONTENT_TYPE)], answer).into_response()
 }
 
 /// DynamoDB as it is when it fails.

@@ -8,6 +8,7 @@ pub mod breakable;
 pub mod clock;
 pub mod codes;
 pub mod controls;
+pub mod database;
 pub mod demo;
 pub mod desk;
 pub mod fake_secrets;

@@ -86,7 +86,8 @@ async fn serve(port: u16, data: Option<PathBuf>) -> Result<(), String> {
     let system = System::start(Options { port, data, settings, ..Options::default() });
     let system = system.await.map_err(|error| error.to_string())?;
     // Whoever reads only the first line may have closed the pipe by now.
-    let _ = writeln!(std::io::stdout(), "{}\n\n{}", system.base_url, overview(&system.base_url));
+    let _ =
+        writeln!(std::io::stdout(), "{}\n\n{}", system.base_url, overview(&system.base_url, &system.twilio.account()));
     system.serve().await;
     Ok(())
 }

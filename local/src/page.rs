@@ -27,11 +27,17 @@ use tokio::sync::broadcast::error::RecvError;
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
      connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// The modules that `page.js` is made of.
-const SCRIPTS: [(&str, &str); 4] = [
+/// The modules that the page is made of; `page.js` is the first.
+const SCRIPTS: [(&str, &str); 10] = [
     ("/page.js", include_str!("page/page.js")),
+    ("/activity.js", include_str!("page/activity.js")),
+    ("/app.js", include_str!("page/app.js")),
+    ("/failures.js", include_str!("page/failures.js")),
     ("/gate.js", include_str!("page/gate.js")),
+    ("/limits.js", include_str!("page/limits.js")),
     ("/phone.js", include_str!("page/phone.js")),
+    ("/phones.js", include_str!("page/phones.js")),
+    ("/scripts.js", include_str!("page/scripts.js")),
     ("/tools.js", include_str!("page/tools.js")),
 ];
 
@@ -46,12 +52,12 @@ pub fn router(desk: Desk) -> Router {
 }
 
 /// The page for browsers, the overview for everything else.
-pub fn index(base_url: &str, headers: &HeaderMap) -> Response {
+pub fn index(desk: &Desk, headers: &HeaderMap) -> Response {
     let accepted = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     if accepted.contains("text/html") {
         asset("text/html; charset=utf-8", include_str!("page/index.html"))
     } else {
-        overview(base_url).into_response()
+        overview(&desk.base_url, &desk.twilio.account()).into_response()
     }
 }
 
@@ -94,7 +100,11 @@ impl Listener {
             Some(due) => due,
             None => match self.heard.recv().await {
                 Ok(event) => Due::Event(event),
-                Err(RecvError::Lagged(_)) => Due::Everything,
+                Err(RecvError::Lagged(_)) => {
+                    // What is still in the backlog is older than what is told now.
+                    self.heard = self.desk.feed.listen();
+                    Due::Everything
+                }
                 Err(RecvError::Closed) => return None,
             },
         };
@@ -111,28 +121,34 @@ fn told(desk: &Desk, event: Event) -> (&'static str, Value) {
     match event {
         Event::Message(message) => ("message", view(&message)),
         Event::Forgotten(number) => ("forgotten", json!({"number": number})),
+        Event::Deleted { number, sid } => ("deleted", json!({"number": number, "sid": sid})),
         Event::Faults => ("faults", json!({"faults": desk.faults.list()})),
         Event::Happened(exchange) => ("activity", json!(exchange)),
         Event::Clock => ("clock", json!({"now_ms": desk.clock.now_ms()})),
+        Event::Account => ("account", account(desk)),
     }
 }
 
 fn everything(desk: &Desk) -> Value {
-    let account = desk.twilio.account();
     json!({
         "now_ms": desk.clock.now_ms(),
         "our_number": OUR_NUMBER,
         "base_url": *desk.base_url,
-        "account": {
-            "account_sid": account.account_sid,
-            "auth_token": account.auth_token,
-            "api_key_sid": account.api_key_sid,
-            "api_key_secret": account.api_key_secret,
-        },
+        "account": account(desk),
         "messages": desk.twilio.messages().iter().map(view).collect::<Vec<_>>(),
         "faults": desk.faults.list(),
         "activity": desk.feed.latest(),
         "settings": settings(&desk.environment),
+    })
+}
+
+fn account(desk: &Desk) -> Value {
+    let account = desk.twilio.account();
+    json!({
+        "account_sid": account.account_sid,
+        "auth_token": account.auth_token,
+        "api_key_sid": account.api_key_sid,
+        "api_key_secret": account.api_key_secret,
     })
 }
 

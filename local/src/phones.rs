@@ -2,7 +2,7 @@
 
 use crate::codes;
 use crate::desk::{Desk, JsonBody, Wrong};
-use crate::fake_twilio::{Attachment, Direction, Message};
+use crate::fake_twilio::{Attachment, Direction, Message, Status};
 use crate::faults::is_e164;
 use crate::feed::Event;
 use crate::gate;
@@ -23,8 +23,8 @@ use tokio::sync::broadcast::error::RecvError;
 
 /// The longest wait for a message.
 const MAX_WAIT: Duration = Duration::from_mins(1);
-/// Ten attachments of 5 MB, as Twilio takes them, in base64.
-const MAX_BODY_BYTES: usize = 70 * 1024 * 1024;
+/// Attachments of 5 MB together, as Twilio takes them, in base64.
+const MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
 
 /// The routes.
 pub fn router(desk: Desk) -> Router {
@@ -110,7 +110,10 @@ async fn messages(
         asked.map_err(|error| Wrong::request(&format!("{error}; there are after, wait and direction")))?;
     let wait = asked.wait.as_deref().map_or(Ok(Duration::ZERO), duration)?;
     let wanted: fn(&Message) -> bool = match asked.direction.as_deref() {
-        None | Some("received") => |message| message.direction != Direction::Inbound,
+        // What is under way, or was lost, is not on the phone.
+        None | Some("received") => {
+            |message| message.direction != Direction::Inbound && message.status == Status::Delivered
+        }
         Some("sent") => |message| message.direction == Direction::Inbound,
         Some("all") => |_| true,
         Some(other) => return Err(Wrong::request(&format!("direction is received, sent or all, not {other:?}"))),
@@ -211,8 +214,8 @@ async fn forget(State(desk): State<Desk>, Path(number): Path<String>) -> Result<
 }
 
 async fn forget_all(State(desk): State<Desk>) -> Result<StatusCode, Wrong> {
-    desk.faults.clear();
     crate::system::empty_table(&desk.dynamodb).await.map_err(|error| Wrong::unavailable(&error))?;
+    desk.faults.clear();
     desk.feed.forget();
     desk.twilio.forget(None);
     Ok(StatusCode::NO_CONTENT)

@@ -2,6 +2,7 @@
 
 use crate::breakable::{Breakable, Line};
 use crate::clock::MovableClock;
+use crate::database::Database;
 use crate::desk::Desk;
 use crate::fake_secrets::FakeSecrets;
 use crate::fake_twilio::journal::{Journal, JournalError};
@@ -15,7 +16,6 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TimeToLiveSpecification,
 };
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use dynoxide::Database;
 use jiff::Timestamp;
 use send_code::state::Patience;
 use shared::aws::AwsSettings;
@@ -103,7 +103,7 @@ pub struct System {
     pub check_code: Arc<check_code::state::State>,
     /// inbound-sms, as Lambda would hold it.
     pub inbound_sms: Arc<inbound_sms::state::State>,
-    servers: Vec<JoinHandle<()>>,
+    server: JoinHandle<()>,
 }
 
 /// Why the system can't start.
@@ -152,12 +152,8 @@ impl System {
             TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|error| StartError::Port { port, error })?;
         let base_url = address(&listener, port)?;
 
-        let database_listener =
-            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(|error| StartError::Port { port: 0, error })?;
-        let database_url = address(&database_listener, 0)?;
         let kept = data.map(folder).transpose()?;
         let database = open(kept.as_deref())?;
-        let mut servers = vec![tokio::spawn(dynoxide::server::serve_on(database_listener, database))];
 
         let (journal, past) = match kept {
             Some(folder) => {
@@ -191,10 +187,8 @@ impl System {
             attempt_timeout: ENOUGH_TIME.total,
         };
         let timeouts = Timeouts { connect: aws.attempt_timeout, total: aws.attempt_timeout };
-        let kept_open = tls.client(timeouts, Connections::Kept)?;
-        let http = http::for_aws(kept_open.clone());
-        let directly = AwsSettings { endpoint: Some(database_url.clone()), ..aws.clone() };
-        let dynamodb = directly.connect_over(http.clone()).dynamodb;
+        let http = http::for_aws(tls.client(timeouts, Connections::Kept)?);
+        let dynamodb = aws.connect_over(database.http_client()).dynamodb;
         create_table(&dynamodb).await?;
 
         let environment = Arc::new(environment(&base_url, settings));
@@ -211,12 +205,12 @@ impl System {
             environment: environment.clone(),
         };
         // The functions ask for their secrets when they start, so the services run first.
-        let app = gateway::router(&desk, &database_url, kept_open).into_make_service_with_connect_info::<Line>();
-        servers.push(tokio::spawn(async move {
+        let app = gateway::router(&desk, database).into_make_service_with_connect_info::<Line>();
+        let server = tokio::spawn(async move {
             if let Err(error) = axum::serve(Breakable(listener), app).await {
                 tracing::error!(%error, "the local server has ended");
             }
-        }));
+        });
 
         let aws = aws.connect_over(match aws_http {
             Some(between) => between(http),
@@ -235,22 +229,20 @@ impl System {
             check_code: check_code.clone(),
             inbound_sms: inbound_sms.clone(),
         });
-        Ok(Self { base_url, twilio, secrets, faults, send_code, check_code, inbound_sms, servers })
+        // Texts whose webhook was under way when the last process ended.
+        twilio.resume_inbound();
+        Ok(Self { base_url, twilio, secrets, faults, send_code, check_code, inbound_sms, server })
     }
 
     /// Serves until the process ends.
     pub async fn serve(mut self) {
-        for server in self.servers.drain(..) {
-            let _ = server.await;
-        }
+        let _ = (&mut self.server).await;
     }
 }
 
 impl Drop for System {
     fn drop(&mut self) {
-        for server in &self.servers {
-            server.abort();
-        }
+        self.server.abort();
         // A connection that is still open would keep the messages going, and their journal locked.
         self.twilio.end();
     }
@@ -314,13 +306,11 @@ fn folder(folder: PathBuf) -> Result<PathBuf, StartError> {
 }
 
 fn open(folder: Option<&Path>) -> Result<Database, StartError> {
-    let Some(folder) = folder else {
-        return Database::memory().map_err(|error| StartError::Database(error.to_string()));
-    };
-    let wrong = |reason: String| StartError::Data { folder: folder.to_owned(), reason };
-    let file = folder.join("tollgate.db");
-    let path = file.to_str().ok_or_else(|| wrong("its name is not UTF-8".to_owned()))?;
-    Database::new(path).map_err(|error| wrong(error.to_string()))
+    let file = folder.map(|folder| folder.join("tollgate.db"));
+    Database::open(file.as_deref()).map_err(|reason| match folder {
+        Some(folder) => StartError::Data { folder: folder.to_owned(), reason },
+        None => StartError::Database(reason),
+    })
 }
 
 /// Deletes everything in the table.

@@ -12,6 +12,7 @@ use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::retry::ErrorKind;
 use rustls::ClientConfig;
 use rustls::crypto::ring;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -80,6 +81,8 @@ impl Tls {
             .redirect(reqwest::redirect::Policy::none())
             // What is in the environment does not decide through whom credentials go.
             .no_proxy()
+            // A resolver might have it elsewhere.
+            .resolve_to_addrs("localhost", &[(Ipv4Addr::LOCALHOST, 0).into(), (Ipv6Addr::LOCALHOST, 0).into()])
             .user_agent(concat!("tollgate/", env!("CARGO_PKG_VERSION")))
             .build()?;
         Ok(client)

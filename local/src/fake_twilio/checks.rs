@@ -6,6 +6,7 @@ use super::paging::Parameters;
 use super::{Account, MAX_BODY, MAX_MEDIA};
 use crate::faults::is_e164;
 use axum::http::Uri;
+use shared::phone_number::PhoneNumber;
 
 const MAX_CALLBACK_URL: usize = 4000;
 const MAX_VALIDITY_SECONDS: u32 = 36_000;
@@ -25,6 +26,7 @@ const MAGIC_SENDERS: [(&str, TwilioError); 3] = [
     ("+15005550008", errors::QUEUE_FULL),
 ];
 pub(super) const GOOD_SENDER: &str = "+15005550006";
+const MAGIC: &str = "+1500555000";
 
 /// Twilio's magic numbers for a recipient.
 const MAGIC_RECIPIENTS: [(&str, TwilioError); 5] = [
@@ -68,6 +70,7 @@ fn check_sender<'a>(
     if let Some(sid) = service.filter(|sid| !account.messaging_services.iter().any(|ours| ours == sid)) {
         return Err(if is_sid("MG", sid) { errors::SERVICE_UNKNOWN } else { errors::SERVICE_INVALID }.into());
     }
+    check_schedule(parameters, service)?;
     let Some(number) = from else { return Ok((None, service)) };
     if let Some((_, error)) = MAGIC_SENDERS.iter().find(|(magic, _)| *magic == number) {
         return Err(error.about(&[number]));
@@ -75,6 +78,19 @@ fn check_sender<'a>(
     ensure(may_be_sender(number), errors::FROM_INVALID.about(&[number]))?;
     ensure(may_send_from(account, number), errors::FROM_NOT_OURS.about(&[number]))?;
     Ok((from, service))
+}
+
+/// Nothing is scheduled here, and to send it at once would be worse than to say so. Of a request without a Messaging Service
+/// Twilio's pages say both: that it is refused, and that it is sent at once.
+/// <https://www.twilio.com/docs/api/errors/35118> <https://www.twilio.com/docs/api/errors/35111>
+fn check_schedule(parameters: &Parameters, service: Option<&str>) -> Result<(), Refusal> {
+    let (kind, send_at) = (parameters.get("ScheduleType"), parameters.get("SendAt"));
+    if kind.is_none() && send_at.is_none() {
+        return Ok(());
+    }
+    ensure(service.is_some(), errors::SCHEDULED_WITHOUT_SERVICE)?;
+    ensure(send_at.is_some(), errors::NO_SEND_AT)?;
+    Err(errors::NOT_SCHEDULED.into())
 }
 
 /// Whether the account may send from this number.
@@ -86,11 +102,14 @@ pub(super) fn may_send_from(account: &Account, number: &str) -> bool {
 fn check_content(parameters: &Parameters) -> Result<&str, Refusal> {
     let body = parameters.get("Body").unwrap_or_default();
     let num_media = parameters.all("MediaUrl").count();
-    let content = parameters.get("ContentSid");
-    ensure(!body.is_empty() || num_media > 0 || content.is_some(), errors::BODY_MISSING)?;
+    // The account has no Content Templates, so any SID is of one that there is not.
+    ensure(parameters.get("ContentSid").is_none(), errors::CONTENT_INVALID)?;
+    ensure(!body.is_empty() || num_media > 0, errors::BODY_MISSING)?;
     ensure(!is_too_long(body), errors::BODY_TOO_LONG)?;
     ensure(num_media <= MAX_MEDIA, errors::TOO_MANY_MEDIA)?;
-    ensure(content.is_none_or(|sid| is_sid("HX", sid)), errors::CONTENT_INVALID)?;
+    if let Some(url) = parameters.all("MediaUrl").find(|url| !is_url(url)) {
+        return Err(errors::MEDIA_URL.about(&[url]));
+    }
     Ok(body)
 }
 
@@ -114,8 +133,13 @@ fn check_recipient(to: &str, from: Option<&str>) -> Result<(), Refusal> {
     if let Some((_, error)) = MAGIC_RECIPIENTS.iter().find(|(magic, _)| *magic == to) {
         return Err(error.about(&[&masked(to), from.unwrap_or_default()]));
     }
-    ensure(is_e164(to), errors::TO_INVALID.about(&[&masked(to)]))?;
-    ensure(from != Some(to), errors::TO_IS_FROM)
+    ensure(from != Some(to), errors::TO_IS_FROM)?;
+    ensure(can_exist(to), errors::TO_INVALID.about(&[&masked(to)]))
+}
+
+/// Whether a phone could have this number. The magic ones have an area code that nobody has.
+pub(super) fn can_exist(number: &str) -> bool {
+    is_e164(number) && (number.starts_with(MAGIC) || PhoneNumber::parse(number).is_ok())
 }
 
 /// Whether somebody might own it as a sender: a number, a short code, or an alphanumeric sender ID.

@@ -1,7 +1,8 @@
 //! The life of a message that we send, and who is told of it.
 //!
-//! The one idea: two tracks. A message goes through its states by the timer, whatever its listener does; the listener is told of
-//! them one after the other, however long it takes over each.
+//! The one idea: two tracks. A message goes through its states by the clock, whatever its listener does; the listener is told of
+//! them one after the other, however long it takes over each. Both tracks are written down, so that both go on after a restart:
+//! what was being told then is told again, for better twice than never.
 
 use super::ledger::Entry;
 use super::message::{Fate, Message, Status};
@@ -10,11 +11,11 @@ use super::{API_VERSION, FakeTwilio, WeakTwilio};
 use crate::fake_twilio::paging::as_object;
 use crate::faults::{Kind, Place};
 use crate::feed::{Between, Outcome, Telling};
+use jiff::Timestamp;
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::time::Instant;
 
 impl FakeTwilio {
     /// What becomes of a message to this phone: as a rule it is delivered, at the usual pace. With it, the fault that decides
@@ -36,27 +37,27 @@ impl FakeTwilio {
         (fate, fault)
     }
 
-    /// Lets a message live, from `since` after it was taken. Of one that is new, the state that it has is told of too.
-    pub(super) fn deliver(&self, message: Message, since: Duration) {
-        if message.status.is_final() {
+    /// Lets a message live on from the state that it has. What its listener has yet to hear is told first.
+    pub(super) fn deliver(&self, message: Message) {
+        let untold = message.untold();
+        if message.status.is_final() && untold.is_empty() {
             return;
         }
         self.spawn(move |twilio| async move {
             let (told, due) = unbounded_channel();
-            if since.is_zero() && message.status == Status::Queued {
-                let _ = told.send(message.clone());
+            for state in untold {
+                let _ = told.send(state);
             }
-            tokio::join!(live(twilio.clone(), message, since, told), tell(twilio, due));
+            tokio::join!(live(twilio.clone(), message, told), tell(twilio, due));
         });
     }
 }
 
 /// Goes through the states that are still to come.
-async fn live(twilio: WeakTwilio, message: Message, since: Duration, told: UnboundedSender<Message>) {
-    let started = Instant::now();
+async fn live(twilio: WeakTwilio, message: Message, told: UnboundedSender<Message>) {
     for (after, status, error_code) in message.fate.after(message.status) {
-        tokio::time::sleep_until(started + after.saturating_sub(since)).await;
-        let Some(twilio) = twilio.upgrade() else { return };
+        let due = message.created.checked_add(after).unwrap_or(Timestamp::MAX);
+        let Some(twilio) = until(&twilio, &message.sid, due).await else { return };
         // The Messaging Service chooses its first sender. https://www.twilio.com/docs/messaging/services
         let sender = || twilio.account().numbers.into_iter().next();
         let from = if message.from.is_none() && status == Status::Queued { sender() } else { None };
@@ -67,18 +68,33 @@ async fn live(twilio: WeakTwilio, message: Message, since: Duration, told: Unbou
     }
 }
 
+/// Waits until the clock of the system says so, which may be moved ahead meanwhile. In vain if the message is forgotten.
+async fn until(twilio: &WeakTwilio, sid: &str, due: Timestamp) -> Option<FakeTwilio> {
+    let mut stirred = twilio.upgrade()?.stirred().subscribe();
+    loop {
+        let awake = twilio.upgrade().filter(|twilio| twilio.has(sid))?;
+        let wait = Duration::try_from(due.duration_since(awake.now())).unwrap_or_default();
+        drop(awake);
+        if tokio::time::timeout(wait, stirred.changed()).await.is_err() {
+            return twilio.upgrade();
+        }
+    }
+}
+
 /// Tells the message's status callback of one state after the other.
 async fn tell(twilio: WeakTwilio, mut due: UnboundedReceiver<Message>) {
     while let Some(message) = due.recv().await {
         let Some(url) = message.status_callback() else { continue };
-        let Some(strong) = twilio.upgrade() else { return };
+        let Some(strong) = twilio.upgrade().filter(|twilio| twilio.has(&message.sid)) else { return };
         if !is_here(url) {
             strong.tell_outside(&message, url);
+            strong.told(&message);
             continue;
         }
         let fault = strong.faults().take(Place::Webhook, Some(&message.to));
         if fault != Some(Kind::OutOfOrderWebhook) {
             strong.call_back(&message, url, fault).await;
+            strong.told(&message);
             continue;
         }
         drop(strong);
@@ -90,10 +106,18 @@ async fn tell(twilio: WeakTwilio, mut due: UnboundedReceiver<Message>) {
             let (Some(twilio), Some(url)) = (twilio.upgrade(), message.status_callback()) else { return };
             twilio.call_back(message, url, fault).await;
         }
+        if let (Some(twilio), Some(last)) = (twilio.upgrade(), all.last()) {
+            twilio.told(last);
+        }
     }
 }
 
 impl FakeTwilio {
+    /// Writes down that whoever asked to hear of a message has heard of the state that it has.
+    pub(super) fn told(&self, message: &Message) {
+        self.change(Entry::Told { sid: message.sid.clone(), status: message.status });
+    }
+
     async fn call_back(&self, message: &Message, url: &str, fault: Option<Kind>) {
         let mut call = Call::new(Method::POST, url.to_owned(), callback_parameters(message));
         call.forged = fault == Some(Kind::ForgedSignature);
@@ -104,7 +128,7 @@ impl FakeTwilio {
                 Ok(answer) => (format!("{}, code 11200", answer.status), answer.outcome(), answer.told()),
                 Err(error) => (error.to_string(), Outcome::Failed, Value::Null),
             };
-            self.tell_callback(message, &call, &what, outcome, response, fault);
+            self.tell_callback(message, &call, &(what + &call.hint()), outcome, response, fault);
         }
     }
 

@@ -80,7 +80,11 @@ pub(super) fn of_delivery(code: u32) -> Option<&'static str> {
     DELIVERY.iter().find(|(known, _)| *known == code).map(|(_, sentence)| *sentence)
 }
 
-const DELIVERY: [(u32, &str); 13] = [
+/// The media of a message have more than 5 MB together.
+pub(super) const MEDIA_TOO_LARGE: u32 = 11751;
+
+const DELIVERY: [(u32, &str); 14] = [
+    (MEDIA_TOO_LARGE, "Media Message - Media exceeds messaging provider size limit"),
     (30001, "Queue overflow"),
     (30002, "Account suspended"),
     (30003, "Unreachable destination handset"),
@@ -111,6 +115,8 @@ errors! {
     NOT_COMPLETE = 20009, 409, "Cannot delete this resource before it is complete";
     NOT_FOUND = 20404, 404, "The requested resource {} was not found";
     INVALID_PARAMETER = 20422, 400, "Invalid Parameter: {}";
+    // Twilio does schedule; what it would not send now must not be sent now here.
+    NOT_SCHEDULED = 20422, 400, "Invalid Parameter: this stand-in for Twilio schedules no messages; leave ScheduleType and SendAt out";
     TOO_MANY_REQUESTS = 20429, 429, "Too Many Requests";
     INTERNAL = 20500, 500, "An internal server error has occurred";
     TO_INVALID = 21211, 400, "Invalid 'To' Phone Number: {}";
@@ -130,6 +136,7 @@ errors! {
     UNROUTABLE = 21612, 400, "The 'To' phone number: {}, is not currently reachable using the 'From' phone number: {} via SMS.";
     NOT_MOBILE = 21614, 400, "To number: {}, is not a mobile number";
     BODY_TOO_LONG = 21617, 400, "The concatenated message body exceeds the 1600 character limit.";
+    MEDIA_URL = 21620, 400, "Media urls: {} are invalid. Please use only valid http and https urls";
     TOO_MANY_MEDIA = 21623, 400, "Number of media files exceeds allowed limit";
     VALIDITY_PERIOD = 21624, 400, "Invalid validity period value";
     CONTENT_INVALID = 21655, 400, "The ContentSid is Invalid";
@@ -138,10 +145,28 @@ errors! {
     CONTENT_RETENTION = 30029, 400, "Invalid ContentRetention";
     ADDRESS_RETENTION = 30030, 400, "Invalid AddressRetention";
     NOT_CANCELABLE = 30409, 400, "This message cannot be canceled";
+    NO_SEND_AT = 35111, 400, "SendAt timestamp is missing";
+    SCHEDULED_WITHOUT_SERVICE = 35118, 400, "MessagingServiceSid is required to schedule a message";
     // Of TwiML: nobody asked over the API, so they stand in the debugger only.
     TWIML_TO = 14101, 400, "Invalid \"To\" attribute";
     TWIML_FROM = 14102, 400, "Invalid \"From\" attribute";
     TWIML_BODY = 14103, 400, "Invalid Body";
     TWIML_STATUS_CALLBACK = 14105, 400, "Invalid statusCallback attribute";
     TWIML_REPLIES = 14109, 400, "TwiML Reply message limit exceeded";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::faults::{Kind, Place};
+
+    #[test]
+    fn a_code_that_the_api_refuses_with_refuses_as_a_fault_too() {
+        for TwilioError(code, _, sentence) in ALL.iter().copied() {
+            assert_eq!(Kind::TwilioError { code }.place(), Place::Request, "{code}: {sentence}");
+        }
+        for (code, sentence) in DELIVERY {
+            assert_eq!(Kind::TwilioError { code }.place(), Place::Delivery, "{code}: {sentence}");
+        }
+    }
 }

@@ -3,11 +3,11 @@
 //! The one idea: a conversation of documents. Each answer is carried out verb by verb until one leads to another document; what
 //! was sent by then is sent, whatever becomes of the rest.
 
-use super::checks::{is_too_long, is_url, may_send_from};
-use super::errors::{self, TwilioError};
+use super::checks::{can_exist, is_too_long, is_url, may_send_from};
+use super::errors::{self, Refusal, TwilioError};
 use super::keywords::Keyword;
 use super::ledger::Entry;
-use super::media::{Attachment, MAX_BYTES, Media};
+use super::media::{Attachment, Collected, MAX_BYTES, Media};
 use super::message::{Direction, Message};
 use super::numbers::OurNumber;
 use super::paging::as_object;
@@ -20,7 +20,7 @@ use reqwest::Url;
 use serde::Serialize;
 use serde_json::Value;
 use shared::phone_number::PhoneNumber;
-use std::time::Duration;
+use tokio::sync::oneshot;
 
 /// How many documents one may lead to.
 const MAX_REDIRECTS: usize = 10;
@@ -87,17 +87,13 @@ pub enum TextError {
     #[error("the text has {0} attachments, and a message carries at most {MAX_MEDIA}")]
     TooManyMedia(usize),
     /// More than Twilio takes.
-    #[error("attachment {index} has {bytes} bytes, and may have at most {MAX_BYTES}")]
-    MediaTooLarge {
-        /// Which, counted from 1.
-        index: usize,
-        /// Its size.
-        bytes: usize,
-    },
+    #[error("the attachments have {0} bytes together, and a message carries at most {MAX_BYTES}")]
+    MediaTooLarge(usize),
 }
 
 impl FakeTwilio {
-    /// A phone texts one of our numbers; comes back when the webhook has been answered and its answer carried out.
+    /// A phone texts one of our numbers; comes back when the webhook has been answered and its answer carried out. That is done
+    /// whether or not anybody waits for it.
     ///
     /// # Errors
     /// [`TextError`] if no phone could have sent it. What the webhook does wrong stands in [`Texted::webhook`].
@@ -114,14 +110,32 @@ impl FakeTwilio {
         let message = Message::new(&account.account_sid, Direction::Inbound, Some(from), to, body, self.now());
         let mut message = message.with_media(media.collect());
         message.messaging_service_sid = account.messaging_services.into_iter().next();
-        self.take(message.clone());
-
-        let mut conversation = Conversation { twilio: self, inbound: &message, replies: Vec::new() };
+        let mut conversation = Conversation::about(self.clone(), self.take(message));
         conversation.answer_keyword();
-        let webhook = conversation.hold().await;
-        let replies = conversation.replies;
-        Ok(Texted { message, webhook, replies })
+
+        let message = conversation.inbound.clone();
+        let (done, held) = oneshot::channel();
+        self.spawn(|_| async move {
+            // Nobody may be waiting any more.
+            let _ = done.send(conversation.hold().await);
+        });
+        let cut_off = |_| Texted { message, webhook: nobody(WebhookError::Ended), replies: Vec::new() };
+        Ok(held.await.unwrap_or_else(cut_off))
     }
+
+    /// Tells of the inbound messages that nobody had been told of to the end when the process ended; to be called when whoever is
+    /// to be told can answer. Replies that were already sent are sent again: Twilio too calls twice rather than never.
+    pub fn resume_inbound(&self) {
+        let is_untold = |message: &Message| message.direction == Direction::Inbound && message.told.is_none();
+        for message in self.messages().into_iter().filter(is_untold) {
+            let conversation = Conversation::about(self.clone(), message);
+            self.spawn(|_| async move { drop(conversation.hold().await) });
+        }
+    }
+}
+
+fn nobody(error: WebhookError) -> WebhookCall {
+    WebhookCall { url: String::new(), status: None, twiml: None, error: Some(error) }
 }
 
 fn check(numbers: &[String], from: &str, to: &str, body: &str, attachments: &[Attachment]) -> Result<(), TextError> {
@@ -144,21 +158,24 @@ fn check(numbers: &[String], from: &str, to: &str, body: &str, attachments: &[At
     if attachments.len() > MAX_MEDIA {
         return Err(TextError::TooManyMedia(attachments.len()));
     }
-    let sizes = attachments.iter().map(|attachment| attachment.content.len()).enumerate();
-    match sizes.into_iter().find(|(_, bytes)| *bytes > MAX_BYTES) {
-        Some((index, bytes)) => Err(TextError::MediaTooLarge { index: index + 1, bytes }),
-        None => Ok(()),
+    match attachments.iter().map(|attachment| attachment.content.len()).sum() {
+        bytes if bytes > MAX_BYTES => Err(TextError::MediaTooLarge(bytes)),
+        _ => Ok(()),
     }
 }
 
-/// What follows from one inbound message.
-struct Conversation<'a> {
-    twilio: &'a FakeTwilio,
-    inbound: &'a Message,
+/// What follows from one inbound message. It comes to an end, so it may keep Twilio alive until then.
+struct Conversation {
+    twilio: FakeTwilio,
+    inbound: Message,
     replies: Vec<Message>,
 }
 
-impl Conversation<'_> {
+impl Conversation {
+    fn about(twilio: FakeTwilio, inbound: Message) -> Self {
+        Self { twilio, inbound, replies: Vec::new() }
+    }
+
     fn phone(&self) -> &str {
         self.inbound.phone()
     }
@@ -176,12 +193,20 @@ impl Conversation<'_> {
         }
         let mut answer = self.reply_from(&self.inbound.to, self.phone(), keyword.answer());
         answer.by_twilio = true;
-        self.send(answer);
+        self.send(answer, false);
+    }
+
+    /// Tells whoever is to be told, and carries out the answer.
+    async fn hold(mut self) -> Texted {
+        let webhook = self.tell().await;
+        self.twilio.told(&self.inbound);
+        // As it is now, unless it was forgotten.
+        let message = self.twilio.message(&self.inbound.sid).unwrap_or(self.inbound);
+        Texted { message, webhook, replies: self.replies }
     }
 
     /// Tells the number's webhook, or its fallback.
-    async fn hold(&mut self) -> WebhookCall {
-        let nobody = |error| WebhookCall { url: String::new(), status: None, twiml: None, error: Some(error) };
+    async fn tell(&mut self) -> WebhookCall {
         let number = self.twilio.numbers().into_iter().find(|number| number.is(&self.inbound.to));
         let Some((method, url)) = number.as_ref().and_then(OurNumber::webhook) else {
             return nobody(WebhookError::NoUrl);
@@ -200,7 +225,9 @@ impl Conversation<'_> {
         let mut webhook = self.carry_out(call.clone(), fault).await;
         if fault == Some(Kind::DuplicateWebhook) {
             // Twilio can't know that it is a repetition, so it does again what the answer says.
+            let replies = std::mem::take(&mut self.replies);
             self.carry_out(call, fault).await;
+            self.replies.splice(..0, replies);
         }
         let failed = webhook.error.as_ref().and_then(|(url, error)| Some((url.clone(), error.code()?)));
         let is_fatal = !matches!(webhook.error, Some((_, WebhookError::Schema(_))));
@@ -234,7 +261,8 @@ impl Conversation<'_> {
                 told.status = Some(status);
                 told.twiml = Some(text).filter(|text| !text.is_empty());
             }
-            match document {
+            let is_kept = self.twilio.has(&self.inbound.sid);
+            match document.and_then(|document| if is_kept { Ok(document) } else { Err(WebhookError::Ended) }) {
                 Ok(document) => {
                     if !document.warnings.is_empty() {
                         let warning = WebhookError::Schema(document.warnings.join("; "));
@@ -275,7 +303,7 @@ impl Conversation<'_> {
         self.twilio.feed().happened(Telling {
             between: Between::Webhook,
             title: &call.title(),
-            summary: status + &what,
+            summary: status + &what + &call.hint(),
             outcome,
             number: Some(self.phone().to_owned()),
             request: as_object(call.parameters.iter().map(|(name, value)| (&**name, &**value))),
@@ -319,16 +347,20 @@ impl Conversation<'_> {
             self.twilio.tell_unsent(&to, &body, error.in_short());
             return None;
         }
-        let urls = media.iter().map(|media| resolve(url, media)).collect();
-        let media = self.twilio.collect(urls, &to).await;
+        let urls: Vec<String> = media.iter().map(|media| resolve(url, media)).collect();
+        if let Some(url) = urls.iter().find(|url| !is_url(url)) {
+            let Refusal { code, message, .. } = errors::MEDIA_URL.about(&[url]);
+            self.twilio.tell_unsent(&to, &body, format!("{code}: {message}"));
+            return None;
+        }
+        let Collected { media, too_large } = self.twilio.collect(urls, &to).await;
         let mut reply = self.reply_from(&from, &to, &body).with_media(media);
         match status_callback.map(|target| resolve(url, &target)) {
             Some(target) if is_url(&target) => reply.parameters.push(("StatusCallback".to_owned(), target)),
             Some(_) => self.twilio.tell_unsent(&to, &body, errors::TWIML_STATUS_CALLBACK.in_short() + ", sent without"),
             None => {}
         }
-        self.send(reply.clone());
-        Some(reply)
+        Some(self.send(reply, too_large))
     }
 
     /// Why Twilio would not send this. It says so in its debugger only, for nobody is there to be answered.
@@ -336,7 +368,9 @@ impl Conversation<'_> {
         let replies = self.replies.iter().filter(|reply| !reply.by_twilio).count();
         match () {
             () if replies >= MAX_REPLIES => Some(errors::TWIML_REPLIES),
-            () if !is_e164(to) => Some(errors::TWIML_TO),
+            () if to == from => Some(errors::TO_IS_FROM),
+            // Whoever texted us has a number, whatever its digits say.
+            () if to != self.phone() && !can_exist(to) => Some(errors::TWIML_TO),
             () if !may_send_from(&self.twilio.account(), from) => Some(errors::TWIML_FROM),
             () if body.is_empty() && num_media == 0 => Some(errors::TWIML_BODY),
             () if is_too_long(body) => Some(errors::BODY_TOO_LONG),
@@ -351,16 +385,20 @@ impl Conversation<'_> {
         Message::new(account_sid, Direction::OutboundReply, Some(from), to, body, self.twilio.now())
     }
 
-    fn send(&mut self, mut reply: Message) {
+    fn send(&mut self, mut reply: Message, too_large: bool) -> Message {
         reply.fate = self.twilio.decide(&reply.to).0;
+        if too_large {
+            reply.fate.error_code = Some(errors::MEDIA_TOO_LARGE);
+        }
+        let reply = self.twilio.take(reply);
         self.replies.push(reply.clone());
-        self.twilio.take(reply.clone());
-        self.twilio.deliver(reply, Duration::ZERO);
+        self.twilio.deliver(reply.clone());
+        reply
     }
 
     /// <https://www.twilio.com/docs/messaging/guides/webhook-request>
     fn parameters(&self) -> Vec<(String, String)> {
-        let message = self.inbound;
+        let message = &self.inbound;
         let (from, to) = (self.phone(), &*message.to);
         let num_media = message.media.len().to_string();
         let num_segments = message.num_segments().to_string();

@@ -1,7 +1,8 @@
 //! The messages on disk, so that they outlive the process.
 //!
-//! The one idea: a line for each change, added at the end and never touched again. A power cut can only tear the last line, which
-//! is then cut off; at each start the file is written anew with as few lines as come to the same.
+//! The one idea: a line for each change, added at the end and never touched again; at each start the file is written anew with as
+//! few lines as come to the same. The end of the process loses nothing. What the operating system had not yet written when the
+//! power was cut is lost, and so is what no longer fits on the disk; either leaves at most an incomplete line, which is passed over.
 
 use super::ledger::{Entry, Ledger};
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -13,6 +14,8 @@ use std::path::{Path, PathBuf};
 pub struct Journal {
     path: PathBuf,
     file: File,
+    /// The last line may have been written in part.
+    torn: bool,
     /// The lock is on a file of its own, since the journal itself is replaced.
     _lock: File,
 }
@@ -34,8 +37,8 @@ pub enum JournalError {
         /// The file.
         path: PathBuf,
     },
-    /// Not the last line, so no power cut did it.
-    #[error("line {line} of {path} can't be read ({error}): mend or delete it", path = path.display())]
+    /// Not an incomplete line, so it was not left by a write that failed.
+    #[error("line {line} of {path} can't be read ({error}): mend or delete that line, or move the file away to begin anew", path = path.display())]
     Line {
         /// The file.
         path: PathBuf,
@@ -66,12 +69,20 @@ impl Journal {
         };
         replace(path, &entries).map_err(failed)?;
         let file = OpenOptions::new().append(true).open(path).map_err(failed)?;
-        Ok((Self { path: path.to_owned(), file, _lock: lock }, entries))
+        Ok((Self { path: path.to_owned(), file, torn: false, _lock: lock }, entries))
     }
 
     /// Adds a change. One that can't be written is only forgotten at the end of the process, so it is no reason to stop.
     pub(super) fn append(&mut self, entry: &Entry) {
-        let written = line(entry).and_then(|line| self.file.write_all(&line));
+        let written = line(entry).and_then(|line| {
+            // What there is of a line must not become the beginning of this one.
+            if self.torn {
+                self.file.write_all(b"\n")?;
+            }
+            self.torn = true;
+            self.file.write_all(&line)
+        });
+        self.torn &= written.is_err();
         if let Err(error) = written {
             tracing::error!(path = %self.path.display(), %error, "a change to the messages was not written down");
         }
@@ -94,11 +105,13 @@ fn read(path: &Path, file: File) -> Result<Vec<Entry>, JournalError> {
         if length.map_err(|error| JournalError::Io { path: path.to_owned(), error })? == 0 {
             break;
         }
-        match serde_json::from_slice(&text) {
+        // A file system may leave zeros where it had not yet written.
+        let end = text.iter().rposition(|byte| !matches!(byte, b'\n' | 0)).map_or(0, |last| last + 1);
+        let whole = text.get(..end).unwrap_or_default();
+        match serde_json::from_slice(whole) {
             Ok(entry) => entries.push(entry),
-            // A line is written with its end, in one piece: without it, it was torn.
-            Err(error) if !text.ends_with(b"\n") => {
-                tracing::warn!(path = %path.display(), line, %error, "the last change was not written to its end; it is cut off");
+            Err(error) if error.is_eof() => {
+                tracing::warn!(path = %path.display(), line, %error, "a change was not written to its end; it is passed over");
             }
             Err(error) => return Err(JournalError::Line { path: path.to_owned(), line, error }),
         }
@@ -115,4 +128,29 @@ fn replace(path: &Path, entries: &[Entry]) -> io::Result<()> {
     }
     new.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
     fs::rename(&new_path, path)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_longer_fits_on_the_disk_spoils_nothing_else() {
+        let path = std::env::temp_dir().join(super::super::message::random_sid("tollgate-"));
+        let entry = |clock_ahead_ms| Entry::Clock { clock_ahead_ms };
+        let (mut journal, _) = Journal::open(&path).unwrap();
+        journal.append(&entry(1));
+        let file = std::mem::replace(&mut journal.file, OpenOptions::new().write(true).open("/dev/full").unwrap());
+        journal.append(&entry(2));
+        journal.file = file;
+        // As much of it as did fit.
+        journal.file.write_all(b"{\"entry\":\"clo").unwrap();
+        journal.append(&entry(3));
+        journal.append(&entry(4));
+        drop(journal);
+        assert_eq!(read(&path, File::open(&path).unwrap()).unwrap(), [entry(1), entry(3), entry(4)]);
+        for extension in ["", "lock", "new"] {
+            _ = fs::remove_file(path.with_extension(extension));
+        }
+    }
 }

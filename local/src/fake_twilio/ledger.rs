@@ -7,6 +7,7 @@ use super::message::{Message, Status};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
 
 /// One change, as a line of the journal has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +29,13 @@ pub enum Entry {
         from: Option<String>,
         /// When.
         at: Timestamp,
+    },
+    /// Whoever asked to hear of a message was told of it.
+    Told {
+        /// Which.
+        sid: String,
+        /// The last state that was told.
+        status: Status,
     },
     /// The text of a message was taken away.
     Redacted {
@@ -64,7 +72,7 @@ pub enum Entry {
         /// When.
         at: Timestamp,
     },
-    /// The messages and opt-outs of this phone were forgotten; without a number, all of them.
+    /// The messages and opt-outs of this phone were forgotten; without a number, everything but the clock.
     Forgotten {
         /// The phone.
         number: Option<String>,
@@ -79,11 +87,11 @@ pub enum Entry {
 /// How far the clock was ahead at the end of these entries.
 #[must_use]
 pub fn clock_ahead_ms(entries: &[Entry]) -> u64 {
-    let last = entries.iter().rev().find_map(|entry| match entry {
+    let moves = entries.iter().filter_map(|entry| match entry {
         Entry::Clock { clock_ahead_ms } => Some(*clock_ahead_ms),
         _ => None,
     });
-    last.unwrap_or_default()
+    moves.max().unwrap_or_default()
 }
 
 /// What was set on one of our numbers over the API.
@@ -157,6 +165,10 @@ impl Ledger {
                 }
                 return Some(message);
             }
+            Entry::Told { sid, status } => {
+                let message = self.messages.get_mut(self.by_sid.get(&sid)?)?;
+                message.told = Some(status);
+            }
             Entry::Redacted { sid, at } => {
                 let message = self.messages.get_mut(self.by_sid.get(&sid)?)?;
                 message.body.clear();
@@ -184,8 +196,10 @@ impl Ledger {
                 self.by_sid.clear();
                 self.by_number.clear();
                 self.opted_out.clear();
+                self.setups.clear();
             }
-            Entry::Clock { clock_ahead_ms } => self.clock_ahead_ms = clock_ahead_ms,
+            // Two that move it at once may come here in any order, and it only ever moves ahead.
+            Entry::Clock { clock_ahead_ms } => self.clock_ahead_ms = self.clock_ahead_ms.max(clock_ahead_ms),
         }
         None
     }
@@ -201,6 +215,15 @@ impl Ledger {
                 }
             }
         }
+    }
+
+    /// The date of a message of this phone that is taken now. Dates never go back, and those of a phone are all different, so that
+    /// whoever has seen one can ask for what came after it.
+    pub(super) fn date(&self, phone: &str, now: Timestamp) -> Timestamp {
+        let last = self.messages.values().next_back().map_or(now, |message| message.created.max(now));
+        let last_of_phone = self.by_number.get(phone).and_then(|places| self.messages.get(places.last()?));
+        let next = last_of_phone.and_then(|message| message.created.checked_add(Duration::from_millis(1)).ok());
+        next.map_or(last, |next| last.max(next))
     }
 
     pub(super) fn get(&self, sid: &str) -> Option<&Message> {

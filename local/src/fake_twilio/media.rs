@@ -20,16 +20,17 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::task::JoinSet;
 
-/// The largest that Twilio takes. <https://www.twilio.com/docs/messaging/guides/accepted-mime-types>
+/// The most that all media of a message have together. <https://www.twilio.com/docs/messaging/guides/accepted-mime-types>
 pub(super) const MAX_BYTES: usize = 5 * 1024 * 1024;
 /// How long another server on this machine may take to hand out a picture.
 const FETCH_WITHIN: Duration = Duration::from_secs(5);
+const TOO_LARGE: &str = "it is larger than 5 MB";
 const UNKNOWN: &str = "application/octet-stream";
 
 /// What a phone attaches to a text.
 #[derive(Clone, Debug)]
 pub struct Attachment {
-    /// Its bytes, at most 5 MB.
+    /// Its bytes; all attachments have at most 5 MB together.
     pub content: Vec<u8>,
 }
 
@@ -102,36 +103,56 @@ fn sniff(content: &[u8]) -> &'static str {
     }
 }
 
+/// The media of a message that is to be sent.
+#[derive(Default)]
+pub(super) struct Collected {
+    pub(super) media: Vec<Media>,
+    /// Twilio takes such a message, and fails to send it.
+    pub(super) too_large: bool,
+}
+
 impl FakeTwilio {
-    /// The media at these URLs, in their order, with the content of those that are on this machine.
-    pub(super) async fn collect(&self, urls: Vec<String>, phone: &str) -> Vec<Media> {
+    /// The media at these URLs, in their order, with the content of those that are on this machine, unless they are too large
+    /// together.
+    pub(super) async fn collect(&self, urls: Vec<String>, phone: &str) -> Collected {
         let mut fetches = JoinSet::new();
         for (index, url) in urls.iter().take(MAX_MEDIA).enumerate().filter(|(_, url)| is_here(url)) {
             let (http, url) = (self.http().clone(), url.clone());
             fetches.spawn(async move { (index, url.clone(), fetch(&http, &url).await) });
         }
         let mut media: Vec<Media> = urls.into_iter().map(|url| Media::of(Some(url), None)).collect();
+        let (mut bytes, mut too_large) = (0, false);
         while let Some(fetched) = fetches.join_next().await {
             match fetched {
                 Ok((index, _, Ok(content))) => {
+                    bytes += content.len();
+                    too_large |= bytes > MAX_BYTES;
                     if let Some(media) = media.get_mut(index) {
                         media.content = Some(content);
                     }
                 }
-                Ok((_, url, Err(reason))) => self.feed().happened(Telling {
-                    between: Between::Twilio,
-                    title: "MediaUrl",
-                    summary: format!("not fetched: {reason}"),
-                    outcome: Outcome::Failed,
-                    number: Some(phone.to_owned()),
-                    request: json!({ "MediaUrl": url }),
-                    response: Value::Null,
-                    fault: None,
-                }),
+                Ok((_, url, Err(reason))) => {
+                    too_large |= reason == TOO_LARGE;
+                    self.feed().happened(Telling {
+                        between: Between::Twilio,
+                        title: "MediaUrl",
+                        summary: format!("not fetched: {reason}"),
+                        outcome: Outcome::Failed,
+                        number: Some(phone.to_owned()),
+                        request: json!({ "MediaUrl": url }),
+                        response: Value::Null,
+                        fault: None,
+                    });
+                }
                 Err(_) => {}
             }
         }
-        media
+        if too_large {
+            for media in &mut media {
+                media.content = None;
+            }
+        }
+        Collected { media, too_large }
     }
 }
 
@@ -144,7 +165,7 @@ async fn fetch(http: &reqwest::Client, url: &str) -> Result<Bytes, String> {
     while let Some(chunk) = answer.chunk().await.map_err(|error| error.to_string())? {
         content.extend_from_slice(&chunk);
         if content.len() > MAX_BYTES {
-            return Err(format!("it is larger than {MAX_BYTES} bytes"));
+            return Err(TOO_LARGE.to_owned());
         }
     }
     Ok(content.into())
@@ -164,8 +185,9 @@ pub(super) async fn list(
     Ok(Json(paging.fill(&uri, "media_list", rest, |media| &media.sid, |media| media.resource(&message))))
 }
 
-/// `GET …/Messages/{message}/Media/{media}`, with `.json` for the resource, without for the content. As at Twilio, who knows the
-/// URL of a content may have it: an `<img>` can't authenticate.
+/// `GET …/Messages/{message}/Media/{media}`, with `.json` for the resource, without for the content. As at Twilio, unless it is told
+/// otherwise in the console, who knows the URL of a content may have it: an `<img>` can't authenticate.
+/// <https://help.twilio.com/articles/223183748>
 pub(super) async fn fetch_one(
     State(twilio): State<FakeTwilio>,
     authenticated: Result<Authenticated, Refusal>,

@@ -1,7 +1,7 @@
 //! A message as Twilio keeps it, and its life from taken to delivered.
 
 use super::API_VERSION;
-use super::errors;
+use super::errors::{self, MEDIA_TOO_LARGE};
 use super::media::Media;
 use super::segments::segments;
 use jiff::Timestamp;
@@ -60,7 +60,17 @@ impl Status {
     /// Whether nothing more will happen to it.
     #[must_use]
     pub const fn is_final(self) -> bool {
-        !matches!(self, Self::Accepted | Self::Queued | Self::Sent)
+        self.step() == Self::Delivered.step()
+    }
+
+    /// How many states come before it.
+    const fn step(self) -> u8 {
+        match self {
+            Self::Accepted => 0,
+            Self::Queued => 1,
+            Self::Sent => 2,
+            Self::Delivered | Self::Undelivered | Self::Failed | Self::Received => 3,
+        }
     }
 }
 
@@ -83,24 +93,15 @@ impl Fate {
         let end = match self.error_code {
             // What has not left Twilio has failed: https://www.twilio.com/docs/messaging/api/message-resource
             // "queue overflows, account suspensions and media errors". Of all else the carrier reports.
-            code @ Some(30_001 | 30_002) => {
-                return match status {
-                    Status::Accepted => vec![(Duration::ZERO, Status::Queued, None), (sent, Status::Failed, code)],
-                    Status::Queued => vec![(sent, Status::Failed, code)],
-                    _ => Vec::new(),
-                };
+            code @ Some(30_001 | 30_002 | MEDIA_TOO_LARGE) => {
+                let all = [(Duration::ZERO, Status::Queued, None), (sent, Status::Failed, code)];
+                return all.into_iter().skip(status.step().into()).collect();
             }
             Some(code) => (delivered, Status::Undelivered, Some(code)),
             None => (delivered, Status::Delivered, None),
         };
         let all = [(Duration::ZERO, Status::Queued, None), (sent, Status::Sent, None), end];
-        let passed = match status {
-            Status::Accepted => 0,
-            Status::Queued => 1,
-            Status::Sent => 2,
-            _ => 3,
-        };
-        all.into_iter().skip(passed).collect()
+        all.into_iter().skip(status.step().into()).collect()
     }
 }
 
@@ -136,6 +137,9 @@ pub struct Message {
     pub(super) sent: Option<Timestamp>,
     pub(super) updated: Timestamp,
     pub(super) fate: Fate,
+    /// The last state that whoever asked for it was told of; of an inbound message, whether anybody was.
+    #[serde(default)]
+    pub(super) told: Option<Status>,
 }
 
 impl Message {
@@ -171,7 +175,32 @@ impl Message {
             sent: (status == Status::Received).then_some(now),
             updated: now,
             fate: Fate::default(),
+            told: None,
         }
+    }
+
+    /// It is taken only now.
+    pub(super) fn date(&mut self, now: Timestamp) {
+        (self.created, self.updated) = (now, now);
+        self.sent = self.sent.map(|_| now);
+    }
+
+    /// The message as it was in each state that its status callback has yet to hear of.
+    pub(super) fn untold(&self) -> Vec<Self> {
+        if self.status_callback().is_none() {
+            return Vec::new();
+        }
+        let passed = |status: Status| status.step() < self.status.step();
+        let queued = Some(Status::Queued).filter(|status| passed(*status));
+        // One that failed was never sent.
+        let sent = Some(Status::Sent).filter(|status| passed(*status) && self.sent.is_some());
+        // Nobody hears of what is merely accepted.
+        let now = Some(self.status).filter(|status| *status != Status::Accepted);
+        let told = self.told.map_or(0, Status::step);
+        let states = [queued, sent, now].into_iter().flatten().filter(|status| status.step() > told);
+        let as_it_was =
+            |status| Self { status, error_code: self.error_code.filter(|_| status == self.status), ..self.clone() };
+        states.map(as_it_was).collect()
     }
 
     pub(super) fn with_media(mut self, media: Vec<Media>) -> Self {

@@ -3,11 +3,12 @@
 use super::checks::{check, masked};
 use super::errors::{self, Refusal, ensure};
 use super::ledger::Entry;
+use super::media::{self, Collected};
 use super::message::{Direction, Message, is_sid};
 use super::paging::{Paging, Parameters, as_object};
-use super::{FakeTwilio, media, numbers};
+use super::{FakeTwilio, numbers};
 use crate::breakable::Line;
-use crate::faults::{Kind, Place};
+use crate::faults::{Kind, Place, is_e164};
 use crate::feed::{Between, Outcome, Telling};
 use axum::extract::rejection::FormRejection;
 use axum::extract::{ConnectInfo, Form, FromRequestParts, Query, Request, State};
@@ -21,7 +22,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
-use std::time::Duration;
 
 const CREATE: &str = "POST /Messages.json";
 
@@ -60,7 +60,7 @@ async fn tell_refusals(State(twilio): State<FakeTwilio>, request: Request, next:
             between: Between::Twilio,
             title: &format!("{method} /{path}"),
             summary: refusal.summary(),
-            outcome: outcome(refusal.status),
+            outcome: Outcome::of_status(refusal.status),
             number: None,
             request: json!(uri.query()),
             response: refusal.body(),
@@ -68,14 +68,6 @@ async fn tell_refusals(State(twilio): State<FakeTwilio>, request: Request, next:
         });
     }
     response
-}
-
-fn outcome(status: u16) -> Outcome {
-    match status {
-        200..300 => Outcome::Ok,
-        400..500 => Outcome::Refused,
-        _ => Outcome::Failed,
-    }
 }
 
 /// How a wish for a message ended.
@@ -97,7 +89,7 @@ async fn create(
     // What is not a form has no parameters: Twilio reads JSON as a request without To.
     let parameters = Parameters(form.unwrap_or_default().0);
     let request = as_object(parameters.0.iter().map(|(name, value)| (&**name, &**value)));
-    let phone = parameters.get("To").map(str::to_owned);
+    let phone = parameters.get("To").filter(|to| is_e164(to)).map(str::to_owned);
     let created = match authenticated {
         Ok(_) => twilio.create(parameters).await,
         Err(refusal) => Created::Refused(refusal, None),
@@ -107,7 +99,9 @@ async fn create(
             let summary = format!("201 {} {}", message.sid, message.status.as_str());
             (summary, Outcome::Ok, message.resource(), *fault)
         }
-        Created::Refused(refusal, fault) => (refusal.summary(), outcome(refusal.status), refusal.body(), *fault),
+        Created::Refused(refusal, fault) => {
+            (refusal.summary(), Outcome::of_status(refusal.status), refusal.body(), *fault)
+        }
         Created::Silent(message) => {
             let summary = format!("{} {}, and no answer", message.sid, message.status.as_str());
             (summary, Outcome::Failed, Value::Null, Some(Kind::Timeout))
@@ -126,12 +120,12 @@ async fn create(
     });
     let mut response = match created {
         Created::Taken(message, _) => {
-            twilio.deliver(message, Duration::ZERO);
+            twilio.deliver(message);
             (StatusCode::CREATED, Json(told)).into_response()
         }
         Created::Refused(refusal, _) => refusal.into_response(),
         Created::Silent(message) => {
-            twilio.deliver(message, Duration::ZERO);
+            twilio.deliver(message);
             // Nobody waits this long, and nobody should find out by waiting on.
             tokio::time::sleep(twilio.limits().silence).await;
             StatusCode::GATEWAY_TIMEOUT.into_response()
@@ -173,7 +167,7 @@ impl FakeTwilio {
             _ => {}
         }
         let urls = parameters.all("MediaUrl").map(str::to_owned).collect();
-        let media = self.collect(urls, wanted.to).await;
+        let Collected { media, too_large } = self.collect(urls, wanted.to).await;
         let (sid, now) = (&account.account_sid, self.now());
         let message = Message::new(sid, Direction::OutboundApi, wanted.from, wanted.to, wanted.body, now);
         let mut message = message.with_media(media);
@@ -181,7 +175,10 @@ impl FakeTwilio {
         message.parameters = parameters.0;
         let decided;
         (message.fate, decided) = self.decide(&message.to);
-        self.take(message.clone());
+        if too_large {
+            message.fate.error_code = Some(errors::MEDIA_TOO_LARGE);
+        }
+        let message = self.take(message);
         if fault == Some(Kind::Timeout) { Created::Silent(message) } else { Created::Taken(message, decided) }
     }
 }
@@ -221,7 +218,7 @@ async fn update(
     let parameters = Parameters(form.unwrap_or_default().0);
     let message = find(&twilio, &uri)?;
     match parameters.get("Status") {
-        // Only one that is scheduled can be canceled, which none is here. https://www.twilio.com/docs/api/errors/30409
+        // Only one that is scheduled can be canceled, and those are refused. https://www.twilio.com/docs/api/errors/30409
         Some("canceled") => return Err(errors::NOT_CANCELABLE.into()),
         Some(_) => return Err(errors::INVALID_PARAMETER.about(&["Status"])),
         None => {}

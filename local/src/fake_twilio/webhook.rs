@@ -52,6 +52,9 @@ pub enum WebhookError {
         /// What the client says.
         reason: String,
     },
+    /// The conversation was cut off.
+    #[error("everything was forgotten, or ended, before the answer had been carried out")]
+    Ended,
     /// More than Twilio reads.
     #[error("11750: the answer of {url} is larger than 64 kB")]
     TooLarge {
@@ -79,7 +82,7 @@ impl WebhookError {
     #[must_use]
     pub fn code(&self) -> Option<u32> {
         match self {
-            Self::NoUrl | Self::Outside { .. } => None,
+            Self::NoUrl | Self::Outside { .. } | Self::Ended => None,
             Self::Status { .. } => Some(11200),
             Self::TimedOut { .. } => Some(11203),
             Self::Connection { .. } => Some(11205),
@@ -98,6 +101,16 @@ pub(super) fn is_here(url: &str) -> bool {
         .is_ok_and(|url| url.scheme() == "http" && matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]")))
 }
 
+/// The URL as its server is asked for it, if it is not as it was written: the client adds a slash to a host, encodes what is not
+/// ASCII, and makes a header of a user and a password.
+fn as_asked_for(url: &str) -> Option<String> {
+    let mut asked_for = Url::parse(url).ok()?;
+    asked_for.set_fragment(None);
+    let kept = asked_for.set_username("").and_then(|()| asked_for.set_password(None));
+    let written = url.split('#').next().unwrap_or_default();
+    (kept.is_ok() && asked_for.as_str() != written).then(|| asked_for.into())
+}
+
 /// A request that Twilio makes.
 #[derive(Clone, Debug)]
 pub(super) struct Call {
@@ -114,6 +127,14 @@ pub(super) struct Call {
 impl Call {
     pub(super) fn new(method: Method, url: String, parameters: Vec<(String, String)>) -> Self {
         Self { method, url, parameters, idempotency_token: random_uuid(), forged: false }
+    }
+
+    /// What to know to validate the signature, if the app is asked for another URL than the one that is signed.
+    pub(super) fn hint(&self) -> String {
+        match as_asked_for(&self.url) {
+            Some(asked_for) => format!("; signed for the URL as it was set up, but asked for as {asked_for}"),
+            None => String::new(),
+        }
     }
 
     /// `POST /sms`
@@ -146,16 +167,14 @@ impl Answer {
     }
 
     pub(super) fn outcome(&self) -> Outcome {
-        match self.status {
-            200..300 => Outcome::Ok,
-            400..500 => Outcome::Refused,
-            _ => Outcome::Failed,
-        }
+        Outcome::of_status(self.status)
     }
 }
 
 impl FakeTwilio {
     /// Calls a URL on this machine. A redirection is an answer like another: it is not followed, for it could lead elsewhere.
+    /// A user and a password in the URL are sent at once; Twilio sends them when it has been asked for them with a 401.
+    /// <https://www.twilio.com/docs/usage/security#http-authentication>
     pub(super) async fn call(&self, call: &Call) -> Result<Answer, WebhookError> {
         let Call { method, url, parameters, idempotency_token, forged } = call;
         if !is_here(url) {
@@ -258,6 +277,22 @@ mod tests {
             ("nonsense", false),
         ] {
             assert_eq!(is_here(url), expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_url_that_is_asked_for_in_other_words_is_known() {
+        for (url, expected) in [
+            ("http://127.0.0.1:1/sms?a=b#rc=2", None),
+            ("http://localhost:1/%C3%BC", None),
+            ("http://127.0.0.1:1", Some("http://127.0.0.1:1/")),
+            ("http://127.0.0.1:80/", Some("http://127.0.0.1/")),
+            ("http://127.0.0.1/ü", Some("http://127.0.0.1/%C3%BC")),
+            ("http://user:secret@127.0.0.1/sms", Some("http://127.0.0.1/sms")),
+            ("http://LOCALHOST/a/../sms", Some("http://localhost/sms")),
+            ("nonsense", None),
+        ] {
+            assert_eq!(as_asked_for(url).as_deref(), expected, "{url}");
         }
     }
 

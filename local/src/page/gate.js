@@ -3,6 +3,7 @@
 // The one idea: the server tells until when each entry counts, once; what is used now is the sum of those that still do. So
 // the bars drain by the clock alone, and the gate is asked again only when something has happened to it.
 
+import { closedBy, freeAt, placesLeft, standing, usedOf } from "./limits.js";
 import {
   $,
   ask,
@@ -10,17 +11,21 @@ import {
   clockTime,
   countryName,
   dayAndTime,
-  debounced,
   duration,
   el,
   forPeople,
+  isString,
   kept,
+  paced,
   reducedMotion,
   timeElement,
 } from "./tools.js";
 
 /** The number and the address that the app and the gate are about. */
-export const chosen = { phone: kept.get("phone", "+14155550123"), ip: kept.get("ip", "203.0.113.7") };
+export const chosen = {
+  phone: kept.get("phone", isString, "+14155550123"),
+  ip: kept.get("ip", isString, "203.0.113.7"),
+};
 
 // How far the system's clock is ahead of the browser's.
 let aheadMs = 0;
@@ -48,30 +53,7 @@ const LIMITS = {
   check_limit: "Failed checks",
 };
 
-const gate = { answer: null, error: null, shape: "", meters: [], timer: undefined, asked: 0 };
-
-const standing = (rule, now) => rule.entries.filter((entry) => entry.until_ms > now);
-const usedOf = (rule, now) => standing(rule, now).reduce((sum, entry) => sum + entry.count, 0);
-
-/** When a rule has a place again: `now` if it has one, else when enough entries have ended. */
-function freeAt(rule, now) {
-  let used = usedOf(rule, now);
-  if (used < rule.limit) return now;
-  for (const entry of standing(rule, now).sort((a, b) => a.until_ms - b.until_ms)) {
-    used -= entry.count;
-    if (used < rule.limit) return entry.until_ms;
-  }
-  return Infinity;
-}
-
-/** The rule that keeps the next send back the longest, or null. */
-function closedBy(limits, now) {
-  const full = limits
-    .filter((limit) => limit.mode === "enforce")
-    .flatMap((limit) => limit.rules.map((rule) => ({ limit: limit.name, rule: rule.rule, at: freeAt(rule, now) })))
-    .filter(({ at }) => at > now);
-  return full.sort((a, b) => b.at - a.at)[0] ?? null;
-}
+const gate = { answer: null, error: null, shape: "", meters: [], timer: undefined };
 
 /** The gate in a sentence. */
 function verdict(now) {
@@ -90,7 +72,8 @@ function verdict(now) {
     tone: "bad",
     text: [
       "The next send is allowed at ",
-      timeElement(closed.at, format),
+      // A whole second, rounded up like `next_send_at`: nobody may come too early.
+      timeElement(Math.ceil(closed.at / 1000) * 1000, format),
       " (in ",
       el("b", {}, duration(closed.at - now)),
       `), by ${closed.limit} ${closed.rule}.`,
@@ -98,23 +81,25 @@ function verdict(now) {
   };
 }
 
-export const refreshGate = debounced(async () => {
-  const asked = ++gate.asked;
-  const query = new URLSearchParams({ phone_number: chosen.phone, ip: chosen.ip });
+const question = () => `/gate?${new URLSearchParams({ phone_number: chosen.phone, ip: chosen.ip })}`;
+
+export const refreshGate = paced(async () => {
+  const asked = question();
   try {
-    const { value } = await ask("GET", `/gate?${query}`);
-    if (asked !== gate.asked) return;
+    const { value } = await ask("GET", asked);
+    // Meanwhile another phone was chosen, which has asked again already.
+    if (asked !== question()) return;
     setClock(value.now_ms);
     Object.assign(gate, { answer: value, error: null });
     showLimits();
   } catch (error) {
-    if (asked !== gate.asked) return;
+    if (asked !== question()) return;
     gate.error = error.message;
     // The functions are still starting.
     if (error.status === 503) setTimeout(refreshGate, 1000);
   }
   tick();
-}, 60);
+}, 100);
 
 /** What a limit counts by, for people. */
 function subjectOf({ name, subject }, answer) {
@@ -197,7 +182,7 @@ const setAttribute = (element, name, value) => {
 /** Shows one rule as it stands now. */
 function showMeter({ rule, row, meter, count, free, cells }, now) {
   const entries = standing(rule, now);
-  const used = entries.reduce((sum, entry) => sum + entry.count, 0);
+  const used = usedOf(rule, now);
   const full = used >= rule.limit;
   const next = full ? freeAt(rule, now) : Math.min(...entries.map((entry) => entry.until_ms));
   const wait = used === 0 ? "" : duration(next - now);
@@ -217,13 +202,6 @@ function showMeter({ rule, row, meter, count, free, cells }, now) {
   });
 }
 
-/** For each taken place the part of its window that is left, the longest first. */
-function placesLeft(entries, rule, now) {
-  return entries
-    .flatMap((entry) => Array(Math.min(entry.count, rule.limit)).fill((entry.until_ms - now) / rule.window_ms))
-    .sort((a, b) => b - a);
-}
-
 /** Shows the gate as it stands, and comes back while something drains: four times a second if it ends soon, else once. */
 function tick() {
   clearTimeout(gate.timer);
@@ -240,6 +218,8 @@ function tick() {
     );
     $("verdict-text").replaceChildren(...text);
   }
+  // What was counted for another phone says nothing about this one.
+  $("limits").hidden = gate.error !== null;
   if (gate.error) return;
   for (const meter of gate.meters) showMeter(meter, now);
   const ends = gate.meters.flatMap(({ rule }) => standing(rule, now).map((entry) => entry.until_ms));
@@ -278,7 +258,6 @@ export function startGate() {
       }),
     );
   }
-  document.addEventListener("visibilitychange", () => document.hidden || refreshGate());
 }
 
 export function showSettings(settings) {

@@ -30,7 +30,6 @@ const whenIdle = window.requestIdleCallback?.bind(window) ?? ((action) => setTim
 const STATES = {
   accepted: ["waiting", "accepted"],
   queued: ["waiting", "queued"],
-  sending: ["waiting", "sending"],
   sent: ["sent", "sent"],
   delivered: ["delivered", "delivered"],
   received: ["delivered", "received by the service"],
@@ -42,8 +41,8 @@ const STATES = {
 export class Phone {
   /**
    * @param {string} number in E.164
-   * @param {{now: function(), choose: function(string), fillIn: function(string), forgotten: function(string)}} page the
-   *   system's time, and what the page does when this phone is chosen, a code in it is tapped, or it is forgotten
+   * @param {{now: function(), choose: function(string), fillIn: function(string), forget: function(string)}} page the
+   *   system's time, and what the page does when this phone is chosen, a code in it is tapped, or it is to be forgotten
    */
   constructor(number, page) {
     this.number = number;
@@ -154,8 +153,14 @@ export class Phone {
     this.chooser.setAttribute("aria-label", `${chosen ? "In use" : "Use"}: ${forPeople(this.number)} in your app`);
   }
 
-  /** Shows these messages, oldest first, instead of those that were there. */
+  /** Shows these messages, oldest first, instead of those that were there. A reader of what stays is not disturbed. */
   load(messages) {
+    const there = [...this.messages.keys()];
+    if (there.length && there.every((sid, index) => sid === messages[index]?.sid)) messages.forEach(this.upsert, this);
+    else this.#replace(messages);
+  }
+
+  #replace(messages) {
     const loading = ++this.loading;
     this.messages = new Map(messages.map((message) => [message.sid, message]));
     this.rows.clear();
@@ -176,8 +181,7 @@ export class Phone {
       whenIdle(fill);
     };
     whenIdle(fill);
-    const newest = [...this.list.querySelectorAll(".code")].at(-1);
-    if (newest) this.#stopAt(newest.closest(".bubble"));
+    this.#stopAtNewest();
   }
 
   #batch(messages, from, to) {
@@ -204,6 +208,12 @@ export class Phone {
     this.stop = row;
   }
 
+  #stopAtNewest() {
+    const newest = [...this.list.querySelectorAll(".code")].at(-1);
+    if (newest) this.#stopAt(newest.closest(".bubble"));
+    else this.stop = null;
+  }
+
   #otherCode(event) {
     const step = { ArrowUp: -1, ArrowDown: 1 }[event.key];
     const row = event.target.closest(".bubble");
@@ -227,9 +237,33 @@ export class Phone {
   #change(before, message) {
     const row = this.rows.get(message.sid);
     // Without a row it is among the older ones that are still to come.
-    if (!row) return;
-    if (before.body === message.body) row.querySelector("footer").replaceWith(messageFooter(message));
-    else row.replaceWith(this.#row(message));
+    if (!row || JSON.stringify(before) === JSON.stringify(message)) return;
+    const content = ({ body, code, media }) => JSON.stringify([body, code, media]);
+    if (content(before) === content(message)) {
+      row.querySelector("footer").replaceWith(messageFooter(message));
+      return;
+    }
+    row.replaceWith(this.#row(message));
+    if (this.stop === row) this.#stopAtNewest();
+  }
+
+  /** Takes away a message that was deleted. */
+  remove(sid) {
+    if (!this.messages.delete(sid)) return;
+    const left = [...this.messages.values()];
+    const row = this.rows.get(sid);
+    // One that is still to come, or the last: the rest is shown anew.
+    if (!row || left.length === 0) {
+      this.#replace(left);
+      return;
+    }
+    const day = row.previousElementSibling;
+    const alone = day?.matches(".day") && !row.nextElementSibling?.matches(".bubble");
+    if (alone) day.remove();
+    row.remove();
+    this.rows.delete(sid);
+    this.lastAt = left.at(-1).at_ms;
+    if (this.stop === row) this.#stopAtNewest();
   }
 
   #append(message) {
@@ -324,12 +358,9 @@ export class Phone {
   }
 
   async #forget() {
-    await attempt(this.note, async () => {
-      await ask("DELETE", `/phones/${this.number}`);
-      const next = this.card.nextElementSibling;
-      this.page.forgotten(this.number);
-      (next?.querySelector("button:not([hidden])") ?? $("add-number")).focus();
-    });
+    const next = this.card.nextElementSibling;
+    await this.page.forget(this.number);
+    (next?.querySelector("button:not([hidden])") ?? $("add-number")).focus();
   }
 }
 
@@ -349,7 +380,9 @@ function messageRow(message, fillIn) {
     "li",
     { class: `bubble ${message.direction}`, "data-sid": message.sid },
     el("span", { class: "sr" }, message.direction === "sent" ? "Texted: " : "Received: "),
-    message.body && el("p", { class: "text" }, ...textWithCode(message, fillIn)),
+    message.body
+      ? el("p", { class: "text" }, ...textWithCode(message, fillIn))
+      : message.media.length === 0 && el("p", { class: "text gone" }, "Redacted"),
     ...message.media.map(attachment),
     messageFooter(message),
   );

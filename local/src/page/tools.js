@@ -69,9 +69,11 @@ export async function attempt(note, action) {
 }
 
 export const kept = {
-  get(name, otherwise) {
+  /** What was kept, or `otherwise` if nothing was, or nothing `valid`: an older page may have kept anything. */
+  get(name, valid, otherwise) {
     try {
-      return JSON.parse(localStorage.getItem(`tollgate.${name}`)) ?? otherwise;
+      const value = JSON.parse(localStorage.getItem(`tollgate.${name}`));
+      return valid(value) ? value : otherwise;
     } catch {
       return otherwise;
     }
@@ -111,12 +113,22 @@ export function copyButton(label, text, iconOnly = true) {
   return button;
 }
 
-/** Calls `action` once, soon, however often it is asked for. */
-export function debounced(action, ms) {
-  let timer;
-  return () => {
-    clearTimeout(timer);
-    timer = setTimeout(action, ms);
+/** Calls `action` at once; while it is asked for again, one call after the other, at most one in `ms`. */
+export function paced(action, ms) {
+  let running = false;
+  let again = false;
+  return async () => {
+    again = true;
+    if (running) return;
+    running = true;
+    try {
+      while (again) {
+        again = false;
+        await Promise.all([action(), new Promise((resolve) => setTimeout(resolve, ms))]);
+      }
+    } finally {
+      running = false;
+    }
   };
 }
 
@@ -160,8 +172,9 @@ export function countryName(region) {
   }
 }
 
-/** +14155550123 as people write it: +1 415 555 0123. */
+/** +14155550123 as people write it: +1 415 555 0123. What is no number stays as it is. */
 export function forPeople(number) {
+  if (!/^\+\d/.test(number)) return number;
   const { dial } = origin(number);
   const rest = number.slice(1 + dial.length);
   const groups =
@@ -169,10 +182,13 @@ export function forPeople(number) {
   return [`+${dial}`, ...groups].filter(Boolean).join(" ");
 }
 
+export const isString = (value) => typeof value === "string";
+export const isE164 = (value) => isString(value) && /^\+[1-9]\d{6,14}$/.test(value);
+
 /** What somebody typed as E.164, or null. */
 export function e164(text) {
   const number = text.replace(/[\s().-]/g, "");
-  return /^\+[1-9]\d{6,14}$/.test(number) ? number : null;
+  return isE164(number) ? number : null;
 }
 
 export const clockTime = new Intl.DateTimeFormat(undefined, {

@@ -38,6 +38,15 @@ impl Local {
         answer
     }
 
+    /// Waits until this is told, or was told before.
+    async fn until_told(&self, what: &str) {
+        let mut events = client().get(format!("{}/events", self.system.base_url)).send().await.unwrap();
+        let mut heard = String::new();
+        while !heard.contains(what) {
+            heard.push_str(&String::from_utf8_lossy(&events.chunk().await.unwrap().unwrap()));
+        }
+    }
+
     /// Invokes a function over Lambda's API: the status of its answer, the reason of a refusal, or the type of its error.
     async fn invoked(&self, function: &str, event: Value) -> String {
         let answer = self.post(&format!("/2015-03-31/functions/{function}/invocations"), event).await;
@@ -49,9 +58,22 @@ impl Local {
         self.invoked("send-code", json!({"phone_number": phone, "ip": ip})).await
     }
 
-    /// The messages that this phone has received.
+    /// The messages that this phone has received by now.
     async fn received(&self, phone: &str) -> Vec<Value> {
         self.get(&format!("/phones/{phone}/messages")).await["messages"].as_array().unwrap().clone()
+    }
+
+    /// The same, as soon as there are so many.
+    async fn received_all(&self, phone: &str, count: usize) -> Vec<Value> {
+        loop {
+            let received = self.received(phone).await;
+            if received.len() >= count {
+                return received;
+            }
+            let after =
+                received.last().map_or(String::new(), |last| format!("&after={}", last["sid"].as_str().unwrap()));
+            self.get(&format!("/phones/{phone}/messages?wait=60s{after}")).await;
+        }
     }
 }
 
@@ -101,6 +123,7 @@ async fn a_phone_texts_the_service_and_the_answer_arrives() {
         let answer = local.get(&format!("/phones/{PHONE}/messages?direction={direction}")).await;
         answer["messages"].as_array().unwrap().iter().map(|message| message["body"].clone()).collect::<Vec<_>>()
     };
+    local.received_all(PHONE, 1).await;
     assert_eq!(bodies("all").await, ["Hello <b>", "Thanks for your message!"]);
     assert_eq!(bodies("sent").await, ["Hello <b>"]);
     assert_eq!(bodies("received").await, ["Thanks for your message!"]);
@@ -160,8 +183,8 @@ async fn each_fault_of_twilio_is_met_as_the_readme_says() {
         (json!({"kind": "twilio_error", "code": 21610}), "opted_out", false, "opted_out"),
         (json!({"kind": "twilio_error", "code": 21408}), "rejected_by_twilio", false, "rejected_by_twilio"),
         (json!({"kind": "twilio_error", "code": 21614}), "rejected_by_twilio", false, "rejected_by_twilio"),
-        (json!({"kind": "twilio_error", "code": 30003}), "sent", true, "sent"),
-        (json!({"kind": "late_delivery", "seconds": 86400}), "sent", true, "sent"),
+        (json!({"kind": "twilio_error", "code": 30003}), "sent", false, "sent"),
+        (json!({"kind": "late_delivery", "seconds": 86400}), "sent", false, "sent"),
     ]
     .into_iter()
     .enumerate()
@@ -171,9 +194,27 @@ async fn each_fault_of_twilio_is_met_as_the_readme_says() {
         let request = json!({"phone_number": phone, "ip": IP, "idempotency_key": format!("{number}")});
         assert_eq!(local.invoked("send-code", request.clone()).await, first, "{fault}");
         assert_eq!(local.invoked("send-code", request).await, repeated, "{fault}");
-        assert_eq!(local.received(&phone).await.len(), usize::from(arrives), "{fault}");
+        let received = local.received_all(&phone, usize::from(arrives)).await;
+        assert_eq!(received.len(), usize::from(arrives), "{fault}");
         local.call(Method::DELETE, "/faults", None).await;
     }
+}
+
+/// A function that has begun goes on when its caller hangs up: on Lambda, and so here.
+#[tokio::test]
+async fn a_caller_that_hangs_up_ends_no_function() {
+    let timeouts = Timeouts { connect: Duration::from_mins(1), total: Duration::from_millis(300) };
+    let local = start_with([], Patience { twilio: timeouts, ..no_waits() }, None).await;
+    local.post("/faults", json!({"kind": "timeout"})).await;
+    let impatient = Timeouts { connect: Duration::from_mins(1), total: Duration::from_millis(50) };
+    let impatient = shared::http::Tls::new().unwrap().client(impatient, shared::http::Connections::Fresh).unwrap();
+    let url = format!("{}/2015-03-31/functions/send-code/invocations", local.system.base_url);
+    let request = json!({"phone_number": PHONE, "ip": IP, "idempotency_key": "one"});
+    assert!(impatient.post(url).body(request.to_string()).send().await.unwrap_err().is_timeout());
+    // Twilio has it, and so has the phone; the answer is recorded when send-code has waited long enough.
+    assert_eq!(local.received_all(PHONE, 1).await.len(), 1);
+    local.until_told("\"summary\":\"unknown\"").await;
+    assert_eq!(local.invoked("send-code", request).await, "unknown");
 }
 
 #[tokio::test]
@@ -234,7 +275,7 @@ async fn the_clock_moves_for_all_parts_at_once() {
     let before = local.clock.now_ms();
     assert_eq!(local.post("/clock", json!({"advance": "30s"})).await, json!({"now_ms": before + 30_000}));
     assert_eq!(local.ask(PHONE, IP).await, "sent");
-    let code = local.received(PHONE).await[1]["code"].clone();
+    let code = local.received_all(PHONE, 2).await[1]["code"].clone();
     local.post("/clock", json!({"advance": "10m"})).await;
     assert_eq!(local.invoked("check-code", json!({"phone_number": PHONE, "code": code})).await, "expired");
 }
@@ -358,14 +399,38 @@ async fn a_page_of_another_host_gets_nothing_and_does_nothing() {
         (format!("127.0.0.1:{port}"), Some("http://127.0.0.1.evil.example"), false),
         (format!("127.0.0.1:{port}"), Some("null"), false),
     ] {
-        for path in ["/", "/events", "/phones", "/gate", "/page.js"] {
-            let mut request = client().get(format!("{}{path}", local.system.base_url)).header(header::HOST, &host);
+        for (method, path) in [
+            (Method::GET, "/"),
+            (Method::GET, "/events"),
+            (Method::GET, "/phones"),
+            (Method::GET, "/gate"),
+            (Method::GET, "/page.js"),
+            (Method::POST, "/"),
+            (Method::OPTIONS, "/"),
+            (Method::POST, "/sms"),
+            (Method::POST, "/2015-03-31/functions/send-code/invocations"),
+            (Method::POST, "/faults"),
+            (Method::DELETE, "/phones"),
+        ] {
+            let request = client().request(method.clone(), format!("{}{path}", local.system.base_url));
+            let mut request = request.header(header::HOST, &host);
             if let Some(origin) = origin {
                 request = request.header(header::ORIGIN, origin);
             }
-            let status = request.send().await.unwrap().status().as_u16();
-            assert_eq!(![403, 421].contains(&status), allowed, "{host} {origin:?} {path}: {status}");
+            let answer = request.send().await.unwrap();
+            assert!(!answer.headers().contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN), "{method} {path}");
+            let is_ours = answer.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == "text/event-stream");
+            let turned_away = !is_ours && answer.text().await.unwrap().starts_with("This address ");
+            assert_eq!(turned_away, !allowed, "{host} {origin:?} {method} {path}");
         }
+    }
+    // What a browser fetches for a page of another site, without saying its origin; only a link may lead here.
+    for (site, mode, allowed) in
+        [("cross-site", "no-cors", false), ("cross-site", "navigate", true), ("same-origin", "cors", true)]
+    {
+        let request = client().get(format!("{}/phones", local.system.base_url));
+        let request = request.header("sec-fetch-site", site).header("sec-fetch-mode", mode);
+        assert_eq!(request.send().await.unwrap().status() == StatusCode::OK, allowed, "{site} {mode}");
     }
 }
 
@@ -381,9 +446,30 @@ async fn the_page_fetches_nothing_from_elsewhere_and_runs_nothing_but_its_own_sc
         assert!(!html.contains(&format!("src=\"{part}\"")) && !html.contains(&format!("href=\"{part}\"")), "{part}");
     }
     assert!(!html.contains("style=\"") && !html.contains(" onclick"), "the policy forbids what stands inline");
-    let script = client().get(format!("{base}/page.js")).send().await.unwrap();
-    assert_eq!(script.headers()[header::CONTENT_TYPE], "text/javascript; charset=utf-8");
-    assert!(!script.text().await.unwrap().contains("innerHTML"));
+    // Every script that the document names, and every one that these import.
+    let scripts = |text: &str| {
+        let named = text
+            .split('"')
+            .filter(|part| part.rsplit_once('.').is_some_and(|(_, end)| end == "js") && !part.contains(' '));
+        named.map(|name| format!("/{}", name.trim_start_matches(['.', '/']))).collect::<Vec<_>>()
+    };
+    let (mut due, mut seen) = (scripts(&html), Vec::new());
+    while let Some(path) = due.pop() {
+        if seen.contains(&path) {
+            continue;
+        }
+        let script = client().get(format!("{base}{path}")).send().await.unwrap();
+        assert_eq!(script.status(), StatusCode::OK, "{path}");
+        assert_eq!(script.headers()[header::CONTENT_TYPE], "text/javascript; charset=utf-8", "{path}");
+        assert_eq!(script.headers()[header::CONTENT_SECURITY_POLICY], policy, "{path}");
+        let script = script.text().await.unwrap();
+        for sink in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "srcdoc", "eval(", "Function("] {
+            assert!(!script.contains(sink), "{path} has {sink}");
+        }
+        due.extend(scripts(&script));
+        seen.push(path);
+    }
+    assert!(seen.contains(&"/page.js".to_owned()) && seen.contains(&"/tools.js".to_owned()), "{seen:?}");
     // curl is told in text what there is.
     let overview = client().get(base).send().await.unwrap().text().await.unwrap();
     assert!(overview.starts_with("Tollgate, all of it, on this machine."), "{overview}");

@@ -42,6 +42,17 @@ async function open(t, { viewport = DESK, colorScheme = "light", system, prepare
   return { page, system, url: system.url };
 }
 
+/** Sends a text over Twilio's API: its status, and the message. */
+async function text(url, parameters) {
+  const authorization = `Basic ${btoa(`${ACCOUNT_SID}:${AUTH_TOKEN}`)}`;
+  const body = new URLSearchParams({ From: OUR_NUMBER, To: PHONE, ...parameters });
+  const answer = await fetch(`${url}/2010-04-01/Accounts/${ACCOUNT_SID}/Messages.json`, { method: "POST", headers: { authorization }, body });
+  return { status: answer.status, message: await answer.json() };
+}
+
+const invoke = (url, name, event) => call(`${url}/2015-03-31/functions/${name}/invocations`, "POST", event);
+const gateOf = (url, ip = "203.0.113.7") => call(`${url}/gate?${new URLSearchParams({ phone_number: PHONE, ip })}`);
+
 const conversation = (page, number = "+1 415 555 0123") => page.getByRole("article", { name: `Phone ${number}` });
 
 async function picture(page, name) {
@@ -139,27 +150,208 @@ test("what a message says stays text", async (t) => {
   const { page } = await open(t, {
     prepare: async (url) => {
       await call(`${url}/phones/${PHONE}/messages`, "POST", { body: evil });
-      const authorization = `Basic ${btoa(`${ACCOUNT_SID}:${AUTH_TOKEN}`)}`;
-      const body = new URLSearchParams({ From: OUR_NUMBER, To: PHONE, Body: evil, MediaUrl: "javascript:alert(5)//https://example.com/a.png" });
-      await fetch(`${url}/2010-04-01/Accounts/${ACCOUNT_SID}/Messages.json`, { method: "POST", headers: { authorization }, body });
+      const media = `https://example.com/"onerror="alert(5)".png#<img src=x onerror=alert(5)>`;
+      const { status, message } = await text(url, { Body: evil, MediaUrl: media });
+      assert.equal(status, 201, JSON.stringify(message));
+      const refused = await text(url, { Body: evil, MediaUrl: "javascript:alert(6)//https://example.com/a.png" });
+      assert.equal(refused.status, 400, JSON.stringify(refused.message));
     },
   });
   const bubbles = conversation(page).locator(".bubble");
-  assert.equal(await bubbles.first().locator(".text").innerText(), evil);
-  assert.equal(await bubbles.locator(".text img, .text script, .text b, a[href^='javascript']").count(), 0);
+  const sent = conversation(page).locator(".bubble.sent");
+  assert.equal(await sent.locator(".text").innerText(), evil);
+  // What lies elsewhere is named: neither fetched nor linked.
+  const attached = bubbles.filter({ has: page.locator(".chip") });
+  assert.equal(await attached.count(), 1);
+  assert.equal(await attached.locator(".text").innerText(), evil);
+  assert.match(await attached.locator(".chip").innerText(), /^example\.com\/.*<img src=x onerror=alert\(5\)>$/);
+  assert.equal(await bubbles.locator("a, img, script, b").count(), 0);
   // What happened shows the same texts, as JSON and as TwiML.
-  for (const row of await page.locator("#exchanges summary").all()) await row.click();
-  assert.equal(await page.locator("#exchanges img, #exchanges script").count(), 0);
+  const rows = page.locator("#exchanges details");
+  assert.ok((await rows.count()) >= 3);
+  for (const row of await rows.all()) await row.locator("summary").click();
+  assert.equal(await page.locator("#exchanges .exchange").count(), await rows.count());
+  await says(page.locator("#exchanges .json"), "onerror");
+  assert.equal(await page.locator("#exchanges img, #exchanges script, #exchanges pre b").count(), 0);
+});
+
+test("a number that can be none gets no phone, and none that was kept comes back", async (t) => {
+  const { page, url } = await open(t);
+  await invoke(url, "send-code", { phone_number: "garbage", ip: "203.0.113.7" });
+  await says(page.locator("#exchanges"), "send-code");
+  assert.equal(await page.locator("#exchanges a").count(), 0);
+  await page.evaluate(() => {
+    localStorage.setItem("tollgate.phones", JSON.stringify(["garbage", { no: 1 }, "+14155550123", "+1"]));
+    localStorage.setItem("tollgate.kind", JSON.stringify("toString"));
+  });
+  await page.reload();
+  await page.getByText("Live", { exact: true }).waitFor();
+  const numbers = () => page.locator("[data-number]").evaluateAll((cards) => cards.map((card) => card.dataset.number));
+  assert.deepEqual(await numbers(), ["+14155550123"]);
+  assert.ok(await page.locator("#exchanges li").first().isVisible());
+  // A card goes even when the system refuses to forget its phone, and says so.
+  await page.route("**/phones/*", (route) => route.fulfill({ status: 400, body: `{"error": "no such phone"}` }));
+  await page.getByRole("button", { name: "Forget +1 415 555 0123" }).click();
+  await says(page.locator("#add-note"), "no such phone");
+  assert.deepEqual(await numbers(), []);
+});
+
+test("the bars follow while a script sends, and then show the truth", async (t) => {
+  const [sends, many] = [20, "80/1h"];
+  const system = await startSystem(t, { settings: { PHONE_LIMIT: many, IP_LIMIT: many, RANGE_LIMIT: many } });
+  const { page, url } = await open(t, { system });
+  await says(page.locator("#verdict"), "The next send is allowed now.");
+  let asked = 0;
+  page.on("request", (request) => (asked += request.url().includes("/gate?") ? 1 : 0));
+  // Between the codes something happens every few milliseconds, so the page has no pause to wait for.
+  const enough = 8;
+  let sending = true;
+  const bustle = async () => {
+    for (let n = 0; sending || (asked < enough && n < 200); n++) await invoke(url, "send-code", { phone_number: "none", ip: "203.0.113.7" });
+  };
+  const send = async () => {
+    for (let n = 0; n < sends; n++) await invoke(url, "send-code", { phone_number: PHONE, ip: "203.0.113.7" });
+    sending = false;
+  };
+  await Promise.all([send(), bustle(), bustle(), bustle(), bustle()]);
+  assert.ok(asked >= enough, `the page asked ${asked} times while the codes were sent`);
+  const { limits } = await gateOf(url);
+  for (const { name, rules } of limits.filter(({ name }) => name !== "check_limit")) {
+    for (const { rule, entries } of rules) {
+      const bar = page.getByRole("meter", { name: new RegExp(`^${name} ${rule}`) });
+      const counted = entries.reduce((sum, { count }) => sum + count, 0);
+      assert.equal(counted, sends, `${name} ${rule}`);
+      await page.waitForFunction(([meter, now]) => meter.getAttribute("aria-valuenow") === now, [await bar.elementHandle(), `${counted}`]);
+    }
+  }
+});
+
+test("the page says when a limit is free as the refusal does", async (t) => {
+  const { page, url } = await open(t);
+  const ask = () => invoke(url, "send-code", { phone_number: PHONE, ip: "203.0.113.7" });
+  const pageSays = async () => {
+    const gate = await gateOf(url);
+    const closed = await page.evaluate(
+      async ({ limits, now }) => (await import("/limits.js")).closedBy(limits, now), { limits: gate.limits, now: gate.now_ms });
+    return { ...closed, wait: (closed?.at ?? gate.now_ms) - gate.now_ms };
+  };
+  // Twice the rule of 30 seconds is full; the third code fills that of an hour as well, which is free later.
+  for (const advance of ["31s", "12m", "31s"]) {
+    assert.equal((await ask()).status, "sent");
+    const before = await pageSays();
+    const refusal = await ask();
+    const after = await pageSays();
+    assert.equal(refusal.status, "refused");
+    assert.equal(`${refusal.reason} ${refusal.rule}`, `${before.limit} ${before.rule}`);
+    // The refusal counts whole seconds, rounded up, from a moment between the two.
+    assert.ok(refusal.retry_after * 1000 >= after.wait && refusal.retry_after * 1000 < before.wait + 1000,
+      `${refusal.retry_after} s; the page: ${before.wait} ms before, ${after.wait} ms after`);
+    await says(page.locator("#verdict"), `by ${before.limit} ${before.rule}`);
+    await call(`${url}/clock`, "POST", { advance });
+  }
+});
+
+test("a secret that a script has rotated is shown at once", async (t) => {
+  const { page, url } = await open(t);
+  const account = page.locator("#account");
+  await says(account, AUTH_TOKEN);
+  for (const secret of ["auth_token", "api_key"]) {
+    const { value } = await call(`${url}/secrets/rotate`, "POST", { secret });
+    await says(account, value);
+    if (secret === "auth_token") await says(page.locator(".examples code"), `twilio("${ACCOUNT_SID}", "${value}")`);
+  }
+  assert.equal(await account.getByText(AUTH_TOKEN).count(), 0);
+});
+
+test("a message that is deleted disappears, and of one that is redacted the text", async (t) => {
+  const { page, url } = await open(t);
+  const authorization = `Basic ${btoa(`${ACCOUNT_SID}:${AUTH_TOKEN}`)}`;
+  const bubbles = conversation(page).locator(".bubble");
+  const sids = [];
+  for (const Body of ["the first, 111111", "the second, 222222", "the third, 333333"]) {
+    sids.push((await text(url, { Body })).message.sid);
+    await says(bubbles.filter({ hasText: Body }).locator(".state"), "delivered");
+  }
+  const resource = (sid) => `${url}/2010-04-01/Accounts/${ACCOUNT_SID}/Messages/${sid}.json`;
+  const redacted = await fetch(resource(sids[1]), { method: "POST", headers: { authorization }, body: new URLSearchParams({ Body: "" }) });
+  assert.equal(redacted.status, 200);
+  await says(bubbles, "Redacted");
+  assert.equal((await fetch(resource(sids[2]), { method: "DELETE", headers: { authorization } })).status, 204);
+  await bubbles.filter({ hasText: "the third" }).waitFor({ state: "detached" });
+  assert.deepEqual(await bubbles.locator(".text").allInnerTexts(), ["the first, 111111", "Redacted"]);
+  // The last one takes its day with it.
+  for (const sid of sids.slice(0, 2)) await fetch(resource(sid), { method: "DELETE", headers: { authorization } });
+  await says(conversation(page), "No messages.");
+  assert.equal(await conversation(page).locator("li").count(), 0);
+});
+
+test("bars of one phone are not shown for a number that can't be read", async (t) => {
+  const { page, url } = await open(t);
+  await invoke(url, "send-code", { phone_number: PHONE, ip: "203.0.113.7" });
+  const bars = page.getByRole("meter");
+  await says(page.locator("#verdict"), "by phone_limit 1/30s");
+  const ip = page.getByLabel("IP address of the user");
+  await ip.fill("203.0.113.");
+  await says(page.locator("#verdict.warn"), "203.0.113.");
+  assert.equal(await bars.count(), 0);
+  await picture(page, "11-unreadable");
+  await ip.fill("203.0.113.7");
+  await says(page.locator("#verdict"), "by phone_limit 1/30s");
+  assert.ok((await bars.count()) > 5);
+});
+
+test("any number of pages can be open: those that nobody sees leave the connections to the others", async (t) => {
+  // Of several pages a headless browser says that all are seen, so the test tells it which is.
+  const seen = () => {
+    let hidden = location.hash === "#behind";
+    Object.defineProperty(document, "hidden", { get: () => hidden });
+    window.show = (shown) => {
+      hidden = !shown;
+      document.dispatchEvent(new Event("visibilitychange"));
+    };
+  };
+  const { page: first, url } = await open(t);
+  await first.context().addInitScript(seen);
+  await first.reload();
+  const pages = [first];
+  const show = (page, shown) => page.evaluate((value) => window.show(value), shown);
+  while (pages.length < 8) {
+    await show(pages.at(-1), false);
+    pages.push(await first.context().newPage());
+    await pages.at(-1).goto(url);
+    await pages.at(-1).getByText("Live", { exact: true }).waitFor();
+  }
+  await says(first.locator("#connection"), "Paused while hidden");
+  assert.match(await first.title(), /^\(paused\)/);
+  // One that is opened behind the others waits until it is shown.
+  const behind = await first.context().newPage();
+  await behind.goto(`${url}/#behind`);
+  await says(behind.locator("#connection"), "Paused while hidden");
+  await show(behind, true);
+  await behind.getByText("Live", { exact: true }).waitFor();
+  await behind.close();
+  // What happened meanwhile is there when a page is shown again, and what its reader had opened still is.
+  await call(`${url}/phones/${PHONE}/messages`, "POST", { body: "one" });
+  await show(first, true);
+  await says(conversation(first).locator(".bubble.sent"), "one");
+  await first.locator("#exchanges summary").first().click();
+  await show(first, false);
+  await says(first.locator("#connection"), "Paused while hidden");
+  await call(`${url}/phones/${PHONE}/messages`, "POST", { body: "two" });
+  await show(first, true);
+  await says(conversation(first).locator(".bubble.sent"), "two");
+  await first.getByText("Live", { exact: true }).waitFor();
+  assert.deepEqual(await conversation(first).locator(".bubble.sent .text").allTextContents(), ["one", "two"]);
+  assert.equal(await first.locator("#exchanges details[open] .exchange").count(), 1);
+  assert.equal(await first.title(), "Tollgate, local");
 });
 
 test("a thousand messages are there at once and scroll smoothly", async (t) => {
-  const authorization = `Basic ${btoa(`${ACCOUNT_SID}:${AUTH_TOKEN}`)}`;
   const { page } = await open(t, {
     prepare: async (url) => {
       for (let n = 0; n < 1000; n++) {
-        const body = new URLSearchParams({ From: OUR_NUMBER, To: PHONE, Body: `Message ${n}: your code is ${100_000 + n}. ${"Long. ".repeat(n % 12)}` });
-        const answer = await fetch(`${url}/2010-04-01/Accounts/${ACCOUNT_SID}/Messages.json`, { method: "POST", headers: { authorization }, body });
-        assert.equal(answer.status, 201);
+        const { status } = await text(url, { Body: `Message ${n}: your code is ${100_000 + n}. ${"Long. ".repeat(n % 12)}` });
+        assert.equal(status, 201);
       }
     },
   });
@@ -212,8 +404,7 @@ for (const [name, viewport, colorScheme] of [
   test(`it can be read by everybody: ${name}`, async (t) => {
     const { page } = await open(t, {
       viewport, colorScheme, prepare: async (url) => {
-        const invoke = (name, event) => call(`${url}/2015-03-31/functions/${name}/invocations`, "POST", event);
-        for (let n = 0; n < 2; n++) await invoke("send-code", { phone_number: PHONE, ip: "203.0.113.7" });
+        for (let n = 0; n < 2; n++) await invoke(url, "send-code", { phone_number: PHONE, ip: "203.0.113.7" });
         await call(`${url}/phones/+16135550142/messages`, "POST", { body: "Bonjour" });
         await call(`${url}/faults`, "POST", { kind: "twilio_error", code: 30003 });
       },

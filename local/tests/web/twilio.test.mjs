@@ -102,11 +102,11 @@ test("the library tries again after 429, and a message goes out once", async (t)
   client.api.baseUrl = url;
   await call(`${url}/faults`, "POST", { kind: "http_429", number: PHONE, times: 2 });
   await client.messages.create({ from: OUR_NUMBER, to: PHONE, body: "hello" });
-  assert.equal((await call(`${url}/phones/${PHONE}/messages`)).messages.length, 1);
+  assert.equal((await call(`${url}/phones/${PHONE}/messages?wait=10s`)).messages.length, 1);
   assert.deepEqual((await call(`${url}/faults`)).faults, []);
 });
 
-test("what is on a phone survives a restart", async (t) => {
+test("what is on its way to a phone survives a restart, and arrives", async (t) => {
   const { mkdtemp, rm } = await import("node:fs/promises");
   const data = await mkdtemp("/tmp/tollgate-");
   t.after(() => rm(data, { recursive: true }));
@@ -114,6 +114,6 @@ test("what is on a phone survives a restart", async (t) => {
   const { sid } = await library(first.url).messages.create({ from: OUR_NUMBER, to: PHONE, body: "kept" });
   await first.stop();
   const second = await startSystem(t, { data });
-  const { messages } = await call(`${second.url}/phones/${PHONE}/messages`);
+  const { messages } = await call(`${second.url}/phones/${PHONE}/messages?wait=10s`);
   assert.deepEqual(messages.map(({ sid, body }) => [sid, body]), [[sid, "kept"]]);
 });

@@ -94,6 +94,18 @@ async fn a_request_is_refused_with_the_code_that_twilio_gives() {
         (&[("Body", &emoji)], 400, 21617),
         (&media, 400, 21623),
         (&[("ContentSid", "HX1")], 400, 21655),
+        (&[("Body", ""), ("ContentSid", "HX0123456789abcdef0123456789abcdef")], 400, 21655),
+        (&[("MediaUrl", "javascript:alert(1)")], 400, 21620),
+        (&[("MediaUrl", "https://example.com/a.png"), ("MediaUrl", "data:image/png;base64,AAAA")], 400, 21620),
+        (&[("MediaUrl", "/a.png")], 400, 21620),
+        (&[("ScheduleType", "fixed"), ("SendAt", "2026-03-01T13:00:00Z")], 400, 35118),
+        (&[("SendAt", "2026-03-01T13:00:00Z")], 400, 35118),
+        (&[("MessagingServiceSid", SERVICE), ("ScheduleType", "fixed")], 400, 35111),
+        (
+            &[("MessagingServiceSid", SERVICE), ("ScheduleType", "fixed"), ("SendAt", "2026-03-01T13:00:00Z")],
+            400,
+            20422,
+        ),
         (&[("ValidityPeriod", "0")], 400, 21624),
         (&[("ValidityPeriod", "36001")], 400, 21624),
         (&[("ValidityPeriod", "-1")], 400, 21624),
@@ -119,6 +131,8 @@ async fn a_request_is_refused_with_the_code_that_twilio_gives() {
         (&[("To", "+1415")], 400, 21211),
         (&[("To", "+04155550123")], 400, 21211),
         (&[("To", "+١٢٣٤٥٦٧٨٩")], 400, 21211),
+        (&[("To", "+10000000")], 400, 21211),
+        (&[("To", "+999123456789")], 400, 21211),
         (&[("To", OURS)], 400, 21266),
         (&[("To", "+15005550001")], 400, 21211),
         (&[("To", "+15005550002")], 400, 21612),
@@ -153,7 +167,7 @@ async fn what_twilio_takes_is_taken() {
         &[("StatusCallback", "http://[::1]/status")],
         &[("RiskCheck", "disable"), ("ContentRetention", "discard"), ("AddressRetention", "obfuscate")],
         &media,
-        &[("Body", ""), ("ContentSid", "HX0123456789abcdef0123456789abcdef")],
+        &[("To", "+15005550005")],
         &[("Unheard", "of")],
     ];
     for change in cases {
@@ -356,6 +370,14 @@ async fn a_finished_message_can_be_redacted_and_deleted_and_no_other() {
     assert_eq!((response.status(), response.text().await.unwrap()), (StatusCode::NO_CONTENT, String::new()));
     assert_eq!(server.get(&file).await.0, 404);
     assert!(server.twilio.messages_of(PHONE).is_empty());
+    while let Ok(event) = server.heard.try_recv() {
+        match event {
+            Event::Deleted { number, sid } => assert_eq!((&*number, sid), (PHONE, message.sid.clone())),
+            Event::Forgotten(_) => panic!("the phone was not forgotten"),
+            _ => continue,
+        }
+        assert!(!matches!(server.heard.try_recv(), Ok(Event::Message(_))), "the rest of the phone is as it was");
+    }
 
     let slow = Server::start().await;
     let sid = slow.send("Your code").await;
@@ -413,25 +435,24 @@ async fn media_on_this_machine_are_fetched_and_served_as_what_they_are() {
     let app = App::start(move |seen| match &*seen.uri {
         "/a.png" => ([(header::CONTENT_TYPE, "text/html")], PNG).into_response(),
         "/evil.png" => ([(header::CONTENT_TYPE, "image/png")], html.to_vec()).into_response(),
-        "/large.png" => vec![0; super::super::media::MAX_BYTES + 1].into_response(),
         _ => StatusCode::NOT_FOUND.into_response(),
     })
     .await;
     let server = Server::start().await;
-    let urls = ["/a.png", "/evil.png", "/large.png", "/gone.png"].map(|path| format!("{}{path}", app.url));
+    let urls = ["/a.png", "/evil.png", "/gone.png"].map(|path| format!("{}{path}", app.url));
     let mut form = vec![("To", PHONE), ("From", OURS)];
     form.extend(urls.iter().map(|url| ("MediaUrl", url.as_str())));
     form.push(("MediaUrl", "https://example.com/b.png"));
     let (status, resource) = server.post(&form).await;
-    assert_eq!((status, &resource["num_media"], &resource["num_segments"]), (201, &json!("5"), &json!("1")));
+    assert_eq!((status, &resource["num_media"], &resource["num_segments"]), (201, &json!("4"), &json!("1")));
 
     let message = server.twilio.messages().pop().unwrap();
     assert!(is_sid("MM", &message.sid), "{}", message.sid);
     let kept = message.media.iter().map(|media| (media.content.as_ref().map(Bytes::len), media.content_type()));
     let none = (None, "application/octet-stream");
-    let expected = [(Some(PNG.len()), "image/png"), (Some(html.len()), "application/octet-stream"), none, none, none];
+    let expected = [(Some(PNG.len()), "image/png"), (Some(html.len()), "application/octet-stream"), none, none];
     assert_eq!(kept.collect::<Vec<_>>(), expected);
-    assert_eq!(message.media[4].source.as_deref(), Some("https://example.com/b.png"));
+    assert_eq!(message.media[3].source.as_deref(), Some("https://example.com/b.png"));
 
     for (media, content_type, disposition, content) in [
         (&message.media[0], "image/png", None, PNG),
@@ -445,20 +466,79 @@ async fn media_on_this_machine_are_fetched_and_served_as_what_they_are() {
         assert_eq!(header("content-security-policy"), Some("sandbox; default-src 'none'"));
         assert_eq!(response.bytes().await.unwrap(), content);
     }
-    let not_here = server.request("GET", &message.media[4].path(&message)).send().await.unwrap();
+    let not_here = server.request("GET", &message.media[3].path(&message)).send().await.unwrap();
     assert_eq!(not_here.status(), 404);
 
     let (_, page) = server.get(resource["subresource_uris"]["media"].as_str().unwrap()).await;
     let list = page["media_list"].as_array().unwrap();
     assert_eq!(
         (list.len(), &list[0]["content_type"], &list[0]["parent_sid"]),
-        (5, &json!("image/png"), &json!(message.sid))
+        (4, &json!("image/png"), &json!(message.sid))
     );
     let uri = list[0]["uri"].as_str().unwrap();
     assert_eq!(server.get(uri).await, (200, list[0].clone()));
     assert_eq!(answer(server.request("GET", uri)).await.0, 401, "the resource needs credentials");
     let elsewhere = message.media[0].path(&message).replace(ACCOUNT, &ACCOUNT.replace('0', "1"));
     assert_eq!(server.request("GET", &elsewhere).send().await.unwrap().status(), 404);
+}
+
+#[tokio::test]
+async fn a_message_with_more_than_5_mb_of_media_is_taken_and_fails() {
+    let app = App::start(|seen| match &*seen.uri {
+        "/half" => vec![0; super::super::media::MAX_BYTES / 2].into_response(),
+        _ => vec![0; super::super::media::MAX_BYTES + 1].into_response(),
+    })
+    .await;
+    for (paths, expected) in [
+        (&["/half", "/half"][..], json!(["delivered", null, null])),
+        (
+            &["/half", "/half", "/half"],
+            json!(["failed", 11751, "Media Message - Media exceeds messaging provider size limit"]),
+        ),
+        (&["/large"], json!(["failed", 11751, "Media Message - Media exceeds messaging provider size limit"])),
+    ] {
+        let mut server = Server::start_at(AT_ONCE).await;
+        let urls: Vec<String> = paths.iter().map(|path| format!("{}{path}", app.url)).collect();
+        let mut form = changed(&[]);
+        form.extend(urls.iter().map(|url| ("MediaUrl", &**url)));
+        assert_eq!(server.post(&form).await.0, 201, "{paths:?}");
+        let last = server.until_final().await.pop().unwrap();
+        let resource = last.resource();
+        assert_eq!(
+            json!(["status", "error_code", "error_message"].map(|field| &resource[field])),
+            expected,
+            "{paths:?}"
+        );
+        assert_eq!(last.media.iter().any(|media| media.content.is_some()), last.error_code.is_none());
+    }
+}
+
+#[tokio::test]
+async fn messages_that_come_at_once_are_dated_in_their_order_and_a_phones_apart() {
+    let server = Server::start().await;
+    let (twilio, numbers) = (&server.twilio, [PHONE, OTHER_PHONE]);
+    let before = twilio.now();
+    std::thread::scope(|scope| {
+        for index in 0..8 {
+            scope.spawn(move || {
+                for _ in 0..50 {
+                    let to = numbers[index % 2];
+                    let message = Message::new(ACCOUNT, Direction::OutboundApi, Some(OURS), to, "Hi", twilio.now());
+                    let taken = twilio.take(message);
+                    assert_eq!(twilio.message(&taken.sid), Some(taken));
+                }
+            });
+        }
+    });
+    assert!(twilio.messages().is_sorted_by_key(Message::created) && twilio.messages()[0].created() == before);
+    for phone in numbers {
+        let dates: Vec<_> = twilio.messages_of(phone).iter().map(Message::created).collect();
+        assert!(dates.len() == 200 && dates.is_sorted_by(|one, next| one < next), "each can be told from the next");
+        assert!(dates.iter().all(|date| date.as_nanosecond() % 1_000_000 == 0), "by its milliseconds");
+    }
+    server.now_ms.fetch_sub(60_000, Ordering::SeqCst);
+    server.send("By a clock that went back").await;
+    assert!(server.twilio.messages().is_sorted_by_key(Message::created));
 }
 
 #[tokio::test]
@@ -530,6 +610,9 @@ async fn every_call_for_a_message_is_told_of_and_others_when_they_are_refused() 
     server.post(&changed(&[("Body", "")])).await;
     let told = server.told(Between::Twilio).await;
     assert_eq!((&*told.summary, told.outcome), ("400, code 21602", Outcome::Refused));
+    server.post(&changed(&[("To", "garbage")])).await;
+    let told = server.told(Between::Twilio).await;
+    assert_eq!((told.number, &told.request["To"]), (None, &json!("garbage")), "which is no phone's number");
     answer(server.request("POST", &messages("")).form(&changed(&[]))).await;
     let told = server.told(Between::Twilio).await;
     assert_eq!((&*told.summary, told.request["Body"].as_str()), ("401, code 20003", Some("Hi")));
@@ -539,5 +622,5 @@ async fn every_call_for_a_message_is_told_of_and_others_when_they_are_refused() 
     server.get("/favicon.ico").await;
     server.get(&messages("/nothing")).await;
     assert_eq!(server.told(Between::Twilio).await.summary, "404, code 20404");
-    assert_eq!(server.twilio.feed().latest().len(), 5, "what is not Twilio's is not told of");
+    assert_eq!(server.twilio.feed().latest().len(), 6, "what is not Twilio's is not told of");
 }

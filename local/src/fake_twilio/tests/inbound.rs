@@ -89,7 +89,8 @@ async fn what_no_phone_could_text_is_refused() {
         (PHONE, OURS, "", vec![], "the text is empty"),
         (PHONE, OURS, &long, vec![], "longer than 1600 characters"),
         (PHONE, OURS, "Hi", media(11, 1), "has 11 attachments"),
-        (PHONE, OURS, "Hi", media(1, 5 * 1024 * 1024 + 1), "attachment 1 has 5242881 bytes"),
+        (PHONE, OURS, "Hi", media(1, 5 * 1024 * 1024 + 1), "the attachments have 5242881 bytes together"),
+        (PHONE, OURS, "Hi", media(6, 1024 * 1024), "the attachments have 6291456 bytes together"),
     ] {
         let error = server.twilio.text(from, to, body, media).await.unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
@@ -238,6 +239,12 @@ async fn the_fallback_is_told_what_went_wrong_and_where() {
 async fn a_reply_that_twilio_would_not_send_is_not_sent() {
     for (twiml, expected) in [
         ("<Message to='0123'>Hi</Message>", "14101: Invalid \"To\" attribute"),
+        ("<Message to='+10000000'>Hi</Message>", "14101: Invalid \"To\" attribute"),
+        ("<Message to='+14155550100'>Hi</Message>", "21266: 'To' and 'From' number cannot be the same"),
+        (
+            "<Message>Hi<Media>javascript:alert(1)</Media></Message>",
+            "21620: Media urls: javascript:alert(1) are invalid. Please use only valid http and https urls",
+        ),
         ("<Message from='+14155550199'>Hi</Message>", "14102: Invalid \"From\" attribute"),
         ("<Message/>", "14103: Invalid Body"),
     ] {
@@ -315,6 +322,82 @@ async fn faults_repeat_and_forge_a_webhook() {
     assert!(forged.verified(&app.url, "token").is_err());
     server.text("Hello").await;
     assert!(app.next().await.verified(&app.url, "token").is_ok());
+}
+
+#[tokio::test]
+async fn a_repeated_webhook_may_be_answered_as_often_as_the_first() {
+    let twiml = format!("<Response>{}</Response>", "<Message>Hi</Message>".repeat(11));
+    let app = App::start(move |_| xml(&twiml)).await;
+    let server = Server::start_with(NEVER, &format!("{}/sms", app.url), PATIENT, None).await;
+    server.fault(Kind::DuplicateWebhook);
+    assert_eq!(server.text("Hello").await.replies.len(), 20);
+}
+
+/// A text that waits for the next one, so that something can happen meanwhile.
+async fn held(server: &Server, body: &'static str) -> tokio::task::JoinHandle<Texted> {
+    server.fault(Kind::OutOfOrderWebhook);
+    let twilio = server.twilio.clone();
+    let text = tokio::spawn(async move { twilio.text(PHONE, OURS, body, vec![]).await.unwrap() });
+    while !server.twilio.faults().list().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    text
+}
+
+#[tokio::test]
+async fn a_text_is_told_to_its_end_when_its_sender_hangs_up() {
+    let mut app = App::saying("<Response><Message>Hi</Message></Response>").await;
+    let mut server = Server::start_for(&app).await;
+    held(&server, "impatient").await.abort();
+    server.text("next").await;
+    for expected in ["next", "impatient"] {
+        assert_eq!(app.next().await.form(&app).text("Body"), Ok(Some(expected)));
+        assert_eq!(server.told(Between::Webhook).await.request["Body"], expected);
+    }
+    while server.twilio.messages_of(PHONE).iter().filter(|message| message.status == Status::Delivered).count() < 2 {
+        server.heard.recv().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_was_forgotten_before_it_was_answered_is_not_replied_to() {
+    let app = App::saying("<Response><Message>Hi</Message></Response>").await;
+    for number in [Some(PHONE), None] {
+        let server = Server::start_for(&app).await;
+        let text = held(&server, "forgotten").await;
+        server.twilio.forget(number);
+        server.twilio.answered().send(PHONE.to_owned()).unwrap();
+        let texted = text.await.unwrap();
+        assert_eq!((texted.webhook.error, texted.replies), (Some(WebhookError::Ended), vec![]), "{number:?}");
+        assert!(server.twilio.messages().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_text_that_nobody_was_told_of_is_told_after_a_restart_and_then_no_more() {
+    let (folder, mut app) = (Folder::new(), App::saying("<Response><Message>Hi</Message></Response>").await);
+    let sms_url = format!("{}/sms", app.url);
+    let start = async || {
+        let kept = Journal::open(&folder.file()).unwrap();
+        Server::start_with(AT_ONCE, &sms_url, PATIENT, Some(kept)).await
+    };
+    let server = start().await;
+    let text = held(&server, "pending").await;
+    server.twilio.end();
+    assert_eq!(text.await.unwrap().webhook.error, Some(WebhookError::Ended));
+
+    let mut server = start().await;
+    server.twilio.resume_inbound();
+    assert_eq!(app.next().await.form(&app).text("Body"), Ok(Some("pending")));
+    assert_eq!(server.until_final().await.pop().unwrap().body, "Hi");
+    while server.twilio.messages()[0].told.is_none() {
+        tokio::task::yield_now().await;
+    }
+    server.twilio.end();
+
+    let server = start().await;
+    server.twilio.resume_inbound();
+    assert!(server.twilio.lives().as_ref().unwrap().is_empty(), "nothing is left to tell");
 }
 
 #[tokio::test]

@@ -87,9 +87,61 @@ async fn a_torn_last_line_is_cut_off() {
         let read = Journal::open(&folder.file()).unwrap().1;
         assert_eq!(read.len(), expected, "written anew without it");
     }
-    // What a file system may leave where it had not yet written.
-    std::fs::write(folder.file(), [&written[..], &[0; 100]].concat()).unwrap();
-    assert_eq!(Journal::open(&folder.file()).unwrap().1.len(), 2);
+    // What a file system may leave where it had not yet written, and what a write that failed does, whatever comes after it.
+    for (tail, expected) in [
+        (&[0; 100][..], 2),
+        (b"{\"entry\":\"clo\0\0\0\0", 2),
+        (b"\0\0\0\n{\"entry\":\"clock\",\"clock_ahead_ms\":1}\n", 3),
+        (b"{\"entry\":\"deleted\",\"si\n{\"entry\":\"clock\",\"clock_ahead_ms\":1}\n", 3),
+        (b"{\"entry\":\"del\n\n\n{\"entry\":\"clock\",\"clock_ahead_ms\":1}\n", 3),
+    ] {
+        std::fs::write(folder.file(), [&written[..], tail].concat()).unwrap();
+        assert_eq!(Journal::open(&folder.file()).unwrap().1.len(), expected, "{tail:?}");
+    }
+}
+
+#[tokio::test]
+async fn status_callbacks_that_were_not_made_are_made_after_a_restart() {
+    let mut app = App::start(|_| StatusCode::OK.into_response()).await;
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let folder = Folder::new();
+    let mut server = start(&folder, AT_ONCE).await;
+    let url = format!("http://{}/status", silent.local_addr().unwrap());
+    server.post(&changed(&[("StatusCallback", &url)])).await;
+    // Delivered, while its first callback waits for an answer.
+    assert_eq!(statuses(&server.until_final().await).last(), Some(&"delivered"));
+    server.twilio.end();
+
+    for (told, expected) in
+        [(None, &["queued", "sent", "delivered"][..]), (Some(Status::Queued), &["sent", "delivered"])]
+    {
+        let (journal, mut past) = Journal::open(&folder.file()).unwrap();
+        let [Entry::Taken(message)] = &mut past[..] else { panic!("{past:?}") };
+        message.parameters = vec![("StatusCallback".to_owned(), format!("{}/status", app.url))];
+        message.told = told;
+        let server = Server::start_with(AT_ONCE, "http://127.0.0.1:9/sms", PATIENT, Some((journal, past))).await;
+        for status in expected {
+            assert_eq!(app.next().await.form(&app).text("MessageStatus"), Ok(Some(*status)));
+        }
+        while server.twilio.messages()[0].told != Some(Status::Delivered) {
+            tokio::task::yield_now().await;
+        }
+        server.twilio.end();
+    }
+    let past = Journal::open(&folder.file()).unwrap().1;
+    assert!(matches!(&past[..], [Entry::Taken(message)] if message.untold().is_empty()), "and then no more: {past:?}");
+    drop(silent);
+}
+
+#[tokio::test]
+async fn the_clock_stays_where_it_was_moved_farthest() {
+    let folder = Folder::new();
+    let server = start(&folder, NEVER).await;
+    for ahead_ms in [7_200_000, 3_600_000] {
+        server.twilio.remember_clock(ahead_ms);
+    }
+    server.twilio.end();
+    assert_eq!(clock_ahead_ms(&Journal::open(&folder.file()).unwrap().1), 7_200_000);
 }
 
 #[test]
@@ -98,7 +150,12 @@ fn a_broken_line_that_is_not_the_last_is_an_error_that_names_it() {
     std::fs::write(folder.file(), "{\"entry\":\"clock\",\"clock_ahead_ms\":1}\nnonsense\n").unwrap();
     let error = Journal::open(&folder.file()).unwrap_err();
     assert!(matches!(error, JournalError::Line { line: 2, .. }), "{error}");
-    assert!(error.to_string().contains("line 2 of ") && error.to_string().contains("messages.jsonl"), "{error}");
+    assert!(
+        error.to_string().contains("line 2 of ")
+            && error.to_string().contains("begin anew")
+            && error.to_string().contains("messages.jsonl"),
+        "{error}"
+    );
     let untouched = std::fs::read_to_string(folder.file()).unwrap();
     assert!(untouched.contains("nonsense"), "nobody's messages are thrown away");
 }

@@ -211,6 +211,56 @@ async fn a_forgotten_phone_has_no_messages_and_those_under_way_come_to_nothing()
 }
 
 #[tokio::test]
+async fn forgetting_everything_leaves_nothing_set_up_and_nothing_under_way() {
+    let server = Server::start().await;
+    let number = format!("/2010-04-01/Accounts/{ACCOUNT}/IncomingPhoneNumbers/PN00000000000000000000014155550100.json");
+    answer(server.authenticated("POST", &number).form(&[("SmsUrl", "http://127.0.0.1:9/other")])).await;
+    server.send("Your code").await;
+    server.twilio.forget(None);
+    assert_eq!(server.get(&number).await.1["sms_url"], "http://127.0.0.1:9/sms");
+    // Its carrier would have had it in an hour.
+    while server.twilio.lives().as_mut().unwrap().try_join_next().is_none() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_due_by_a_clock_that_was_moved_is_delivered_at_once() {
+    let mut server = Server::start_at(NEVER).await;
+    server.send("Your code").await;
+    for (hour, expected) in [(1, Status::Sent), (2, Status::Delivered)] {
+        server.now_ms.fetch_add(3_600_000, Ordering::SeqCst);
+        server.twilio.remember_clock(hour * 3_600_000);
+        let changed = loop {
+            if let Event::Message(message) = server.heard.recv().await.unwrap()
+                && message.status != Status::Queued
+            {
+                break message;
+            }
+        };
+        assert_eq!((changed.status, changed.updated), (expected, server.twilio.now()));
+    }
+}
+
+#[tokio::test]
+async fn who_is_asked_for_another_url_than_is_signed_is_told_so() {
+    let mut app = App::start(|_| StatusCode::OK.into_response()).await;
+    let mut server = Server::start_at(AT_ONCE).await;
+    server.post(&changed(&[("StatusCallback", &app.url)])).await;
+    let expected = format!("queued → 200; signed for the URL as it was set up, but asked for as {}/", app.url);
+    assert_eq!(server.told(Between::StatusCallback).await.summary, expected);
+    let seen = app.next().await;
+    let request = signature::Request {
+        method: "POST",
+        url: &app.url,
+        content_type: Some(seen.header("content-type")),
+        body: &seen.body,
+        signature: Some(seen.header("x-twilio-signature")),
+    };
+    assert!(signature::verify([&AuthToken::new("token").unwrap()], &request).is_ok(), "as it was set up");
+}
+
+#[tokio::test]
 async fn after_the_end_nothing_goes_on() {
     let server = Server::start().await;
     server.send("Your code").await;

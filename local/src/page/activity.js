@@ -1,0 +1,127 @@
+// What happened: a line for each exchange between the app, the functions and Twilio.
+//
+// The one idea: a row that is there stays. After a gap only what is new is added, so what a reader has opened is open.
+
+import { refreshGate, showRefusals } from "./gate.js";
+import { phoneOf } from "./phones.js";
+import { $, clockTime, el, forPeople, isE164, jsonBlock, kept, timeElement } from "./tools.js";
+
+const KINDS = {
+  invocation: "Functions",
+  webhook: "Webhooks",
+  status_callback: "Callbacks",
+  twilio: "Twilio API",
+  dynamodb: "DynamoDB",
+  local: "Local",
+};
+const MOST_EXCHANGES = 200;
+const activity = { rows: new Map(), latest: [], kind: kept.get("kind", (kind) => Object.hasOwn(KINDS, kind), "") };
+
+/** Shows these exchanges, oldest first, instead of those that were there. */
+export function showActivity(exchanges) {
+  const times = new Map(exchanges.map(({ id, at_ms: at }) => [id, at]));
+  // A system that was started again counts from one again.
+  const gone = activity.latest.filter(({ id, at_ms: at }) => times.get(id) !== at);
+  for (const { id } of gone) removeRow(id);
+  activity.latest = activity.latest.filter(({ id }) => activity.rows.has(id));
+  for (const exchange of exchanges) add(exchange);
+  $("no-exchanges").hidden = exchanges.length > 0;
+  showRefusals(activity.latest);
+}
+
+export function happened(exchange) {
+  add(exchange);
+  $("no-exchanges").hidden = true;
+  if (exchange.outcome === "refused") showRefusals(activity.latest);
+  if (["invocation", "webhook", "local"].includes(exchange.between)) refreshGate();
+}
+
+function add(exchange) {
+  if (activity.rows.has(exchange.id)) return;
+  const row = exchangeRow(exchange);
+  activity.rows.set(exchange.id, row);
+  activity.latest.push(exchange);
+  $("exchanges").prepend(row);
+  while (activity.latest.length > MOST_EXCHANGES) removeRow(activity.latest.shift().id);
+}
+
+function removeRow(id) {
+  activity.rows.get(id)?.remove();
+  activity.rows.delete(id);
+}
+
+/** A row that is a line; its request and response are built when it is opened. */
+function exchangeRow(exchange) {
+  const { at_ms: at, between, title, summary, outcome, fault } = exchange;
+  // An app may ask for anything; only what can be a number has a phone to go to.
+  const number = isE164(exchange.number) && exchange.number;
+  const details = el(
+    "details",
+    { class: number && "numbered" },
+    el(
+      "summary",
+      {},
+      timeElement(at, clockTime),
+      el("span", { class: "kind" }, KINDS[between] ?? between),
+      el(
+        "span",
+        { class: "what" },
+        el("b", {}, title),
+        " ",
+        el("span", { class: `result ${outcome}` }, summary),
+        fault && el("span", { class: "tag warn" }, `failure: ${fault}`),
+      ),
+    ),
+  );
+  details.addEventListener("toggle", () => {
+    if (details.open && details.childElementCount === 1) details.append(exchangeDetails(exchange));
+  });
+  return el(
+    "li",
+    { "data-between": between, hidden: activity.kind !== "" && activity.kind !== between },
+    details,
+    number &&
+      el(
+        "a",
+        { href: `#phone-${number.slice(1)}`, class: "about", onclick: () => phoneOf(number).reveal() },
+        forPeople(number),
+      ),
+  );
+}
+
+function exchangeDetails({ request, response }) {
+  const part = (title, value) =>
+    el(
+      "div",
+      {},
+      el("h3", {}, title),
+      value === null ? el("p", { class: "hint" }, "None is known.") : jsonBlock(value, title),
+    );
+  return el("div", { class: "exchange" }, part("Request", request), part("Response", response));
+}
+
+export function startActivity() {
+  const choices = [["", "All"], ...Object.entries(KINDS)];
+  $("filter").append(
+    ...choices.map(([kind, name]) =>
+      el(
+        "label",
+        {},
+        el("input", {
+          type: "radio",
+          name: "kind",
+          value: kind,
+          checked: kind === activity.kind,
+          onchange: () => filterActivity(kind),
+        }),
+        el("span", {}, name),
+      ),
+    ),
+  );
+}
+
+function filterActivity(kind) {
+  activity.kind = kind;
+  kept.set("kind", kind);
+  for (const row of activity.rows.values()) row.hidden = kind !== "" && row.dataset.between !== kind;
+}

@@ -1,0 +1,69 @@
+// For scripts: the account, examples with its values in place, and everything back to the start.
+
+import { $, ask, attempt, copyButton, el } from "./tools.js";
+
+const ACCOUNT = {
+  base_url: "Base URL",
+  our_number: "Number of the service",
+  account_sid: "Account SID",
+  auth_token: "Auth token",
+  api_key_sid: "API key SID",
+  api_key_secret: "API key secret",
+};
+
+let shown = {};
+
+/** The account, and the examples with its values in place; what `changed` does not name stays as it is. */
+export function showAccount(changed) {
+  const account = { ...shown, ...changed };
+  if (JSON.stringify(account) === JSON.stringify(shown)) return;
+  shown = account;
+  $("account").replaceChildren(
+    ...Object.entries(ACCOUNT).flatMap(([name, label]) => [
+      el("dt", {}, label),
+      el(
+        "dd",
+        {},
+        el("code", {}, account[name] ?? "–"),
+        copyButton(`Copy ${label}`, () => account[name] ?? ""),
+      ),
+    ]),
+  );
+  for (const code of document.querySelectorAll(".examples code")) {
+    code.dataset.template ??= code.textContent;
+    code.textContent = code.dataset.template.replace(
+      /\b(BASE_URL|OUR_NUMBER|ACCOUNT_SID|AUTH_TOKEN|API_KEY_SID|API_KEY_SECRET)\b/g,
+      (name) => account[name.toLowerCase()] ?? name,
+    );
+  }
+}
+
+const SECOND_THOUGHT_MS = 4000;
+
+export function startScripts() {
+  for (const figure of document.querySelectorAll(".examples figure")) {
+    const caption = figure.querySelector("figcaption");
+    caption.append(
+      copyButton(`Copy the example: ${caption.textContent}`, () => figure.querySelector("code").textContent),
+    );
+  }
+  const button = $("reset");
+  let timer;
+  const calm = () => {
+    clearTimeout(timer);
+    timer = undefined;
+    button.textContent = "Reset everything";
+  };
+  button.addEventListener("click", () => {
+    if (!timer) {
+      button.textContent = "Really? Press again";
+      timer = setTimeout(calm, SECOND_THOUGHT_MS);
+      return;
+    }
+    calm();
+    attempt($("reset-note"), async () => {
+      await ask("DELETE", "/phones");
+      return "All of it is forgotten.";
+    });
+  });
+}
