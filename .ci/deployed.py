@@ -1,4 +1,5 @@
-"""Deploys the built template into an AWS account emulated on this machine, and feeds every event in events/ to its functions.
+"""Deploys the built template into an AWS account emulated on this machine, and uses what was deployed: webhooks through its API, the
+other functions by invocation, with every event in events/.
 
     deployed.py BUILT_TEMPLATE COMMAND...
 
@@ -9,6 +10,8 @@ environment and the role that the template gives them: the emulator checks every
 import base64
 import contextlib
 import fnmatch
+import hashlib
+import hmac
 import json
 import os
 import pathlib
@@ -19,11 +22,14 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
+import urllib.parse
 import urllib.request
 import xml.etree.ElementTree as xml
 
 import boto3
 import botocore
+from samtranslator.yaml_helper import yaml_parse
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 ACCOUNT_SID = "AC00000000000000000000000000000001"
@@ -31,13 +37,15 @@ AUTH_TOKEN = "0123456789abcdef0123456789abcdef"
 API_KEY_SID, API_KEY_SECRET = "SK00000000000000000000000000000001", "local-api-key-secret"
 
 # Two an hour instead of the default's one in 30 seconds, so that both kinds of send go through and the third is one too many.
-PARAMETERS = {"TwilioFrom": "+15005550006", "PhoneLimit": "2/1h"}
+PARAMETERS = {"TwilioFrom": "+15005550006", "PhoneLimit": "2/1h", "InboundEvents": "on", "AlarmEmail": "ops@example.com"}
 
-FUNCTIONS = ("InboundSms", "SendCode", "CheckCode")
+FUNCTIONS = ("InboundSms", "DeliveryStatus", "SendCode", "CheckCode", "Checklist")
 
 NOT_SHOWN = """\
 not shown here, because the emulator doesn't make it:
-  the API's route, its throttling and its access log (the events are what API Gateway would hand over)
+  the routes of the API as the template has them (made here by calls of its API), its throttling and its access log
+  the pipe's filter and the event that it makes: it stands with its stream, role and queue, but hands nothing on
+  that alarms go off, that the dashboard shows anything, and that CloudWatch reads the metrics in the logs
   deletion by expires_at, deletion protection and point-in-time recovery of the table
   the condition of the roles on the table's keys, but for the items that an invocation changed, which are held to it here
   the JSON log format, Lambda's timeouts, its freezing between events and its retries of asynchronous calls
@@ -66,12 +74,19 @@ def main():
         log = home / "emulator.log"
         running.enter_context(emulator(environment, home, log))
         try:
-            stack = deploy(template, environment, twilio.url)
+            template, left_out = emulated(template)
+            deploy(template, environment, PARAMETERS, twilio.url)
+            stack = Stack("tollgate", environment)
             check(stack, twilio)
+            with checked("a change of a setting alone reaches those who call the functions"):
+                expect(stack.setting("SendCode", "PHONE_LIMIT") == PARAMETERS["PhoneLimit"], "another limit")
+                deploy(template, environment, {**PARAMETERS, "PhoneLimit": "7/1h"}, twilio.url)
+                expect(stack.setting("SendCode", "PHONE_LIMIT") == "7/1h", "the limit of before")
+                expect(stack.setting("CheckCode", "PHONE_LIMIT") == "7/1h", "the limit of before")
         except BaseException:
             print(f"\nThe emulator's last words:\n{log.read_text()[-6000:]}", file=sys.stderr)
             raise
-    print(NOT_SHOWN)
+    print(NOT_SHOWN, *left_out, sep="\n  ")
 
 
 # ── What is checked ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -88,6 +103,14 @@ def check(stack, twilio):
     with checked("a forged one is not"):
         forged = stack.webhook("inbound-sms-forged")
         expect(forged["statusCode"] == 403, forged)
+    with checked("through the API, what Twilio signed for its address is taken, and what was changed on the way is not"):
+        form = {"AccountSid": ACCOUNT_SID, "Body": "is my order on its way?", "From": "+14155550177", "MessageSid": f"SM{1:032x}", "To": "+15005550006"}
+        expect(stack.post("/sms", form)[0] == 200, stack.post("/sms", form))
+        expect(stack.keys("message#") != [], stack.keys())
+        status, text = stack.post("/sms", form, change={"Body": "Forged"})
+        expect(status == 403 and "not signed by Twilio" in text, [status, text])
+        expect(stack.post("/elsewhere", form)[0] == 404, "an answer from a path that is none")
+        stack.forget("message#")
     with checked("a repeated one gets the same answer and is stored once"):
         again = stack.webhook("inbound-sms-repeat")
         expect((again["statusCode"], body(again)) == (200, body(first)), again)
@@ -108,6 +131,23 @@ def check(stack, twilio):
         repeated = stack.send_code("send-code-with-code")
         expect(repeated == own, [own, repeated])
         expect(len(twilio.messages()) == 2, twilio.messages())
+    with checked("Twilio is told to report to this API how a message fares"):
+        expect(stack.setting("SendCode", "STATUS_CALLBACK") == f"https://{stack.api_host}/sms/status", "another address")
+    with checked("its reports are taken, each once, and settle on the last state"):
+        sid = own["message_sid"]
+        for state in ("sent", "delivered", "delivered", "queued"):
+            report = {"AccountSid": ACCOUNT_SID, "From": "+15005550006", "MessageSid": sid, "MessageStatus": state, "To": "+14155550123"}
+            expect(stack.post("/sms/status", report) == (204, ""), state)
+        item = stack.items()[f"delivery#{sid}"]
+        expect((item["status"]["S"], item["country"]["S"]) == ("delivered", "US"), item)
+        expect(stack.post("/sms/status", report, change={"MessageStatus": "failed"})[0] == 403, "a forged report was taken")
+        expect(stack.logs().count('"Delivered":1') == 1, "it is counted once")
+    with checked("the reports in events/ are answered"):
+        for event, status in (("delivery-status", 204), ("delivery-status-late", 204), ("delivery-status-undelivered", 204), ("delivery-status-forged", 403)):
+            answer = stack.invoke(stack.client, "DeliveryStatus", event)
+            expect(answer["statusCode"] == status, [event, answer])
+        settled = sorted(item["status"]["S"] for key, item in stack.items().items() if key.startswith("delivery#"))
+        expect(settled == ["delivered", "delivered", "undelivered"], settled)
     with checked("a wrong code is refused, and costs an attempt"):
         wrong = stack.check_code("check-code-wrong")
         expect((wrong["status"], wrong["attempts_left"]) == ("incorrect", 4), wrong)
@@ -127,6 +167,28 @@ def check(stack, twilio):
         expect((refused["status"], refused["reason"]) == ("refused", "opted_out"), refused)
         expect(len(twilio.messages()) == 2, twilio.messages())
 
+    with checked("the checklist looks at the account and at the stack, and says what is wrong"):
+        report = stack.invoke(stack.client, "Checklist", "checklist")
+        results = {row["check"]: row["result"] for row in report["rows"]}
+        print("  " + ", ".join(f"{check}: {result}" for check, result in results.items()))
+        for check in ("credentials", "account", "limits", "geo_permissions", "clock"):
+            expect(results.get(check) == "pass", report)
+        # The number's webhook at the stand-in is not this stack's, and the emulator doesn't tell of recovery.
+        expect(results["webhooks"] == "fail" and "table" in results, report)
+    with checked("what happened is in the logs as metrics"):
+        counted = [json.loads(line.split(": ", 1)[1]) for line in stack.logs().splitlines() if '"_aws"' in line]
+        expect(all(line["Stack"] == "tollgate" for line in counted), counted)
+        names = {name for line in counted for name in line}
+        for name in ("Sent", "Refused", "Verified", "CheckIncorrect", "Delivered", "Undelivered", "DeliveryErrors", "ForgedWebhooks", "ChecklistFailures"):
+            expect(name in names, f"{name} is not among {names}")
+    with checked("the alarms that stand tell the topic, and the pipe reads the table's stream"):
+        alarms = stack.client("cloudwatch").describe_alarms()["MetricAlarms"]
+        expect({alarm["AlarmName"] for alarm in alarms} >= {"tollgate-forged-webhooks", "tollgate-refusals", "tollgate-spend"}, alarms)
+        expect(all(alarm["AlarmActions"] == [stack.ids["AlarmTopic"]] for alarm in alarms), alarms)
+        stream = stack.client("dynamodb").describe_table(TableName=stack.ids["Table"])["Table"]["LatestStreamArn"]
+        pipe = stack.client("pipes").describe_pipe(Name=stack.ids["InboundPipe"])
+        expect(pipe["Source"] == stream and pipe["Target"].endswith(":event-bus/default"), pipe)
+
     with checked("keys and logs tell nothing about anybody"):
         keys, logs = "\n".join(stack.keys()), stack.logs()
         for function in FUNCTIONS:
@@ -140,6 +202,8 @@ def check(stack, twilio):
             ("InboundSmsRole", {"HmacKey", "TwilioAuthToken"}, {"PutItem", "UpdateItem"}),
             ("SendCodeRole", {"HmacKey", "TwilioApiKey"}, {"BatchGetItem", "PutItem", "UpdateItem", "DeleteItem"}),
             ("CheckCodeRole", {"HmacKey"}, {"UpdateItem"}),
+            ("DeliveryStatusRole", {"TwilioAuthToken"}, {"UpdateItem"}),
+            ("ChecklistRole", {"TwilioAuthToken", "TwilioApiKey"}, set()),
         ):
             for secret in ("HmacKey", "TwilioAuthToken", "TwilioApiKey"):
                 may = stack.may(role, "secretsmanager:GetSecretValue", secret)
@@ -152,12 +216,13 @@ def check(stack, twilio):
                 may = stack.may(role, "logs:PutLogEvents", f"{function}Logs")
                 expect(may == (role == f"{function}Role"), f"{role}, allowed to write the logs of {function}: {may}")
     with checked("the app may ask for codes and have them checked, and nothing else"):
-        try:
-            stack.invoke(stack.app, "InboundSms", "inbound-sms")
-        except botocore.exceptions.ClientError as error:
-            expect(error.response["Error"]["Code"] == "AccessDeniedException", error)
-        else:
-            raise AssertionError("the app could invoke InboundSms")
+        for function in ("InboundSms", "DeliveryStatus", "Checklist"):
+            try:
+                stack.invoke(stack.app, function, "checklist")
+            except botocore.exceptions.ClientError as error:
+                expect(error.response["Error"]["Code"] == "AccessDeniedException", error)
+            else:
+                raise AssertionError(f"the app could invoke {function}")
 
 
 @contextlib.contextmanager
@@ -207,6 +272,11 @@ class Stack:
         resources = self.client("cloudformation").describe_stack_resources(StackName=name)["StackResources"]
         self.ids = {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in resources}
         self.app = self.signed_in(*self.app_access_key())
+        self.api_host = f"{self.ids['HttpApi']}.execute-api.us-east-1.amazonaws.com"
+        for path, function in (("/sms", "InboundSms"), ("/sms/status", "DeliveryStatus")):
+            self.route(path, function)
+        self.fill_secret("TwilioAuthToken", accountSid=ACCOUNT_SID, authToken=AUTH_TOKEN)
+        self.fill_secret("TwilioApiKey", accountSid=ACCOUNT_SID, apiKeySid=API_KEY_SID, apiKeySecret=API_KEY_SECRET)
 
     def signed_in(self, key_id, key):
         session = boto3.Session(key_id, key, region_name=self.environment["AWS_DEFAULT_REGION"])
@@ -223,6 +293,43 @@ class Stack:
     def fill_secret(self, secret, **values):
         self.client("secretsmanager").put_secret_value(SecretId=self.ids[secret], SecretString=json.dumps(values))
 
+    def route(self, path, function):
+        """What the API's definition in the template says, which the emulator doesn't read."""
+        api = self.client("apigatewayv2")
+        integration = api.create_integration(
+            ApiId=self.ids["HttpApi"],
+            IntegrationType="AWS_PROXY",
+            IntegrationUri=self.ids[f"{function}Aliaslive"],
+            PayloadFormatVersion="2.0",
+        )
+        target = f"integrations/{integration['IntegrationId']}"
+        api.create_route(ApiId=self.ids["HttpApi"], RouteKey=f"POST {path}", Target=target)
+
+    def post(self, path, form, change=None):
+        """A call of the API with a form that Twilio would have signed like this; what is changed afterwards is not signed."""
+        signed = f"https://{self.api_host}{path}" + "".join(name + form[name] for name in sorted(form))
+        signature = base64.b64encode(hmac.new(AUTH_TOKEN.encode(), signed.encode(), hashlib.sha1).digest()).decode()
+        body = urllib.parse.urlencode({**form, **(change or {})}).encode()
+        request = urllib.request.Request(self.environment["AWS_ENDPOINT_URL"] + path, body)
+        request.add_header("Host", self.api_host)
+        request.add_header("X-Twilio-Signature", signature)
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as refused:
+            return refused.code, refused.read().decode()
+
+    def setting(self, function, variable):
+        """What those who call the alias get."""
+        alias = self.client("lambda").get_alias(FunctionName=self.ids[function], Name="live")
+        version = {"FunctionName": self.ids[function], "Qualifier": alias["FunctionVersion"]}
+        configuration = self.client("lambda").get_function_configuration(**version)
+        return configuration["Environment"]["Variables"][variable]
+
+    def forget(self, prefix):
+        for key in self.keys(prefix):
+            self.client("dynamodb").delete_item(TableName=self.ids["Table"], Key={"pk": {"S": key}})
+
     def webhook(self, event):
         return self.invoke(self.client, "InboundSms", event)
 
@@ -235,7 +342,7 @@ class Stack:
     def invoke(self, caller, function, event):
         payload = (ROOT / "events" / f"{event}.json").read_bytes()
         before = self.items()
-        answer = caller("lambda").invoke(FunctionName=self.ids[function], Payload=payload)
+        answer = caller("lambda").invoke(FunctionName=self.ids[f"{function}Aliaslive"], Payload=payload)
         result = json.load(answer["Payload"])
         if "FunctionError" in answer:
             raise RuntimeError(f"{function} failed on {event}: {result}\n{self.logs()[-3000:]}")
@@ -299,17 +406,28 @@ class FakeTwilio:
             return json.load(answer)["messages"]
 
 
-def deploy(template, environment, twilio_url):
-    overrides = {**PARAMETERS, "TwilioBaseUrl": twilio_url}
+def emulated(template):
+    """A copy of the template without what the emulator can't make, and the lines that say what that is."""
+    template = pathlib.Path(template)
+    copy = yaml_parse(template.read_text())
+    left_out = ["deploying step by step: the emulator has no CodeDeploy, so the alias moves at once"]
+    del copy["Globals"]["Function"]["DeploymentPreference"]
+    for name, resource in list(copy["Resources"].items()):
+        if resource["Type"] == "AWS::CloudWatch::Alarm" and "Metrics" in resource["Properties"]:
+            left_out.append(f"{name}, which calculates: the emulator makes only alarms on a single metric")
+            del copy["Resources"][name]
+    written = template.with_name("emulated.json")
+    written.write_text(json.dumps(copy, indent=2))
+    return written, left_out
+
+
+def deploy(template, environment, parameters, twilio_url):
+    overrides = {**parameters, "TwilioBaseUrl": twilio_url}
     command = ["sam", "deploy", "--template-file", template, "--config-file", ROOT / "samconfig.toml", "--no-confirm-changeset"]
     command += ["--parameter-overrides", *(f"{name}={value}" for name, value in overrides.items())]
     done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if done.returncode != 0:
         raise RuntimeError(f"sam deploy failed:\n{done.stdout}{done.stderr}")
-    stack = Stack("tollgate", environment)
-    stack.fill_secret("TwilioAuthToken", accountSid=ACCOUNT_SID, authToken=AUTH_TOKEN)
-    stack.fill_secret("TwilioApiKey", accountSid=ACCOUNT_SID, apiKeySid=API_KEY_SID, apiKeySecret=API_KEY_SECRET)
-    return stack
 
 
 @contextlib.contextmanager
@@ -324,7 +442,8 @@ def emulator(environment, home, log):
         "MINISTACK_HOST": "us-east-1.amazonaws.com",
         "MINISTACK_ACCOUNT_ID": "123456789012",
         "STATE_DIR": str(home / "state"),
-        "SERVICES": "s3,cloudformation,dynamodb,secretsmanager,lambda,iam,sts,logs,apigateway,apigatewayv2",
+        "SERVICES": "s3,cloudformation,dynamodb,secretsmanager,lambda,iam,sts,logs,apigateway,apigatewayv2,appconfig,cloudwatch,events,"
+        "pipes,sns,sqs",
     }
     command = pathlib.Path(sys.executable).parent / "ministack"
     with log.open("w") as output, started([command], env={**environment, **own}, stdout=output, stderr=output) as process:

@@ -1,6 +1,7 @@
 //! What the page and scripts work with: the parts of the running system, and how a request to them is read and refused.
 
 use crate::clock::MovableClock;
+use crate::fake_account::FakeAccount;
 use crate::fake_secrets::FakeSecrets;
 use crate::fake_twilio::FakeTwilio;
 use crate::faults::Faults;
@@ -29,6 +30,8 @@ pub struct Desk {
     pub faults: Faults,
     /// Twilio, with the phones.
     pub twilio: FakeTwilio,
+    /// What Twilio tells of the account.
+    pub account: FakeAccount,
     /// Secrets Manager.
     pub secrets: FakeSecrets,
     /// The functions.

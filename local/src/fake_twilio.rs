@@ -26,6 +26,7 @@ pub use inbound::{TextError, Texted, WebhookCall};
 pub use ledger::{Entry, clock_ahead_ms};
 pub use media::{Attachment, Media};
 pub use message::{Direction, Message, Status};
+pub use numbers::OurNumber;
 pub use webhook::WebhookError;
 
 use crate::faults::Faults;
@@ -34,7 +35,6 @@ use axum::Router;
 use jiff::Timestamp;
 use journal::Journal;
 use ledger::Ledger;
-use numbers::OurNumber;
 use reqwest::Url;
 use shared::clock::Clock;
 use std::fmt;
@@ -304,7 +304,8 @@ impl FakeTwilio {
     }
 
     /// Our numbers, as they are set up now.
-    fn numbers(&self) -> Vec<OurNumber> {
+    #[must_use]
+    pub fn numbers(&self) -> Vec<OurNumber> {
         let Inner { sms_url, started, .. } = &*self.0;
         let books = self.books();
         let account = &books.account;

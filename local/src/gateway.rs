@@ -42,6 +42,10 @@ pub struct States {
     pub check_code: Arc<check_code::state::State>,
     /// inbound-sms's.
     pub inbound_sms: Arc<inbound_sms::state::State>,
+    /// delivery-status's.
+    pub delivery_status: Arc<delivery_status::state::State>,
+    /// checklist's.
+    pub checklist: Arc<checklist::state::State>,
 }
 
 impl Functions {
@@ -71,13 +75,14 @@ pub fn router(desk: &Desk, database: Database) -> Router {
         .route("/", post(aws).get(async move |headers: HeaderMap| page::index(&index, &headers)))
         .layer(DefaultBodyLimit::max(MAX_DYNAMODB_BYTES))
         .route("/sms", post(webhook))
+        .route("/sms/status", post(webhook))
         .route("/2015-03-31/functions/{name}/invocations", post(invoke).layer(DefaultBodyLimit::max(MAX_PAYLOAD_BYTES)))
         .with_state(gateway)
         .merge(page::router(desk.clone()))
         .merge(phones::router(desk.clone()))
         .merge(controls::router(desk.clone()))
         .merge(gate::router(desk.clone()))
-        .merge(desk.twilio.router())
+        .merge(desk.account.router(desk.twilio.router()))
         .layer(middleware::from_fn(own_host_only))
 }
 
@@ -179,9 +184,18 @@ async fn webhook(
 ) -> Response {
     let Some(states) = gateway.desk.functions.get().cloned() else { return starting() };
     let event = event(&method, &uri, &headers, &body);
+    let (function, taken) = match uri.path() {
+        "/sms/status" => ("delivery-status", "took the state"),
+        _ => ("inbound-sms", "took the message"),
+    };
     // A task of its own, as below.
-    let answer = tokio::spawn(async move { inbound_sms::handle(&states.inbound_sms, event).await }).await;
-    let answer = answer.unwrap_or_default();
+    let answer = tokio::spawn(async move {
+        match function {
+            "delivery-status" => delivery_status::handle(&states.delivery_status, event).await,
+            _ => inbound_sms::handle(&states.inbound_sms, event).await,
+        }
+    });
+    let answer = answer.await.unwrap_or_default();
 
     let code = u16::try_from(answer.status_code).ok().and_then(|code| StatusCode::from_u16(code).ok());
     let code = code.unwrap_or(StatusCode::BAD_GATEWAY);
@@ -192,8 +206,8 @@ async fn webhook(
     };
     gateway.desk.feed.happened(Telling {
         between: Between::Invocation,
-        title: "inbound-sms",
-        summary: if code.is_success() { "took the message".to_owned() } else { format!("{}: {text}", code.as_u16()) },
+        title: function,
+        summary: if code.is_success() { taken.to_owned() } else { format!("{}: {text}", code.as_u16()) },
         outcome: Outcome::of_status(code.as_u16()),
         number: None,
         request: Value::Null,
@@ -253,8 +267,10 @@ async fn invoke(
     let id = [(HeaderName::from_static("x-amzn-requestid"), id)];
     // The name, or the end of an ARN.
     let name = name.rsplit(':').next().unwrap_or_default().to_owned();
-    if !["send-code", "check-code", "inbound-sms"].contains(&name.as_str()) {
-        let message = format!("Function not found: {name}. There are send-code, check-code and inbound-sms.");
+    if !["send-code", "check-code", "inbound-sms", "delivery-status", "checklist"].contains(&name.as_str()) {
+        let message = format!(
+            "Function not found: {name}. There are send-code, check-code, inbound-sms, delivery-status and checklist."
+        );
         return (id, aws_error(StatusCode::NOT_FOUND, "ResourceNotFoundException", &message)).into_response();
     }
     let payload = if payload.is_empty() { Bytes::from_static(b"null") } else { payload };
@@ -296,6 +312,13 @@ async fn run(states: &States, name: &str, request_id: &str, event: &Value) -> Re
     let unwritable = |failed: serde_json::Error| error("Runtime.MarshalError", failed.to_string());
     match name {
         "inbound-sms" => serde_json::to_string(&inbound_sms::handle(&states.inbound_sms, event.clone()).await),
+        "delivery-status" => {
+            serde_json::to_string(&delivery_status::handle(&states.delivery_status, event.clone()).await)
+        }
+        "checklist" => {
+            let answer = checklist::handle(&states.checklist, request_id, event).await;
+            serde_json::to_string(&answer.map_err(|failed| error(failed.kind(), failed.to_string()))?)
+        }
         "check-code" => {
             let answer = check_code::handle(&states.check_code, request_id, event).await;
             serde_json::to_string(&answer.map_err(|failed| error(failed.kind(), failed.to_string()))?)

@@ -11,6 +11,7 @@ pub mod controls;
 pub mod database;
 pub mod demo;
 pub mod desk;
+pub mod fake_account;
 pub mod fake_secrets;
 pub mod fake_twilio;
 pub mod faults;

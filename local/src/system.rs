@@ -4,6 +4,7 @@ use crate::breakable::{Breakable, Line};
 use crate::clock::MovableClock;
 use crate::database::Database;
 use crate::desk::Desk;
+use crate::fake_account::FakeAccount;
 use crate::fake_secrets::FakeSecrets;
 use crate::fake_twilio::journal::{Journal, JournalError};
 use crate::fake_twilio::{self, Account, FakeTwilio, Pace};
@@ -18,10 +19,11 @@ use aws_sdk_dynamodb::types::{
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use jiff::Timestamp;
 use send_code::state::Patience;
-use shared::aws::AwsSettings;
+use shared::aws::{Aws, AwsSettings};
 use shared::backoff::Backoff;
 use shared::clock::Clock;
 use shared::http::{self, Connections, HttpError, Timeouts, Tls};
+use shared::metrics::Sink;
 use shared::settings::Environment;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -68,6 +70,8 @@ pub struct Options {
     pub patience: Patience,
     /// What stands between the functions' AWS SDK and the network, if anything: tests break things here.
     pub aws_http: Option<Between>,
+    /// Where the functions' metrics go.
+    pub metrics: Sink,
 }
 
 /// Puts something before an HTTP client.
@@ -83,6 +87,7 @@ impl Default for Options {
             pace: Pace::default(),
             patience: Patience::default(),
             aws_http: None,
+            metrics: Sink::none(),
         }
     }
 }
@@ -93,6 +98,8 @@ pub struct System {
     pub base_url: String,
     /// The fake Twilio.
     pub twilio: FakeTwilio,
+    /// What Twilio tells of its account.
+    pub account: FakeAccount,
     /// The small Secrets Manager.
     pub secrets: FakeSecrets,
     /// What goes wrong.
@@ -103,6 +110,10 @@ pub struct System {
     pub check_code: Arc<check_code::state::State>,
     /// inbound-sms, as Lambda would hold it.
     pub inbound_sms: Arc<inbound_sms::state::State>,
+    /// delivery-status, as Lambda would hold it.
+    pub delivery_status: Arc<delivery_status::state::State>,
+    /// checklist, as Lambda would hold it.
+    pub checklist: Arc<checklist::state::State>,
     server: JoinHandle<()>,
 }
 
@@ -147,7 +158,7 @@ impl System {
     /// # Errors
     /// [`StartError`] says what and why.
     pub async fn start(options: Options) -> Result<Self, StartError> {
-        let Options { port, data, settings, clock, pace, patience, aws_http } = options;
+        let Options { port, data, settings, clock, pace, patience, aws_http, metrics } = options;
         let listener =
             TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|error| StartError::Port { port, error })?;
         let base_url = address(&listener, port)?;
@@ -175,7 +186,8 @@ impl System {
             past,
             sms_url: format!("{base_url}/sms"),
         };
-        let twilio = FakeTwilio::new(account(), world);
+        let twilio = FakeTwilio::new(self::account(), world);
+        let account = FakeAccount::new(twilio.clone(), clock.clock());
         let secrets = FakeSecrets::new(timestamps(clock.clock()));
         fill(&secrets);
 
@@ -199,6 +211,7 @@ impl System {
             feed,
             faults: faults.clone(),
             twilio: twilio.clone(),
+            account: account.clone(),
             secrets: secrets.clone(),
             functions: functions.clone(),
             dynamodb,
@@ -216,22 +229,25 @@ impl System {
             Some(between) => between(http),
             None => http,
         });
-        let clock = clock.clock();
-        let world =
-            send_code::state::World { aws: aws.clone(), tls, patience, clock: clock.clone(), random: getrandom::fill };
-        let send_code = Arc::new(send_code::state::State::build(&environment, world).await?);
-        let check_code = check_code::state::State::build(&environment, aws.clone(), patience.table, clock.clone());
-        let check_code = Arc::new(check_code.await?);
-        let world = inbound_sms::state::World { aws, time_limit: ENOUGH_TIME.total, backoff: patience.table, clock };
-        let inbound_sms = Arc::new(inbound_sms::state::State::build(&environment, world).await?);
-        functions.set(States {
-            send_code: send_code.clone(),
-            check_code: check_code.clone(),
-            inbound_sms: inbound_sms.clone(),
-        });
+        let world = Outside { aws, tls, patience, clock: clock.clock(), metrics };
+        let states = start_functions(&environment, world).await?;
+        functions.set(states.clone());
         // Texts whose webhook was under way when the last process ended.
         twilio.resume_inbound();
-        Ok(Self { base_url, twilio, secrets, faults, send_code, check_code, inbound_sms, server })
+        let States { send_code, check_code, inbound_sms, delivery_status, checklist } = states;
+        Ok(Self {
+            base_url,
+            twilio,
+            account,
+            secrets,
+            faults,
+            send_code,
+            check_code,
+            inbound_sms,
+            delivery_status,
+            checklist,
+            server,
+        })
     }
 
     /// Serves until the process ends.
@@ -246,6 +262,54 @@ impl Drop for System {
         // A connection that is still open would keep the messages going, and their journal locked.
         self.twilio.end();
     }
+}
+
+/// What is outside of the functions.
+struct Outside {
+    aws: Aws,
+    tls: Tls,
+    patience: Patience,
+    clock: Clock,
+    metrics: Sink,
+}
+
+/// Starts each function as Lambda would.
+async fn start_functions(environment: &Environment, outside: Outside) -> Result<States, StartError> {
+    let Outside { aws, tls, patience, clock, metrics } = outside;
+    let checklist_patience =
+        checklist::state::Patience { twilio: patience.twilio, ..checklist::state::Patience::default() };
+    let checklist = checklist::state::State::build(
+        environment,
+        aws.clone(),
+        &tls,
+        checklist_patience,
+        clock.clone(),
+        metrics.clone(),
+    )?;
+    let check_code =
+        check_code::state::State::build(environment, aws.clone(), patience.table, clock.clone(), metrics.clone());
+    let check_code = check_code.await?;
+    let (time_limit, backoff) = (ENOUGH_TIME.total, patience.table);
+    let world = inbound_sms::state::World {
+        aws: aws.clone(),
+        time_limit,
+        backoff,
+        clock: clock.clone(),
+        metrics: metrics.clone(),
+    };
+    let inbound_sms = inbound_sms::state::State::build(environment, world).await?;
+    let world =
+        delivery_status::state::World { aws: aws.clone(), time_limit, clock: clock.clone(), metrics: metrics.clone() };
+    let delivery_status = delivery_status::state::State::build(environment, world).await?;
+    let world = send_code::state::World { aws, tls, patience, clock, random: getrandom::fill, metrics };
+    let send_code = send_code::state::State::build(environment, world).await?;
+    Ok(States {
+        send_code: Arc::new(send_code),
+        check_code: Arc::new(check_code),
+        inbound_sms: Arc::new(inbound_sms),
+        delivery_status: Arc::new(delivery_status),
+        checklist: Arc::new(checklist),
+    })
 }
 
 const ENOUGH_TIME: Timeouts = Timeouts { connect: Duration::from_secs(5), total: Duration::from_mins(1) };
@@ -285,11 +349,13 @@ fn fill(secrets: &FakeSecrets) {
 /// The environment that `template.yaml` would give, for both functions at once.
 fn environment(base_url: &str, settings: Vec<(String, String)>) -> Environment {
     let ours = [
+        ("API_ENDPOINT", base_url),
         ("API_KEY_SECRET", API_KEY_SECRET_NAME),
         ("AUTH_TOKEN_SECRET", AUTH_TOKEN_SECRET),
         ("HMAC_KEY_SECRET", HMAC_KEY_SECRET),
         ("PUBLIC_URL", base_url),
         ("SENDING_SECRET", API_KEY_SECRET_NAME),
+        ("STATUS_CALLBACK", &format!("{base_url}/sms/status")),
         ("TABLE_NAME", TABLE_NAME),
         ("TWILIO_BASE_URL", base_url),
         ("TWILIO_FROM", OUR_NUMBER),

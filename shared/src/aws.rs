@@ -112,7 +112,7 @@ impl AwsSettings {
 }
 
 /// What went wrong with a call, without anything of what was sent or answered, which may be secret or personal.
-pub(crate) fn reason<E: ProvideErrorMetadata>(error: &SdkError<E>) -> String {
+pub fn reason<E: ProvideErrorMetadata>(error: &SdkError<E>) -> String {
     match error {
         SdkError::TimeoutError(_) => "it did not answer in time".to_owned(),
         SdkError::DispatchFailure(_) => "the connection failed".to_owned(),

@@ -13,6 +13,7 @@ use aws_sdk_secretsmanager::error::SdkError;
 use aws_sdk_secretsmanager::operation::get_secret_value::{GetSecretValueError, GetSecretValueOutput};
 use serde::Deserialize;
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 use tokio::sync::Mutex;
 
@@ -122,6 +123,34 @@ impl AccountSid {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl ApiKey {
+    /// Adds the credentials to a request.
+    pub fn authorize(&self, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
+        request.basic_auth(&self.username, Some(&self.password))
+    }
+
+    /// The key's SID; `None` if it is the account with its auth token.
+    #[must_use]
+    pub fn key_sid(&self) -> Option<&str> {
+        Some(self.username.as_str()).filter(|username| *username != self.account_sid.as_str())
+    }
+}
+
+impl FromStr for Signer {
+    type Err = Unusable;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        parse_signer(text)
+    }
+}
+
+impl From<Signer> for ApiKey {
+    fn from(Signer { account_sid, auth_token }: Signer) -> Self {
+        let (username, password) = (account_sid.as_str().to_owned(), auth_token.expose().to_owned());
+        Self { account_sid, username, password }
     }
 }
 
@@ -302,9 +331,7 @@ fn parse_signer(text: &str) -> Result<Signer, Unusable> {
 fn parse_api_key(text: &str) -> Result<ApiKey, Unusable> {
     let fields = Fields::parse(text)?;
     if fields.api_key_sid.is_none() && fields.auth_token.is_some() {
-        let Signer { account_sid, auth_token } = parse_signer(text)?;
-        let (username, password) = (account_sid.as_str().to_owned(), auth_token.expose().to_owned());
-        return Ok(ApiKey { account_sid, username, password });
+        return parse_signer(text).map(ApiKey::from);
     }
     Ok(ApiKey {
         account_sid: fields.account_sid()?,

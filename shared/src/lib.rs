@@ -11,6 +11,7 @@ pub mod form;
 pub mod http;
 pub mod ip;
 pub mod limits;
+pub mod metrics;
 pub mod phone_number;
 pub mod policy;
 pub mod segments;

@@ -222,6 +222,12 @@ pub enum InvalidRegion {
 }
 
 impl Region {
+    /// The digits that its numbers begin with, after the `+`: 1 for the US and for 24 others.
+    #[must_use]
+    pub fn dial_code(self) -> Option<i32> {
+        PHONE_NUMBER_UTIL.get_country_code_for_region(self.0)
+    }
+
     /// The library's region if numbers belong to it; it has one for each pair of letters, and one for "no country".
     fn of(region: rlibphonenumber::Region) -> Option<Self> {
         PHONE_NUMBER_UTIL.get_country_code_for_region(region).map(|_| Self(region))

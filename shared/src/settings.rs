@@ -7,7 +7,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 /// What a variable is when it is not set; `template.yaml` and the README say the same, and a test holds them to it.
-const DEFAULTS: [(&str, &str); 19] = [
+const DEFAULTS: [(&str, &str); 20] = [
     ("ALLOWED_COUNTRIES", "US,CA"),
     ("APP_DOMAIN", ""),
     ("BLOCKED_PREFIXES", ""),
@@ -23,6 +23,7 @@ const DEFAULTS: [(&str, &str); 19] = [
     ("RANGE_LIMIT", "10/1h, 30/1d"),
     ("REPLY_LIMIT", "3/1h"),
     ("REPLY_TEXT", "Thanks for your message!"),
+    ("SEGMENT_PRICE", "0.0083"),
     ("TEST_NUMBERS", ""),
     ("TOTAL_LIMIT", "10000/1d"),
     ("TWILIO_BASE_URL", "https://api.twilio.com"),

@@ -3,8 +3,8 @@
 //! The one idea: one transaction decides. The limits of the phone, the IP and the number range and the idempotency record change
 //! together or not at all, so a refusal by one costs the others nothing and nothing slips through between a read and a write. A
 //! transaction has a token, which makes the SDK's retry after a lost reply harmless; a plain update has none. So every write
-//! is a transaction, but two: the counters of [`budgets`], too busy for one, and the attempts of [`checks`], which must read what
-//! they write.
+//! is a transaction, but three: the counters of [`budgets`], too busy for one, the attempts of [`checks`], which must read what
+//! they write, and [`deliveries`], which nothing else goes with.
 //!
 //! | Item | `pk` | Attributes |
 //! |---|---|---|
@@ -16,13 +16,15 @@
 //! | send | `send#<HMAC of the idempotency key>` | `state`: `reserved` → `sent`, `refused` or `unknown`; `at`; `request`; `answer` |
 //! | reply | `reply#<HMAC of the sender>` | `a1…aL`, the sliding log of automatic replies |
 //! | opted | `opted#<MessageSid>` | nothing, for good: that this STOP or START has had its effect |
-//! | message | `message#<MessageSid>` | the inbound message: `from`, `to`, `body`, `media`, `at`, `replied` |
+//! | message | `message#<MessageSid>` | the inbound message: `message_sid`, `from`, `to`, `body`, `media`, `at`, `replied` |
+//! | delivery | `delivery#<MessageSid>` | how a message of ours fares: `status`, its rank `reached`, `at`, `country`, `error_code`, `report`, the last report's nonce |
 //!
 //! Times in logs are milliseconds; `expires_at`, the table's TTL attribute, is in seconds. Nothing here depends on when
 //! DynamoDB deletes an expired item.
 
 pub mod budgets;
 pub mod checks;
+pub mod deliveries;
 pub mod messages;
 pub mod sends;
 pub mod standing;

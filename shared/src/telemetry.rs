@@ -14,7 +14,7 @@ use tracing_subscriber::registry::Registry;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// The crates whose logs follow the level that is set.
-const OURS: [&str; 5] = ["check_code", "inbound_sms", "local", "send_code", "shared"];
+const OURS: [&str; 7] = ["check_code", "checklist", "delivery_status", "inbound_sms", "local", "send_code", "shared"];
 
 /// Starts logging to standard output at the level of `AWS_LAMBDA_LOG_LEVEL`, which Lambda sets from `LoggingConfig`; at
 /// `INFO` without one. Later calls change nothing.

@@ -25,12 +25,27 @@ pub enum Sender {
     MessagingService(String),
 }
 
+/// Where Twilio reports how a message fares.
+///
+/// ```
+/// use shared::twilio::StatusCallback;
+///
+/// assert!("https://sms.example.com/sms/status".parse::<StatusCallback>().is_ok());
+/// assert!("https://my_app.example.com/sms/status".parse::<StatusCallback>().is_err());
+/// assert!("http://sms.example.com/sms/status".parse::<StatusCallback>().is_err());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatusCallback(String);
+
 /// An address or sender that can't be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TwilioSettingError {
     /// Not HTTPS: the credentials would travel in the open.
     #[error("it must begin with https:// (or http:// and a loopback address, for a stand-in)")]
     NotHttps,
+    /// Twilio refuses such a host name with error 21609, and the message with it.
+    #[error("its host name has an underscore, which Twilio takes for no valid URL")]
+    Underscore,
     /// Neither a number nor a service.
     #[error("it must be a number such as +14155550123 or a Messaging Service SID (MG and 32 hexadecimal digits)")]
     NotASender,
@@ -44,6 +59,8 @@ pub struct Twilio {
     pub base_url: BaseUrl,
     /// Whom the messages come from.
     pub sender: Sender,
+    /// Where Twilio reports how they fare, if anywhere.
+    pub status_callback: Option<StatusCallback>,
     /// How often a message that certainly has not gone is tried again.
     pub backoff: Backoff,
 }
@@ -135,7 +152,9 @@ impl Twilio {
             Sender::Number(number) => ("From", number.as_str()),
             Sender::MessagingService(sid) => ("MessagingServiceSid", sid.as_str()),
         };
-        let form = [("To", to.as_str()), from, ("Body", body), ("ValidityPeriod", &lifetime), ("RiskCheck", "enable")];
+        let mut form =
+            vec![("To", to.as_str()), from, ("Body", body), ("ValidityPeriod", &lifetime), ("RiskCheck", "enable")];
+        form.extend(self.status_callback.iter().map(|url| ("StatusCallback", url.0.as_str())));
 
         let request = self.http.post(url).basic_auth(&key.username, Some(&key.password)).form(&form);
         let response = request.send().await.map_err(|error| not_answered(&error))?;
@@ -209,6 +228,8 @@ impl Code {
         match self.0 {
             0 => "without a code",
             20003 => "wrong credentials, or a suspended account",
+            20005 | 20403 => "the account is not active",
+            20008 => "these are test credentials",
             20404 => "there is no such account: check accountSid in the secret",
             21211 => "not a valid number",
             21212 => "TWILIO_FROM is not a valid number",
@@ -223,6 +244,8 @@ impl Code {
             21617 => "the message is longer than 1600 characters",
             21701..=21705 => "the Messaging Service has no such SID or no usable sender",
             30450 | 30453 | 60410 | 60605 => "blocked as likely SMS pumping fraud",
+            30649 => "can be changed in the Twilio Console only",
+            70051 => "the API key lacks a permission",
             _ => "see Twilio's error dictionary",
         }
     }
@@ -244,6 +267,14 @@ impl fmt::Display for Doubt {
     }
 }
 
+impl BaseUrl {
+    /// The address, without a slash at its end.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 impl FromStr for BaseUrl {
     type Err = TwilioSettingError;
 
@@ -257,10 +288,26 @@ impl FromStr for BaseUrl {
 }
 
 /// HTTPS anywhere, or plain HTTP that does not leave the machine.
-pub(crate) fn is_https_or_loopback(url: &str) -> bool {
+#[must_use]
+pub fn is_https_or_loopback(url: &str) -> bool {
     let Ok(url) = reqwest::Url::parse(url) else { return false };
     url.scheme() == "https"
         || url.scheme() == "http" && matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"))
+}
+
+impl FromStr for StatusCallback {
+    type Err = TwilioSettingError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if !is_https_or_loopback(text) {
+            return Err(TwilioSettingError::NotHttps);
+        }
+        let host = reqwest::Url::parse(text).ok().and_then(|url| url.host_str().map(str::to_owned));
+        if host.is_none_or(|host| host.contains('_')) {
+            return Err(TwilioSettingError::Underscore);
+        }
+        Ok(Self(text.to_owned()))
+    }
 }
 
 impl FromStr for Sender {

@@ -12,6 +12,14 @@ const MAX_CHARACTERS: usize = 1600;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplyText(String);
 
+impl ReplyText {
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// A text that can't be a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidReplyText {

@@ -4,6 +4,8 @@
 //! raw query) or from a configured address, never from headers, which the caller chooses. `lambda_http`'s own `uri()` is built
 //! from headers and through a URL parser that tidies up, so the event is read as it is.
 
+pub mod reception;
+
 use crate::credentials::Signer;
 use crate::form::{Form, FormError};
 use crate::signature::{self, Rejection, Request, verify};
@@ -58,7 +60,8 @@ impl FromStr for PublicUrl {
 
 impl PublicUrl {
     /// The public URL of a path. Behind an API mapping, the path may begin with the mapping's key, which the address has too.
-    fn join(&self, path: &str) -> String {
+    #[must_use]
+    pub fn join(&self, path: &str) -> String {
         let authority = self.0.find("://").map_or(0, |colon| colon + "://".len());
         let base_path = self.0[authority..].find('/').map_or(self.0.len(), |slash| authority + slash);
         let (origin, base_path) = self.0.split_at(base_path);

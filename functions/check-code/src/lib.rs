@@ -16,6 +16,7 @@ pub mod state;
 use answer::Answer;
 use request::{InvalidRequest, Request};
 use serde_json::Value;
+use shared::metrics::Metric;
 use shared::phone_number::PhoneNumber;
 use shared::table::StoreError;
 use shared::table::checks::{Checked, Verified};
@@ -54,8 +55,11 @@ impl CheckCodeError {
 /// [`CheckCodeError`] if the request can't be understood or decided.
 pub async fn handle(state: &State, request_id: &str, event: &Value) -> Result<Answer, CheckCodeError> {
     let started_ms = state.clock.now_ms();
-    let result = check_code(state, event).await;
-    let took_ms = state.clock.now_ms().saturating_sub(started_ms);
+    let told = check_code(state, event).await;
+    let now_ms = state.clock.now_ms();
+    let took_ms = now_ms.saturating_sub(started_ms);
+    state.meter.record(metric(&told).as_slice(), now_ms);
+    let result = told.map(|told| told.answer);
     match &result {
         Ok(answer) => {
             tracing::info!(request_id, took_ms, status = answer.status(), rule = answer.rule(), "check-code answered");
@@ -68,16 +72,37 @@ pub async fn handle(state: &State, request_id: &str, event: &Value) -> Result<An
     result
 }
 
-async fn check_code(state: &State, event: &Value) -> Result<Answer, CheckCodeError> {
+/// An answer, and whether it is about a number that nobody has.
+struct Told {
+    answer: Answer,
+    is_test: bool,
+}
+
+/// A test number counts as nothing: it would spoil the conversion, by which pumping is told from people.
+fn metric(told: &Result<Told, CheckCodeError>) -> Option<Metric> {
+    match told {
+        Ok(Told { is_test: true, .. }) | Err(CheckCodeError::InvalidRequest(_)) => None,
+        Ok(Told { answer, .. }) => match answer {
+            Answer::Approved => Some(Metric::Verified(1)),
+            Answer::Incorrect { .. } => Some(Metric::CheckIncorrect),
+            Answer::TooManyAttempts { .. } => Some(Metric::Refused(answer.status())),
+            Answer::Expired { .. } => None,
+        },
+        Err(CheckCodeError::StoreUnavailable(_)) => Some(Metric::StoreErrors),
+    }
+}
+
+async fn check_code(state: &State, event: &Value) -> Result<Told, CheckCodeError> {
     let request = Request::parse(event)?;
     let now_ms = state.clock.now_ms();
-    let checked = if let Some((number, code)) = state.test_numbers.find(&request.phone_number) {
+    let test = state.test_numbers.find(&request.phone_number);
+    let checked = if let Some((number, code)) = test {
         state.table.check_fixed(number, code, &request.code, &state.limits, now_ms).await?
     } else {
         let phone = PhoneNumber::parse(&request.phone_number).map_err(InvalidRequest::PhoneNumber)?;
         state.table.check(&phone, &request.code, &state.limits, now_ms).await?
     };
-    Ok(match checked {
+    let answer = match checked {
         Checked::Approved(verified) => {
             if let Some(verified) = verified {
                 give_back(state, verified).await;
@@ -87,7 +112,8 @@ async fn check_code(state: &State, event: &Value) -> Result<Answer, CheckCodeErr
         Checked::Incorrect { attempts_left, next_send_ms } => Answer::incorrect(attempts_left, next_send_ms),
         Checked::Expired { next_send_ms } => Answer::expired(next_send_ms),
         Checked::TooMany { exceeded, next_send_ms } => Answer::too_many_attempts(exceeded, next_send_ms, now_ms),
-    })
+    };
+    Ok(Told { answer, is_test: test.is_some() })
 }
 
 /// An approval never fails because its send could not be given back: then the limits are only stricter than they need be.

@@ -5,6 +5,7 @@ use shared::backoff::Backoff;
 use shared::clock::Clock;
 use shared::credentials::Secret;
 use shared::http::Tls;
+use shared::metrics::{Meter, Sink};
 use shared::phone_number;
 use shared::settings::Environment;
 use shared::start::StartError;
@@ -22,6 +23,8 @@ pub struct State {
     pub table: Table,
     /// The time.
     pub clock: Clock,
+    /// Counts what happens.
+    pub meter: Meter,
 }
 
 impl State {
@@ -31,10 +34,10 @@ impl State {
     /// [`StartError`] says what is wrong with the set-up.
     pub async fn start(environment: &Environment) -> Result<Self, StartError> {
         let aws = AwsSettings::from_environment(environment)?.connect(&Tls::new()?)?;
-        Self::build(environment, aws, Backoff::FOR_WRITES, Clock::system()).await
+        Self::build(environment, aws, Backoff::FOR_WRITES, Clock::system(), Sink::stdout()).await
     }
 
-    /// The same with other waits between tries of a write that collided, and another clock.
+    /// The same with other waits between tries of a write that collided, another clock, and another place for metrics.
     ///
     /// # Errors
     /// As [`State::start`].
@@ -43,6 +46,7 @@ impl State {
         aws: Aws,
         backoff: Backoff,
         clock: Clock,
+        metrics: Sink,
     ) -> Result<Self, StartError> {
         let limits = SendLimits::from_environment(environment)?;
         let test_numbers = TestNumbers::from_environment(environment)?;
@@ -50,6 +54,7 @@ impl State {
         let hmac_key_secret = environment.required("HMAC_KEY_SECRET")?;
         let key = Secret::hmac_key(aws.secrets_manager, hmac_key_secret, clock.clone()).get().await?[0].clone();
         phone_number::warm_up();
-        Ok(Self { limits, test_numbers, table: Table { client: aws.dynamodb, name, key, backoff }, clock })
+        let table = Table { client: aws.dynamodb, name, key, backoff };
+        Ok(Self { limits, test_numbers, table, clock, meter: Meter::new(environment, metrics) })
     }
 }

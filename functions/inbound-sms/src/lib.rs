@@ -12,55 +12,42 @@ pub mod message;
 pub mod settings;
 pub mod state;
 
-use lambda_http::Body;
-use lambda_http::aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
-use lambda_http::http::{HeaderMap, HeaderValue, StatusCode, header};
-use message::{InboundMessage, Keyword, NotAMessage};
+use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpResponse;
+use lambda_http::http::StatusCode;
+use message::{InboundMessage, Keyword};
 use serde_json::Value;
-use shared::credentials::CredentialsError;
+use shared::metrics::Metric;
+use shared::segments::Segments;
 use shared::table::StoreError;
 use shared::table::messages::{Effect, Inbound, Taken};
-use shared::twiml;
-use shared::webhook::{Refusal, Unreadable, Unverified, Webhook};
+use shared::twiml::{self, ReplyText};
+use shared::webhook::reception::{self, Declined, receive};
 use state::State;
-
-/// Why a call is not answered with TwiML.
-#[derive(Debug, thiserror::Error)]
-enum Declined {
-    /// Not an event of an HTTP API, payload format 2.0.
-    #[error("the event is not one of an API Gateway HTTP API with payload format 2.0")]
-    NotAnEvent,
-    #[error("{0}")]
-    Unreadable(#[from] Unreadable),
-    /// Not Twilio's.
-    #[error("{0}")]
-    Refused(Box<Refusal>),
-    /// Twilio's, but no message.
-    #[error("{0}")]
-    NotAMessage(#[from] NotAMessage),
-    #[error("{0}")]
-    CredentialsUnavailable(#[from] CredentialsError),
-    #[error("{0}")]
-    StoreUnavailable(#[from] StoreError),
-    /// AWS took longer than Twilio waits. The message may have been kept.
-    #[error("the message could not be taken in time: Secrets Manager or DynamoDB is slow")]
-    TooSlow,
-}
 
 /// Answers one call of the webhook. Whatever comes in, there is an answer.
 pub async fn handle(state: &State, event: Value) -> ApiGatewayV2httpResponse {
-    let answer = tokio::time::timeout(state.time_limit, answer(state, event));
-    match answer.await.unwrap_or(Err(Declined::TooSlow)) {
-        Ok(twiml) => response(StatusCode::OK, "text/xml; charset=utf-8", twiml),
-        Err(declined) => decline(&declined),
+    let taking = tokio::time::timeout(state.time_limit, take_event(state, event));
+    let taken = taking.await.unwrap_or(Err(Declined::TooSlow));
+    state.meter.record(metric(state, &taken).as_slice(), state.clock.now_ms());
+    match taken {
+        Ok(Replied { text, .. }) => {
+            let twiml = text.map_or_else(|| twiml::NO_REPLY.to_owned(), twiml::reply);
+            reception::answer(StatusCode::OK, "text/xml; charset=utf-8", twiml)
+        }
+        Err(declined) => declined.answer("inbound-sms"),
     }
 }
 
-async fn answer(state: &State, event: Value) -> Result<String, Declined> {
-    let event: ApiGatewayV2httpRequest = serde_json::from_value(event).map_err(|_| Declined::NotAnEvent)?;
-    let request = Unverified::read(event, state.settings.public_url.as_ref())?;
-    let webhook = verify(state, &request).await?;
-    let message = InboundMessage::read(&webhook)?;
+/// What a message is replied with, if anything, and whether it was before.
+struct Replied<'a> {
+    text: Option<&'a ReplyText>,
+    repeated: bool,
+}
+
+async fn take_event(state: &State, event: Value) -> Result<Replied<'_>, Declined> {
+    let webhook = receive(event, state.settings.public_url.as_ref(), &state.signer).await?;
+    let message = InboundMessage::read(&webhook)
+        .map_err(|reason| Declined::Unfit(format!("This is not an inbound message: {reason}.")))?;
 
     let taken = take(state, &message).await?;
     tracing::info!(
@@ -71,23 +58,19 @@ async fn answer(state: &State, event: Value) -> Result<String, Declined> {
         repeated = taken.repeated,
         "message taken"
     );
-    let reply = state.settings.reply_text.as_ref().filter(|_| taken.reply);
-    Ok(reply.map_or_else(|| twiml::NO_REPLY.to_owned(), twiml::reply))
+    Ok(Replied { text: state.settings.reply_text.as_ref().filter(|_| taken.reply), repeated: taken.repeated })
 }
 
-/// Verifies with the tokens that are cached, and if none fits, once more with newer ones: one may have been rotated.
-async fn verify(state: &State, request: &Unverified) -> Result<Webhook, Declined> {
-    let signers = state.signer.get().await?;
-    let refusal = match request.verify(&signers) {
-        Ok(webhook) => return Ok(webhook),
-        Err(refusal) => refusal,
-    };
-    if refusal.may_be_rotation()
-        && let Some(newer) = state.signer.refetch(&signers).await?
-    {
-        return request.verify(&newer).map_err(|refusal| Declined::Refused(Box::new(refusal)));
+/// A reply is an SMS, which costs; the same answer to a repeat texts nothing more.
+fn metric(state: &State, taken: &Result<Replied<'_>, Declined>) -> Option<Metric> {
+    match taken {
+        Ok(Replied { text: Some(text), repeated: false }) => {
+            let segments = Segments::of(text.as_str()).count;
+            Some(Metric::EstimatedSpend(state.settings.segment_price.of(segments)))
+        }
+        Ok(_) => None,
+        Err(declined) => declined.metric(),
     }
-    Err(Declined::Refused(Box::new(refusal)))
 }
 
 async fn take(state: &State, message: &InboundMessage<'_>) -> Result<Taken, StoreError> {
@@ -114,44 +97,4 @@ async fn take(state: &State, message: &InboundMessage<'_>) -> Result<Taken, Stor
         lifetime: settings.message_lifetime,
     };
     state.table.take(inbound, state.clock.now_ms()).await
-}
-
-/// Says no, with the reason in the log. The caller of a forged request learns nothing but that.
-fn decline(declined: &Declined) -> ApiGatewayV2httpResponse {
-    let (status, text) = match declined {
-        Declined::Refused(refusal) => {
-            tracing::warn!(
-                reason = %refusal,
-                url = refusal.url,
-                parameters = refusal.parameters,
-                content_type = refusal.content_type,
-                body_bytes = refusal.body_bytes,
-                "webhook refused: if it was Twilio's, compare this URL with the one configured there"
-            );
-            (StatusCode::FORBIDDEN, "The request is not signed by Twilio for this account.".to_owned())
-        }
-        Declined::NotAMessage(reason) => {
-            tracing::warn!(%reason, "webhook signed by Twilio, but not an inbound message");
-            (StatusCode::BAD_REQUEST, format!("This is not an inbound message: {reason}."))
-        }
-        Declined::NotAnEvent | Declined::Unreadable(_) => {
-            tracing::error!(error = %declined, "inbound-sms failed");
-            (StatusCode::BAD_REQUEST, "The request can't be read.".to_owned())
-        }
-        Declined::CredentialsUnavailable(_) | Declined::StoreUnavailable(_) | Declined::TooSlow => {
-            tracing::error!(error = %declined, "inbound-sms failed");
-            (StatusCode::INTERNAL_SERVER_ERROR, "The message could not be taken. The reason is in the log.".to_owned())
-        }
-    };
-    response(status, "text/plain; charset=utf-8", text)
-}
-
-fn response(status: StatusCode, content_type: &'static str, body: String) -> ApiGatewayV2httpResponse {
-    let mut headers = HeaderMap::new();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    let mut response = ApiGatewayV2httpResponse::default();
-    response.status_code = i64::from(status.as_u16());
-    response.headers = headers;
-    response.body = Some(Body::Text(body));
-    response
 }

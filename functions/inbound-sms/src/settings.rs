@@ -1,6 +1,7 @@
 //! What inbound-sms is told by its environment.
 
 use shared::limits::{Limits, Span};
+use shared::metrics::SegmentPrice;
 use shared::policy::Policy;
 use shared::settings::{Environment, SettingError};
 use shared::twilio::Sender;
@@ -28,6 +29,8 @@ pub struct Settings {
     pub reply_limit: Limits,
     /// How long messages are kept.
     pub message_lifetime: Span,
+    /// What a segment of a reply costs.
+    pub segment_price: SegmentPrice,
 }
 
 impl Settings {
@@ -47,6 +50,7 @@ impl Settings {
             policy: Policy::from_environment(environment)?,
             reply_limit: environment.parsed("REPLY_LIMIT")?,
             message_lifetime: environment.parsed("MESSAGE_LIFETIME")?,
+            segment_price: environment.parsed("SEGMENT_PRICE")?,
         })
     }
 

@@ -6,6 +6,7 @@ use shared::backoff::Backoff;
 use shared::clock::Clock;
 use shared::credentials::{Secret, Signer};
 use shared::http::Tls;
+use shared::metrics::{Meter, Sink};
 use shared::phone_number;
 use shared::settings::Environment;
 use shared::start::StartError;
@@ -24,6 +25,8 @@ pub struct State {
     pub clock: Clock,
     /// How long taking a message may last.
     pub time_limit: Duration,
+    /// Counts what happens.
+    pub meter: Meter,
 }
 
 /// What is outside of the function, for [`State::build`].
@@ -36,6 +39,8 @@ pub struct World {
     pub backoff: Backoff,
     /// The time.
     pub clock: Clock,
+    /// Where metrics go.
+    pub metrics: Sink,
 }
 
 impl State {
@@ -46,7 +51,8 @@ impl State {
     pub async fn start(environment: &Environment) -> Result<Self, StartError> {
         let aws = AwsSettings::from_environment(environment)?.connect(&Tls::new()?)?;
         let (time_limit, backoff) = (Duration::from_secs(9), Backoff::FOR_WRITES);
-        Self::build(environment, World { aws, time_limit, backoff, clock: Clock::system() }).await
+        let world = World { aws, time_limit, backoff, clock: Clock::system(), metrics: Sink::stdout() };
+        Self::build(environment, world).await
     }
 
     /// The same in another world.
@@ -54,7 +60,7 @@ impl State {
     /// # Errors
     /// As [`State::start`].
     pub async fn build(environment: &Environment, world: World) -> Result<Self, StartError> {
-        let World { aws, time_limit, backoff, clock } = world;
+        let World { aws, time_limit, backoff, clock, metrics } = world;
         let settings = Settings::from_environment(environment)?;
         let hmac_key = Secret::hmac_key(aws.secrets_manager.clone(), &settings.hmac_key_secret, clock.clone());
         let signer = Secret::signer(aws.secrets_manager, &settings.auth_token_secret, clock.clone());
@@ -69,6 +75,7 @@ impl State {
             settings,
             clock,
             time_limit,
+            meter: Meter::new(environment, metrics),
         })
     }
 }

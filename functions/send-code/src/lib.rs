@@ -23,7 +23,9 @@ use serde_json::Value;
 use shared::clock::rfc3339;
 use shared::code::VerificationCode;
 use shared::credentials::{ApiKey, CredentialsError, Versions};
+use shared::metrics::Metric;
 use shared::phone_number::PhoneNumber;
+use shared::segments::Segments;
 use shared::table::StoreError;
 use shared::table::sends::{Admission, Decision, Earlier, Outcome, Outlook, Wish};
 use shared::twilio::{Code, Doubt, MessageSid, SendError};
@@ -60,6 +62,18 @@ impl SendCodeError {
         matches!(self, Self::InvalidRequest(_) | Self::IdempotencyKeyReused)
     }
 
+    /// What it counts as. A mistake of the caller's, and a machine without randomness, are in Lambda's own count of errors.
+    const fn metric(&self) -> Option<Metric> {
+        match self {
+            Self::StoreUnavailable(_) => Some(Metric::StoreErrors),
+            Self::CredentialsUnavailable(_) | Self::TwilioUnavailable(SendError::Unauthorized(_)) => {
+                Some(Metric::CredentialErrors)
+            }
+            Self::TwilioUnavailable(_) => Some(Metric::TwilioErrors),
+            Self::InvalidRequest(_) | Self::IdempotencyKeyReused | Self::NoRandomness(_) => None,
+        }
+    }
+
     /// The error's type, as Lambda gives it to the caller.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
@@ -80,8 +94,11 @@ impl SendCodeError {
 /// [`SendCodeError`] if the request can't be understood or decided.
 pub async fn handle(state: &State, request_id: &str, event: &Value) -> Result<Answer, SendCodeError> {
     let started_ms = state.clock.now_ms();
-    let result = send_code(state, request_id, event).await;
-    let took_ms = state.clock.now_ms().saturating_sub(started_ms);
+    let told = send_code(state, request_id, event).await;
+    let now_ms = state.clock.now_ms();
+    let took_ms = now_ms.saturating_sub(started_ms);
+    state.meter.record(&metrics(&told, took_ms), now_ms);
+    let result = told.map(|told| told.answer);
     match &result {
         Ok(answer) => tracing::info!(
             request_id,
@@ -101,17 +118,46 @@ pub async fn handle(state: &State, request_id: &str, event: &Value) -> Result<An
     result
 }
 
-async fn send_code(state: &State, request_id: &str, event: &Value) -> Result<Answer, SendCodeError> {
+/// An answer, and what it counts as: nothing if it is the answer of before, or for a number that nobody has.
+struct Told {
+    answer: Answer,
+    counts: Vec<Metric>,
+}
+
+impl Told {
+    fn refused(refused: Refused) -> Self {
+        let counts = vec![Metric::Refused(refused.reason())];
+        Self { answer: refused.into(), counts }
+    }
+
+    const fn nothing_new(answer: Answer) -> Self {
+        Self { answer, counts: vec![] }
+    }
+}
+
+/// What an invocation counts as, and with anything that counts, how long it took.
+fn metrics(told: &Result<Told, SendCodeError>, took_ms: u64) -> Vec<Metric> {
+    let mut metrics = match told {
+        Ok(told) => told.counts.clone(),
+        Err(error) => error.metric().into_iter().collect(),
+    };
+    if !metrics.is_empty() {
+        metrics.push(Metric::SendLatency(took_ms));
+    }
+    metrics
+}
+
+async fn send_code(state: &State, request_id: &str, event: &Value) -> Result<Told, SendCodeError> {
     let request = Request::parse(event, request_id)?;
     if state.settings.test_numbers.find(&request.phone_number).is_some() {
-        return Ok(Answer::test(state.clock.now_ms(), &state.settings));
+        return Ok(Told::nothing_new(Answer::test(state.clock.now_ms(), &state.settings)));
     }
     let phone = match PhoneNumber::parse(&request.phone_number) {
         Ok(phone) => phone,
-        Err(invalid) => return Ok(Refused::invalid_phone_number(invalid).into()),
+        Err(invalid) => return Ok(Told::refused(Refused::invalid_phone_number(invalid))),
     };
     if let Err(violation) = state.settings.policy.check(&phone) {
-        return Ok(Refused::violation(violation).into());
+        return Ok(Told::refused(Refused::violation(violation)));
     }
     // What the send needs is there before it is counted.
     let keys = state.api_key.get().await?;
@@ -130,9 +176,9 @@ async fn send_code(state: &State, request_id: &str, event: &Value) -> Result<Ans
     let now_ms = state.clock.now_ms();
     let admission = match state.table.admit(wish, &state.settings.limits, now_ms).await? {
         Decision::Admitted(admission) => admission,
-        Decision::OptedOut => return Ok(Refused::opted_out().into()),
-        Decision::Limited(limited) => return Ok(Refused::limited(limited, now_ms).into()),
-        Decision::Repeated(earlier) => return repeat(earlier),
+        Decision::OptedOut => return Ok(Told::refused(Refused::opted_out())),
+        Decision::Limited(limited) => return Ok(Told::refused(Refused::limited(limited, now_ms))),
+        Decision::Repeated(earlier) => return repeat(earlier).map(Told::nothing_new),
     };
 
     let body = state.settings.messages.text(request.locale.as_ref(), code.as_str());
@@ -143,19 +189,24 @@ async fn send_code(state: &State, request_id: &str, event: &Value) -> Result<Ans
     let outlook = outlook.ok();
     report_observed(request_id, outlook.as_ref());
     let next_send_at = outlook.map(|outlook| rfc3339(outlook.next_send_ms));
-    let (outcome, answer) = match sent {
+    let spend = Metric::EstimatedSpend(state.settings.segment_price.of(Segments::of(&body).count));
+    let (outcome, told) = match sent {
         Ok(sid) => {
-            (Outcome::Sent, Answer::sent(&sid, now_ms + state.settings.limits.code_lifetime.as_ms(), next_send_at))
+            let expires_ms = now_ms + state.settings.limits.code_lifetime.as_ms();
+            let answer = Answer::sent(&sid, expires_ms, next_send_at);
+            (Outcome::Sent, Told { answer, counts: vec![Metric::Sent, Metric::Verified(0), spend] })
         }
-        Err(SendError::Rejected(code)) => (Outcome::Refused, Refused::by_twilio(code, next_send_at).into()),
+        Err(SendError::Rejected(code)) => (Outcome::Refused, Told::refused(Refused::by_twilio(code, next_send_at))),
         Err(error @ SendError::Unknown(_)) => {
             tracing::error!(%error, "the message may have gone");
-            (Outcome::Unknown, Answer::Unknown { next_send_at })
+            // Then it has to be paid for.
+            let counts = vec![Metric::TwilioErrors, spend];
+            (Outcome::Unknown, Told { answer: Answer::Unknown { next_send_at }, counts })
         }
         Err(error) => return Err(give_back(state, admission, error).await),
     };
-    record(state, admission, outcome, &answer).await;
-    Ok(answer)
+    record(state, admission, outcome, &told.answer).await;
+    Ok(told)
 }
 
 /// What makes a request another one under the same idempotency key, beside its number and its IP.

@@ -1,11 +1,12 @@
 //! What send-code is told by its environment.
 
 use crate::message::{AppDomain, Messages};
+use shared::metrics::SegmentPrice;
 use shared::policy::Policy;
 use shared::settings::{Environment, SettingError};
 use shared::table::sends::SendLimits;
 use shared::test_numbers::TestNumbers;
-use shared::twilio::{BaseUrl, Sender};
+use shared::twilio::{BaseUrl, Sender, StatusCallback};
 
 /// The settings, all of them right.
 #[derive(Clone, Debug)]
@@ -20,6 +21,8 @@ pub struct Settings {
     pub twilio_from: Sender,
     /// Where Twilio is.
     pub twilio_base_url: BaseUrl,
+    /// Where Twilio reports how messages fare, if anywhere.
+    pub status_callback: Option<StatusCallback>,
     /// Who may be texted.
     pub policy: Policy,
     /// How often, and how long a code is good.
@@ -28,6 +31,8 @@ pub struct Settings {
     pub messages: Messages,
     /// Numbers that are never texted.
     pub test_numbers: TestNumbers,
+    /// What a segment of a message costs.
+    pub segment_price: SegmentPrice,
 }
 
 impl Settings {
@@ -42,10 +47,15 @@ impl Settings {
             sending_secret: environment.required("SENDING_SECRET")?.to_owned(),
             twilio_from: environment.parsed("TWILIO_FROM")?,
             twilio_base_url: environment.parsed("TWILIO_BASE_URL")?,
+            status_callback: environment
+                .optional("STATUS_CALLBACK")
+                .map(|_| environment.parsed("STATUS_CALLBACK"))
+                .transpose()?,
             policy: Policy::from_environment(environment)?,
             limits: SendLimits::from_environment(environment)?,
             messages: messages(environment)?,
             test_numbers: TestNumbers::from_environment(environment)?,
+            segment_price: environment.parsed("SEGMENT_PRICE")?,
         })
     }
 }

@@ -7,6 +7,7 @@ use shared::clock::Clock;
 use shared::code::Random;
 use shared::credentials::{ApiKey, Secret};
 use shared::http::{Connections, Timeouts, Tls};
+use shared::metrics::{Meter, Sink};
 use shared::phone_number;
 use shared::settings::Environment;
 use shared::start::StartError;
@@ -30,6 +31,8 @@ pub struct State {
     pub clock: Clock,
     /// The source of codes.
     pub random: Random,
+    /// Counts what happens.
+    pub meter: Meter,
 }
 
 /// The patience that the function has. A call of AWS is usually a few milliseconds and at the worst, with all its tries, 3.2 s
@@ -71,6 +74,8 @@ pub struct World {
     pub clock: Clock,
     /// The source of codes.
     pub random: Random,
+    /// Where metrics go.
+    pub metrics: Sink,
 }
 
 impl State {
@@ -82,8 +87,8 @@ impl State {
         let tls = Tls::new()?;
         let aws = AwsSettings::from_environment(environment)?.connect(&tls)?;
         let patience = Patience::default();
-        let world = World { aws, tls, patience, clock: Clock::system(), random: getrandom::fill };
-        Self::build(environment, world).await
+        let (clock, random, metrics) = (Clock::system(), getrandom::fill, Sink::stdout());
+        Self::build(environment, World { aws, tls, patience, clock, random, metrics }).await
     }
 
     /// The same in another world.
@@ -91,7 +96,7 @@ impl State {
     /// # Errors
     /// As [`State::start`].
     pub async fn build(environment: &Environment, world: World) -> Result<Self, StartError> {
-        let World { aws, tls, patience, clock, random } = world;
+        let World { aws, tls, patience, clock, random, metrics } = world;
         let settings = Settings::from_environment(environment)?;
         let hmac_key = Secret::hmac_key(aws.secrets_manager.clone(), &settings.hmac_key_secret, clock.clone());
         let api_key = Secret::api_key(aws.secrets_manager, &settings.sending_secret, clock.clone());
@@ -110,6 +115,7 @@ impl State {
                 http: tls.client(patience.twilio, Connections::Fresh)?,
                 base_url: settings.twilio_base_url.clone(),
                 sender: settings.twilio_from.clone(),
+                status_callback: settings.status_callback.clone(),
                 backoff: patience.twilio_backoff,
             },
             twilio_budget: patience.twilio_budget,
@@ -117,6 +123,7 @@ impl State {
             settings,
             clock,
             random,
+            meter: Meter::new(environment, metrics),
         })
     }
 }

@@ -26,12 +26,13 @@ enum Takes {
 
 /// The parameters that set a number up, and the fields that show them.
 /// <https://www.twilio.com/docs/phone-numbers/api/incomingphonenumber-resource>
-const SETTINGS: [(&str, &str, Takes); 12] = [
+const SETTINGS: [(&str, &str, Takes); 13] = [
     ("FriendlyName", "friendly_name", Takes::Text),
     ("SmsUrl", "sms_url", Takes::Url),
     ("SmsMethod", "sms_method", Takes::Method),
     ("SmsFallbackUrl", "sms_fallback_url", Takes::Url),
     ("SmsFallbackMethod", "sms_fallback_method", Takes::Method),
+    ("SmsApplicationSid", "sms_application_sid", Takes::Text),
     ("StatusCallback", "status_callback", Takes::Url),
     ("StatusCallbackMethod", "status_callback_method", Takes::Method),
     ("VoiceUrl", "voice_url", Takes::Url),
@@ -42,10 +43,12 @@ const SETTINGS: [(&str, &str, Takes); 12] = [
 ];
 
 /// One of our numbers, as it is set up now.
-pub(super) struct OurNumber {
-    pub(super) sid: String,
+pub struct OurNumber {
+    /// `PN…`.
+    pub sid: String,
     account_sid: String,
-    phone_number: String,
+    /// In E.164.
+    pub phone_number: String,
     sms_url: String,
     set: BTreeMap<String, String>,
     created: Timestamp,
@@ -87,8 +90,17 @@ impl OurNumber {
         self.phone_number == number
     }
 
-    /// Whom an inbound message is told to, and how.
+    /// Where messages to it go.
+    #[must_use]
+    pub fn sms_url(&self) -> &str {
+        self.text("sms_url")
+    }
+
+    /// Whom an inbound message is told to, and how. An application takes the place of all addresses, and here is none.
     pub(super) fn webhook(&self) -> Option<(Method, String)> {
+        if !self.text("sms_application_sid").is_empty() {
+            return None;
+        }
         self.target("sms_url", "sms_method")
     }
 
@@ -121,7 +133,6 @@ impl OurNumber {
             "origin": "twilio",
             "phone_number": self.phone_number,
             "sid": self.sid,
-            "sms_application_sid": "",
             "status": "in-use",
             "subresource_uris": { "assigned_add_ons": format!("{path}/AssignedAddOns.json") },
             "trunk_sid": null,

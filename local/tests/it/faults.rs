@@ -1,7 +1,7 @@
 //! Faults below the AWS SDK: whatever DynamoDB and the network do, nothing is sent twice, nothing goes uncounted, and the answer
 //! says what happened.
 
-use crate::support::{Local, PRIVATE, no_waits, outcome, sid, start_with};
+use crate::support::{Local, PRIVATE, interleaved, no_waits, outcome, sid, start_with};
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
 };
@@ -10,6 +10,7 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
+use local::system::AUTH_TOKEN;
 use serde_json::json;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -58,7 +59,7 @@ const FAULTS: [Fault; 9] = [
 
 /// The faults to come, one for each call of an operation; none when they are used up.
 #[derive(Clone, Debug, Default)]
-struct Plan {
+pub struct Plan {
     transactions: Arc<Mutex<VecDeque<Fault>>>,
     updates: Arc<Mutex<VecDeque<Fault>>>,
 }
@@ -129,13 +130,19 @@ impl HttpConnector for Faulty {
 }
 
 /// The system with one SMS an hour for each phone, and its faults to come.
-async fn start<const N: usize>(settings: [(&str, &str); N]) -> (Local, Plan) {
+pub async fn start<const N: usize>(settings: [(&str, &str); N]) -> (Local, Plan) {
     let plan = Plan::default();
     let between = {
         let plan = plan.clone();
         move |http| SharedHttpClient::new(Faulty { plan, http, connector: None })
     };
     (start_with(settings, no_waits(), Some(Box::new(between))).await, plan)
+}
+
+/// From now on the functions have no permission to write.
+pub fn always_deny(plan: &Plan) {
+    set(plan, [Fault::Denied; ALWAYS]);
+    *plan.updates.lock().unwrap() = [Fault::Denied; ALWAYS].into();
 }
 
 fn set(plan: &Plan, faults: impl IntoIterator<Item = Fault>) {
@@ -264,6 +271,25 @@ async fn a_place_in_a_budget_is_given_back_once_even_if_the_reply_is_lost() {
     assert_eq!(outcome(&local.send("+14155553100", "198.51.100.3").await), "country_limit");
 }
 
+#[tokio::test]
+async fn a_fault_while_a_report_is_taken_counts_it_once_or_has_twilio_report_again() {
+    for fault in FAULTS {
+        let (local, plan) = start([]).await;
+        let form = crate::deliveries::status(&sid(1), "delivered", &[]);
+        *plan.updates.lock().unwrap() = [fault].into();
+        let mut counted = vec![];
+        if local.report(AUTH_TOKEN, &form).await == 500 {
+            counted = local.counted();
+            assert_eq!(counted, ["StoreErrors=1"], "{fault:?}");
+            counted.clear();
+        }
+        // Twilio's own repeat, or another try after the 500.
+        assert_eq!(local.report(AUTH_TOKEN, &form).await, 204, "{fault:?}");
+        counted.extend(local.counted());
+        assert_eq!(counted, ["Country=US Delivered=1"], "{fault:?}");
+    }
+}
+
 /// Numbers that look random and are the same in each run: a xorshift generator.
 struct Dice(u64);
 
@@ -288,7 +314,7 @@ async fn in_a_storm_of_faults_no_limit_is_ever_exceeded_and_no_request_is_sent_t
             // Each of eight requests is made three times, at once and one after another.
             json!({"phone_number": PHONE, "ip": IP, "code": format!("10000{round:02}{}", n % 8), "idempotency_key": format!("{round}-{}", n % 8)})
         });
-        let results = futures(requests.map(|event| local.invoke(event))).await;
+        let results = interleaved(requests.map(|event| local.invoke(event))).await;
         let sent = local.texts().split_off(before);
         assert!(sent.len() <= 3, "round {round}: {} went out", sent.len());
         let mut distinct = sent.clone();
@@ -301,22 +327,4 @@ async fn in_a_storm_of_faults_no_limit_is_ever_exceeded_and_no_request_is_sent_t
         }
         local.clock.advance_seconds(3600);
     }
-}
-
-/// Runs them interleaved, on this task.
-async fn futures<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
-    let mut pending: Vec<_> = futures.map(|future| (Box::pin(future), None)).collect();
-    std::future::poll_fn(|context| {
-        for (future, output) in &mut pending {
-            if output.is_none()
-                && let std::task::Poll::Ready(ready) = future.as_mut().poll(context)
-            {
-                *output = Some(ready);
-            }
-        }
-        let done = pending.iter().all(|(_, output)| output.is_some());
-        if done { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
-    })
-    .await;
-    pending.into_iter().filter_map(|(_, output)| output).collect()
 }

@@ -4,13 +4,18 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that meets an error has failed")]
 
 mod budgets;
+mod checklist;
 mod checks;
 mod credentials;
+mod deliveries;
 mod faults;
 mod hostile;
+mod least_privilege;
+mod metrics;
 mod phones;
 mod repository;
 mod sends;
 mod support;
+mod template;
 mod twilio_faults;
 mod webhooks;

@@ -1,7 +1,12 @@
 //! The repository keeps its own promises: the template, the settings, the README and the code say the same.
 
+use crate::support::{items, sid, start};
+use crate::template::Template;
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde_json::Value;
+use shared::metrics::{Metric, NAMESPACE, SegmentPrice};
 use shared::settings::Environment;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 fn read(path: &str) -> String {
@@ -37,6 +42,124 @@ fn the_template_and_the_code_have_the_same_settings_with_the_same_defaults() {
     for (variable, default) in Environment::defaults().filter(|(variable, _)| *variable != "TWILIO_FROM") {
         assert_eq!(parameters.get(&parameter(variable)).map(String::as_str), Some(default), "{variable}");
         assert!(template.contains(&format!("{variable}: !Ref {}", parameter(variable))), "{variable}");
+    }
+}
+
+/// All names that a part of the template refers to, by `!Ref` or in a `!Sub`.
+fn references(part: &Value) -> BTreeSet<String> {
+    match part {
+        Value::Object(members) => {
+            let own = members.get("Ref").and_then(Value::as_str).map(str::to_owned);
+            let text = members.get("Fn::Sub").and_then(Value::as_str).unwrap_or_default();
+            let in_text = text.split("${").skip(1).map(|piece| piece.split('}').next().unwrap().to_owned());
+            members.values().flat_map(references).chain(own).chain(in_text).collect()
+        }
+        Value::Array(items) => items.iter().flat_map(references).collect(),
+        _ => BTreeSet::new(),
+    }
+}
+
+#[test]
+fn every_parameter_that_a_function_goes_by_is_in_the_settings_that_publish_it_anew() {
+    let template = Template::with(&[]);
+    let names = parameters(&read("template.yaml")).into_keys().chain(["TwilioFrom".to_owned()]).collect();
+    let of_all = template.written(["Globals", "Function"]);
+    let functions = template.functions();
+    let functions = functions.iter().map(|name| template.written(["Resources", name, "Properties"]));
+    // What decides how a deployment goes is no part of a version. SendingCredential is behind a condition.
+    let not_of_a_version = ["Deployment".to_owned()].into();
+    let mut used: BTreeSet<_> = functions.chain([of_all]).flat_map(references).collect();
+    used = &(&used & &names) - &not_of_a_version;
+    used.insert("SendingCredential".to_owned());
+    let settings = references(template.written(["Resources", "Settings", "Properties"]));
+    assert_eq!(&settings & &names, used);
+}
+
+/// The pipe knows a message only by the names and types of its attributes.
+#[tokio::test]
+async fn the_event_for_the_app_is_made_of_what_a_message_has() {
+    let local = start([]).await;
+    local.text_in("+14155550123", "\"quoted\"\nand more", &sid(1)).await;
+    let message = items(&local, "message#").await.remove(0);
+    let template = Template::with(&[("InboundEvents", "on")]);
+    let pipe = template.get(["Resources", "InboundPipe", "Properties"]);
+    let mut event = pipe["TargetParameters"]["InputTemplate"].as_str().unwrap().to_owned();
+    let paths: Vec<_> = event.split('<').skip(1).map(|piece| piece.split('>').next().unwrap().to_owned()).collect();
+    assert_eq!(paths.len(), 6);
+    for path in paths {
+        let (name, kind) = path.strip_prefix("$.dynamodb.NewImage.").unwrap().split_once('.').unwrap();
+        let value = match (kind, &message[name]) {
+            ("S", AttributeValue::S(text)) | ("N", AttributeValue::N(text)) => Value::from(text.as_str()),
+            ("L", AttributeValue::L(_)) => Value::Array(vec![]),
+            (kind, value) => panic!("{name} is not of type {kind}: {value:?}"),
+        };
+        event = event.replace(&format!("<{path}>"), &value.to_string());
+    }
+    let event: Value = serde_json::from_str(&event).unwrap();
+    assert_eq!((&event["body"], &event["message_sid"]), (&"\"quoted\"\nand more".into(), &sid(1).into()));
+
+    let filter = pipe["SourceParameters"]["FilterCriteria"]["Filters"][0]["Pattern"].as_str().unwrap();
+    let filter: Value = serde_json::from_str(filter).unwrap();
+    let prefix = filter["dynamodb"]["Keys"]["pk"]["S"][0]["prefix"].as_str().unwrap();
+    assert!(message["pk"].as_s().unwrap().starts_with(prefix), "{prefix}");
+    assert_eq!(filter["eventName"], serde_json::json!(["INSERT"]));
+}
+
+#[test]
+fn nobody_is_asked_for_more_than_a_number() {
+    let template = read("template.yaml");
+    let all = template.split("\nParameters:\n").nth(1).unwrap().split("\nConditions:\n").next().unwrap();
+    let with_default = parameters(&template);
+    let names = all.lines().filter_map(|line| line.strip_prefix("  ")?.strip_suffix(':'));
+    let without: Vec<_> = names.filter(|name| !name.starts_with(' ') && !with_default.contains_key(*name)).collect();
+    assert_eq!(without, ["TwilioFrom"]);
+    assert!(all.starts_with("  TwilioFrom:\n"), "what must be known is asked first");
+}
+
+#[test]
+fn every_metric_and_alarm_of_the_template_is_one_that_is_counted_and_explained() {
+    let readme = read("README.md");
+    let template = Template::with(&[]);
+    let resources = template.written(["Resources"]).as_object().unwrap();
+    let alarms = resources.values().filter(|resource| resource["Type"] == "AWS::CloudWatch::Alarm");
+    let mut metrics = BTreeSet::new();
+    for alarm in alarms {
+        let name =
+            alarm["Properties"]["AlarmName"]["Fn::Sub"].as_str().unwrap().strip_prefix("${AWS::StackName}-").unwrap();
+        assert!(readme.contains(&format!("| `{name}` |")), "the README does not explain the alarm {name}");
+        let own = |metric: &Value| metric["Namespace"] == NAMESPACE;
+        let calculated = alarm["Properties"]["Metrics"].as_array().into_iter().flatten();
+        let calculated = calculated.map(|query| &query["MetricStat"]["Metric"]).filter(|metric| own(metric));
+        let single = Some(&alarm["Properties"]).filter(|metric| own(metric));
+        metrics.extend(calculated.chain(single).map(|metric| metric["MetricName"].as_str().unwrap()));
+        assert!(alarm["Properties"]["TreatMissingData"].is_string(), "{name} leaves to chance what missing data means");
+    }
+    let us = "US".parse().ok();
+    let counted = [
+        Metric::Sent,
+        Metric::Refused(""),
+        Metric::Verified(1),
+        Metric::CheckIncorrect,
+        Metric::Delivered(us),
+        Metric::Undelivered(us),
+        Metric::DeliveryErrors(0),
+        Metric::ForgedWebhooks,
+        Metric::TwilioErrors,
+        Metric::StoreErrors,
+        Metric::CredentialErrors,
+        Metric::SendLatency(0),
+        Metric::EstimatedSpend("0".parse::<SegmentPrice>().unwrap().of(1)),
+        Metric::ChecklistFailures(0),
+    ]
+    .map(Metric::name);
+    assert!(metrics.iter().all(|metric| counted.contains(metric)), "{metrics:?}");
+    let dashboard: Value = {
+        let body = template.get(["Resources", "Dashboard", "Properties", "DashboardBody"]);
+        serde_json::from_str(body.as_str().unwrap()).unwrap()
+    };
+    for metric in counted {
+        assert!(dashboard.to_string().contains(metric), "{metric} is not on the dashboard");
+        assert!(readme.contains(&format!("`{metric}`")), "the README does not explain the metric {metric}");
     }
 }
 
@@ -79,8 +202,12 @@ fn the_events_are_what_the_functions_read() {
         let name = path.file_stem().unwrap().to_str().unwrap();
         let read = if name.starts_with("send-code") {
             send_code::request::Request::parse(&event, "id").is_ok()
+        } else if name.starts_with("checklist") {
+            checklist::request::Request::parse(&event).is_ok()
         } else if name.starts_with("check-code") {
             check_code::request::Request::parse(&event).is_ok()
+        } else if name.starts_with("delivery-status") {
+            event["requestContext"]["http"]["path"] == "/sms/status"
         } else {
             name.starts_with("inbound-sms") && event["requestContext"]["http"]["path"] == "/sms"
         };

@@ -1,5 +1,6 @@
 //! The system under test, with its clock, and a watch over everything that it logs.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use axum::http::HeaderMap;
 use check_code::CheckCodeError;
 use lambda_http::Body;
@@ -14,7 +15,9 @@ use shared::backoff::Backoff;
 use shared::clock::Clock;
 use shared::form::Form;
 use shared::http::Timeouts;
+use shared::metrics::Sink;
 use shared::signature::{AuthToken, sign};
+use std::collections::HashMap;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Once, PoisonError};
@@ -30,6 +33,7 @@ pub const CODE: &str = "4930271865";
 pub struct Local {
     pub system: System,
     pub clock: TestClock,
+    metrics: Arc<Mutex<Vec<Value>>>,
 }
 
 #[derive(Clone)]
@@ -78,10 +82,17 @@ pub async fn start_with<const N: usize>(
 ) -> Local {
     watch_logs();
     let clock = TestClock::new();
-    let settings = settings.map(|(variable, value)| (variable.to_owned(), value.to_owned())).into();
-    let options =
-        Options { settings, clock: clock.clock(), pace: Pace::AT_ONCE, patience, aws_http, ..Options::default() };
-    Local { system: System::start(options).await.unwrap(), clock }
+    // Reports come by themselves; a test that wants them says so.
+    let settings = [("STATUS_CALLBACK", "")].into_iter().chain(settings);
+    let settings = settings.map(|(variable, value)| (variable.to_owned(), value.to_owned())).collect();
+    let metrics = Arc::<Mutex<Vec<Value>>>::default();
+    let sink = {
+        let metrics = metrics.clone();
+        Sink::new(move |line| metrics.lock().unwrap().push(metric_line(line)))
+    };
+    let (clock_, pace) = (clock.clock(), Pace::AT_ONCE);
+    let options = Options { settings, clock: clock_, pace, patience, aws_http, metrics: sink, ..Options::default() };
+    Local { system: System::start(options).await.unwrap(), clock, metrics }
 }
 
 impl Local {
@@ -128,16 +139,45 @@ impl Local {
 
     /// A webhook with this form, signed with this token for the URL that inbound-sms is called under.
     pub async fn webhook(&self, auth_token: &str, form: &Form) -> (i64, String) {
-        let url = format!("{}/sms", self.system.base_url);
+        self.event(self.signed("/sms", auth_token, form)).await
+    }
+
+    /// Twilio reports how a message fares, signed with this token: the status and the body of the answer.
+    pub async fn reported(&self, auth_token: &str, form: &Form) -> (i64, String) {
+        let event = self.signed("/sms/status", auth_token, form);
+        let answer = delivery_status::handle(&self.system.delivery_status, event).await;
+        assert_eq!(answer.body.is_none(), answer.status_code == 204, "{answer:?}");
+        let Some(Body::Text(text)) = answer.body else { return (answer.status_code, String::new()) };
+        (answer.status_code, text)
+    }
+
+    /// The same: the status of the answer.
+    pub async fn report(&self, auth_token: &str, form: &Form) -> i64 {
+        self.reported(auth_token, form).await.0
+    }
+
+    /// The event of a call of this path with this form, signed with this token.
+    fn signed(&self, path: &str, auth_token: &str, form: &Form) -> Value {
+        let url = format!("{}{path}", self.system.base_url);
         let signature = sign(&AuthToken::new(auth_token).unwrap(), &url, form);
-        let event = json!({
-            "rawPath": "/sms",
+        json!({
+            "rawPath": path,
             "headers": {"content-type": "application/x-www-form-urlencoded; charset=UTF-8", "x-twilio-signature": signature},
-            "requestContext": {"http": {"method": "POST", "path": "/sms"}, "stage": "$default", "domainName": "ignored.example"},
+            "requestContext": {"http": {"method": "POST", "path": path}, "stage": "$default", "domainName": "ignored.example"},
             "body": form.encoded(),
             "isBase64Encoded": false,
-        });
-        self.event(event).await
+        })
+    }
+
+    /// What the functions have counted since this was last asked, one line each: `Refused=1 Reason=ip_limit …`, sorted, without the
+    /// stack and without how long it took.
+    pub fn counted(&self) -> Vec<String> {
+        self.metric_lines().iter().map(shown).collect()
+    }
+
+    /// The same, as it was written.
+    pub fn metric_lines(&self) -> Vec<Value> {
+        std::mem::take(&mut *self.metrics.lock().unwrap())
     }
 
     /// inbound-sms with this event: the status and the body of the answer.
@@ -150,6 +190,28 @@ impl Local {
             other => panic!("{other:?}"),
         }
     }
+}
+
+/// A line of metrics, which must tell no more about anybody than a log may, and must be as CloudWatch reads it: every dimension and
+/// metric that it names is there.
+fn metric_line(line: &str) -> Value {
+    let mut root: Value = serde_json::from_str(line).unwrap();
+    for directive in root["_aws"]["CloudWatchMetrics"].as_array().unwrap() {
+        let dimensions = directive["Dimensions"].as_array().unwrap().iter().flat_map(|set| set.as_array().unwrap());
+        assert!(dimensions.into_iter().all(|name| root[name.as_str().unwrap()].is_string()), "{line}");
+        let metrics = directive["Metrics"].as_array().unwrap();
+        assert!(metrics.iter().all(|metric| root[metric["Name"].as_str().unwrap()].is_number()), "{line}");
+    }
+    let time = root["_aws"]["Timestamp"].take();
+    assert!(time.is_u64() && !leaks(&root), "{line}");
+    root
+}
+
+fn shown(line: &Value) -> String {
+    let members =
+        line.as_object().unwrap().iter().filter(|(name, _)| !["_aws", "Stack", "SendLatency"].contains(&name.as_str()));
+    let members = members.map(|(name, value)| format!("{name}={}", value.to_string().trim_matches('"')));
+    members.collect::<Vec<_>>().join(" ")
 }
 
 fn content_type(headers: &HeaderMap) -> &str {
@@ -168,6 +230,13 @@ pub fn message(from: &str, body: &str, sid: &str) -> Form {
     ])
 }
 
+/// All items of the table whose key begins like this.
+pub async fn items(local: &Local, prefix: &str) -> Vec<HashMap<String, AttributeValue>> {
+    let scan = local.system.send_code.table.client.scan().table_name(local::system::TABLE_NAME).send().await.unwrap();
+    let of_kind = |item: &HashMap<String, AttributeValue>| item["pk"].as_s().unwrap().starts_with(prefix);
+    scan.items.unwrap().into_iter().filter(of_kind).collect()
+}
+
 /// The n-th MessageSid.
 pub fn sid(n: u64) -> String {
     format!("SM{n:032x}")
@@ -179,6 +248,24 @@ pub fn outcome(result: &Result<Answer, SendCodeError>) -> &'static str {
         Ok(answer) => answer.refused().map_or(answer.status(), send_code::answer::Refused::reason),
         Err(error) => error.kind(),
     }
+}
+
+/// Runs them interleaved, on this task.
+pub async fn interleaved<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
+    let mut pending: Vec<_> = futures.map(|future| (Box::pin(future), None)).collect();
+    std::future::poll_fn(|context| {
+        for (future, output) in &mut pending {
+            if output.is_none()
+                && let std::task::Poll::Ready(ready) = future.as_mut().poll(context)
+            {
+                *output = Some(ready);
+            }
+        }
+        let done = pending.iter().all(|(_, output)| output.is_some());
+        if done { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    })
+    .await;
+    pending.into_iter().filter_map(|(_, output)| output).collect()
 }
 
 /// Everything that any test logs, at every level, goes through [`Watch`], which fails the tests that come after a leak.

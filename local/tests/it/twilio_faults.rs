@@ -122,6 +122,15 @@ async fn each_way_that_twilio_can_fail_has_its_answer() {
         let result = local.invoke(event.clone()).await;
         assert_eq!(outcome(&result), *expected, "{behaviour:?}: {result:?}");
         assert_eq!(received.load(Ordering::SeqCst), *requests, "{behaviour:?}");
+        let counted = match *expected {
+            "sent" => "EstimatedSpend=0.0083 Sent=1 Verified=0".to_owned(),
+            // It may have to be paid for.
+            "unknown" => "EstimatedSpend=0.0083 TwilioErrors=1".to_owned(),
+            "TwilioUnavailable" if matches!(behaviour, [Answers(401, _)]) => "CredentialErrors=1".to_owned(),
+            "TwilioUnavailable" => "TwilioErrors=1".to_owned(),
+            refused => format!("Reason={refused} Refused=1"),
+        };
+        assert_eq!(local.counted(), [counted], "{behaviour:?}");
         let told = result.as_ref().map_or_else(ToString::to_string, |answer| json!(answer).to_string());
         assert!(!told.contains(PRIVATE) && !told.contains(PHONE) && !told.contains(CODE), "{told}");
 

@@ -1,12 +1,10 @@
 //! Webhooks: Twilio's are answered, nobody else's are.
 
-use crate::support::{Local, PRIVATE, message, sid, start};
-use aws_sdk_dynamodb::types::AttributeValue;
+use crate::support::{PRIVATE, items, message, sid, start};
 use local::system::{ACCOUNT_SID, AUTH_TOKEN, OUR_NUMBER};
 use serde_json::{Value, json};
 use shared::form::Form;
 use shared::signature::{AuthToken, sign};
-use std::collections::HashMap;
 
 const PHONE: &str = "+14155550123";
 const THANKS: &str =
@@ -17,13 +15,6 @@ macro_rules! event {
     ($name:literal) => {
         serde_json::from_str::<Value>(include_str!(concat!("../../../events/", $name, ".json"))).unwrap()
     };
-}
-
-/// All items of the table whose key begins like this.
-async fn items(local: &Local, prefix: &str) -> Vec<HashMap<String, AttributeValue>> {
-    let scan = local.system.send_code.table.client.scan().table_name(local::system::TABLE_NAME).send().await.unwrap();
-    let of_kind = |item: &HashMap<String, AttributeValue>| item["pk"].as_s().unwrap().starts_with(prefix);
-    scan.items.unwrap().into_iter().filter(of_kind).collect()
 }
 
 #[tokio::test]

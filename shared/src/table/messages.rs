@@ -105,6 +105,7 @@ impl Table {
 
     fn message_write(&self, message: Inbound<'_>, replied: bool, now_ms: u64) -> TransactWriteItem {
         let item = [
+            ("message_sid", text(message.message_sid)),
             ("from", text(message.from)),
             ("to", text(message.to)),
             ("body", text(message.body)),

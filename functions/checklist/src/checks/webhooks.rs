@@ -1,0 +1,481 @@
+//! Do incoming messages come to us, and over HTTPS all the way?
+//!
+//! A number, or a Messaging Service, has an address to call, a second one for when that fails, and one for what became of
+//! things. Any of them over plain HTTP would show messages to whoever is on the way. What is wrong is named field by field, and
+//! a repair sets those fields and no others.
+
+use crate::report::{Check, Outcome, Row};
+use crate::settings::Addresses;
+use crate::twilio_account::{IncomingNumber, Service, ServiceNumber, Session, TwilioError};
+use reqwest::Url;
+use shared::twilio::{Sender, is_https_or_loopback};
+
+/// Where the messages of one number, or of one Messaging Service, go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Webhook {
+    /// The number, or the service's SID.
+    pub subject: String,
+    /// What it is, and its SID.
+    pub resource: Resource,
+    /// The address that messages are posted to.
+    url: Option<String>,
+    method: Option<String>,
+    application: Option<String>,
+    fallback: Option<String>,
+    status: Option<String>,
+}
+
+/// What has a webhook.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Resource {
+    /// A number, by its `PN…`.
+    Number(String),
+    /// A Messaging Service, by its `MG…`.
+    Service(String),
+}
+
+/// What our messages come from, as Twilio has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SenderFacts {
+    /// The webhooks that decide where messages to it go.
+    pub webhooks: Vec<Webhook>,
+    /// The service, if it is one, and its numbers.
+    pub service: Option<(Service, Vec<ServiceNumber>)>,
+}
+
+/// What is wrong with one field, and its right value.
+struct Problem {
+    found: String,
+    field: &'static str,
+    right: String,
+}
+
+impl SenderFacts {
+    /// Asks Twilio.
+    ///
+    /// # Errors
+    /// [`TwilioError`], with what could not be read.
+    pub async fn read(session: &Session<'_>, sender: &Sender) -> Result<Self, (&'static str, TwilioError)> {
+        let numbers = |error| ("the account's phone numbers", error);
+        match sender {
+            Sender::Number(number) => {
+                let mut found = session.numbers(Some(number)).await.map_err(numbers)?;
+                found.retain(|found| found.phone_number == *number);
+                Ok(Self { webhooks: found.into_iter().map(Webhook::from).collect(), service: None })
+            }
+            Sender::MessagingService(sid) => {
+                let (service, members) = tokio::join!(session.service(sid), session.service_numbers(sid));
+                let service = service.map_err(|error| ("the Messaging Service", error))?;
+                let members = members.map_err(|error| ("the Messaging Service's numbers", error))?;
+                let mut webhooks = vec![Webhook::from(service.clone())];
+                if service.use_inbound_webhook_on_number {
+                    let mut own = session.numbers(None).await.map_err(numbers)?;
+                    own.retain(|number| members.iter().any(|member| member.sid == number.sid));
+                    webhooks.extend(own.into_iter().map(Webhook::from));
+                }
+                Ok(Self { webhooks, service: Some((service, members)) })
+            }
+        }
+    }
+
+    /// A row for each webhook.
+    #[must_use]
+    pub fn judge(&self, sender: &Sender, addresses: &Addresses) -> Vec<Row> {
+        if let (Sender::Number(number), []) = (sender, self.webhooks.as_slice()) {
+            let row = Row::fail(
+                Check::Webhooks,
+                "this account has no such phone number",
+                "set TwilioFrom to a number of the account, or put the credentials of the number's account into the secrets",
+            );
+            return vec![row.of(number)];
+        }
+        let mut rows: Vec<_> = self.webhooks.iter().map(|webhook| self.row(webhook, addresses)).collect();
+        for member in self.missing_members() {
+            let found = "the service has this number, and the account's list does not";
+            rows.push(Row::unknown(Check::Webhooks, found, "look it up in the Twilio Console").of(member));
+        }
+        rows
+    }
+
+    fn row(&self, webhook: &Webhook, addresses: &Addresses) -> Row {
+        let problems = self.problems(webhook, addresses);
+        if problems.is_empty() {
+            let found = if self.defers(webhook) {
+                "its numbers decide".to_owned()
+            } else {
+                format!("POST {}", webhook.url.as_deref().map(shown).unwrap_or_default())
+            };
+            return Row::pass(Check::Webhooks, found).of(&webhook.subject);
+        }
+        let found: Vec<_> = problems.iter().map(|problem| problem.found.as_str()).collect();
+        let advice = format!(
+            "set {}, or repair it with {{\"apply\": [\"webhooks\"]}}; if {} reaches us by another name, set PublicUrl",
+            show_fields(&problems),
+            shown(&addresses.signed)
+        );
+        Row::fail(Check::Webhooks, found.join("; "), advice).of(&webhook.subject)
+    }
+
+    /// Whether signatures are checked against the address that Twilio calls.
+    #[must_use]
+    pub fn judge_public_url(&self, addresses: &Addresses) -> Row {
+        let Some(hidden) = &addresses.hidden else {
+            return Row::pass(Check::PublicUrl, format!("there is one address: {}", addresses.signed));
+        };
+        let calls_hidden = |webhook: &&Webhook| {
+            !self.defers(webhook) && webhook.url.as_deref().is_some_and(|url| leads_to(url, hidden))
+        };
+        let wrong: Vec<_> = self.webhooks.iter().filter(calls_hidden).map(|webhook| webhook.subject.as_str()).collect();
+        if wrong.is_empty() {
+            return Row::pass(Check::PublicUrl, format!("PublicUrl stands for the webhook: {}", addresses.signed));
+        }
+        Row::fail(
+            Check::PublicUrl,
+            format!(
+                "Twilio calls {hidden} for {}, but signatures are checked against {}: every message is refused with 403",
+                super::named(wrong.into_iter()),
+                addresses.signed
+            ),
+            "set the webhook to PublicUrl with /sms behind it, or repair it with {\"apply\": [\"webhooks\"]}; or deploy with \
+             an empty PublicUrl",
+        )
+    }
+
+    /// What a repair would set: the webhook, and its fields.
+    #[must_use]
+    pub fn repairs(&self, addresses: &Addresses) -> Vec<(&Webhook, Vec<(&'static str, String)>)> {
+        let mut repairs = Vec::new();
+        for webhook in &self.webhooks {
+            let mut fields: Vec<_> =
+                self.problems(webhook, addresses).into_iter().map(|problem| (problem.field, problem.right)).collect();
+            let is_hidden =
+                addresses.hidden.as_ref().zip(webhook.url.as_ref()).is_some_and(|(hidden, url)| leads_to(url, hidden));
+            if is_hidden && !self.defers(webhook) {
+                fields.push((webhook.resource.fields().0, addresses.signed.clone()));
+            }
+            if !fields.is_empty() {
+                repairs.push((webhook, fields));
+            }
+        }
+        repairs
+    }
+
+    /// Numbers of the service that decide where messages go and are not in the account's list.
+    fn missing_members(&self) -> Vec<&str> {
+        let Some((service, members)) = &self.service else { return Vec::new() };
+        let is_read = |member: &&ServiceNumber| {
+            self.webhooks.iter().any(|webhook| webhook.resource == Resource::Number(member.sid.clone()))
+        };
+        let members = members.iter().filter(|member| service.use_inbound_webhook_on_number && !is_read(member));
+        members.map(|member| member.phone_number.as_str()).collect()
+    }
+
+    /// Whether this is a service that leaves it to its numbers where messages go.
+    fn defers(&self, webhook: &Webhook) -> bool {
+        matches!(webhook.resource, Resource::Service(_))
+            && self.service.as_ref().is_some_and(|(service, _)| service.use_inbound_webhook_on_number)
+    }
+
+    fn problems(&self, webhook: &Webhook, addresses: &Addresses) -> Vec<Problem> {
+        let (url_field, method_field, fallback_field) = webhook.resource.fields();
+        let mut problems = Vec::new();
+        let mut add =
+            |field, found: String, right: &str| problems.push(Problem { found, field, right: right.to_owned() });
+        if !self.defers(webhook) {
+            if let Some(application) = &webhook.application {
+                add("SmsApplicationSid", format!("the application {application} replaces its addresses"), "");
+            }
+            match webhook.url.as_deref() {
+                None => add(
+                    url_field,
+                    "no address is set, so what people text, STOP too, is lost".to_owned(),
+                    &addresses.signed,
+                ),
+                Some(url) if !addresses.have(url) => {
+                    add(url_field, format!("messages go to {}", shown(url)), &addresses.signed);
+                }
+                Some(_) => {}
+            }
+            if webhook.method.as_deref().is_some_and(|method| !method.eq_ignore_ascii_case("POST")) {
+                add(method_field, "it is called by GET, and only POST is answered".to_owned(), "POST");
+            }
+        }
+        let plain = |url: &&String| !is_https_or_loopback(url);
+        if let Some(url) = webhook.fallback.as_ref().filter(plain) {
+            add(fallback_field, format!("its fallback is not HTTPS: {}", shown(url)), "");
+        }
+        if let Some(url) = webhook.status.as_ref().filter(plain) {
+            add("StatusCallback", format!("its status callback is not HTTPS: {}", shown(url)), "");
+        }
+        problems
+    }
+}
+
+/// The outcome of one repair: what Twilio said, and what is found now.
+#[must_use]
+pub fn judge_repair(
+    subject: &str,
+    fields: &[(&str, String)],
+    answer: Result<(), &TwilioError>,
+    now: Option<&[Row]>,
+) -> Row {
+    let names = fields.iter().map(|(field, _)| *field).collect::<Vec<_>>().join(", ");
+    let is_well = |rows: &[Row]| {
+        let mut rows = rows.iter().filter(|row| row.subject.as_deref().is_none_or(|of| of == subject));
+        rows.all(|row| row.result == Outcome::Pass)
+    };
+    let row = match (answer, now) {
+        (Err(error), _) => Row::fail(
+            Check::Webhooks,
+            format!("{names} not set: {error}"),
+            "set the webhook by hand, in the Twilio Console",
+        ),
+        (Ok(()), None) => {
+            Row::unknown(Check::Webhooks, format!("{names} set, but not confirmed"), "run the checklist again")
+        }
+        (Ok(()), Some(rows)) if is_well(rows) => Row::pass(Check::Webhooks, format!("{names} set")),
+        (Ok(()), Some(_)) => Row::fail(
+            Check::Webhooks,
+            format!("{names} set, and Twilio shows that it is still not right"),
+            "set the webhook by hand, in the Twilio Console",
+        ),
+    };
+    row.of(subject)
+}
+
+impl Webhook {
+    /// Sets these fields.
+    ///
+    /// # Errors
+    /// [`TwilioError`]
+    pub async fn update(&self, session: &Session<'_>, fields: &[(&str, String)]) -> Result<(), TwilioError> {
+        let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        match &self.resource {
+            Resource::Number(sid) => session.update_number(sid, &fields).await,
+            Resource::Service(sid) => session.update_service(sid, &fields).await,
+        }
+    }
+}
+
+impl Resource {
+    /// The names of the fields of the address, the method and the fallback.
+    const fn fields(&self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Self::Number(_) => ("SmsUrl", "SmsMethod", "SmsFallbackUrl"),
+            Self::Service(_) => ("InboundRequestUrl", "InboundMethod", "FallbackUrl"),
+        }
+    }
+}
+
+impl Addresses {
+    /// Whether this is one of ours.
+    fn have(&self, url: &str) -> bool {
+        leads_to(url, &self.signed) || self.hidden.as_ref().is_some_and(|hidden| leads_to(url, hidden))
+    }
+}
+
+impl From<IncomingNumber> for Webhook {
+    fn from(number: IncomingNumber) -> Self {
+        Self {
+            subject: number.phone_number,
+            resource: Resource::Number(number.sid),
+            url: filled(number.sms_url),
+            method: filled(number.sms_method),
+            application: filled(number.sms_application_sid),
+            fallback: filled(number.sms_fallback_url),
+            status: filled(number.status_callback),
+        }
+    }
+}
+
+impl From<Service> for Webhook {
+    fn from(service: Service) -> Self {
+        Self {
+            subject: service.sid.clone(),
+            resource: Resource::Service(service.sid),
+            url: filled(service.inbound_request_url),
+            method: filled(service.inbound_method),
+            application: None,
+            fallback: filled(service.fallback_url),
+            status: filled(service.status_callback),
+        }
+    }
+}
+
+/// Twilio answers an empty field as null or as "".
+fn filled(field: Option<String>) -> Option<String> {
+    field.filter(|text| !text.is_empty())
+}
+
+/// Whether a call of the one is a call of the other. A query is signed along, a fragment only tells Twilio how to connect.
+fn leads_to(url: &str, address: &str) -> bool {
+    let (Ok(url), Ok(address)) = (Url::parse(url), Url::parse(address)) else { return false };
+    let has_no_user = url.username().is_empty() && url.password().is_none();
+    has_no_user && url.origin() == address.origin() && url.path() == address.path()
+}
+
+/// An address without what may be secret in it: user, password, query.
+fn shown(url: &str) -> String {
+    match Url::parse(url) {
+        Ok(url) if url.has_host() => format!("{}{}", url.origin().ascii_serialization(), url.path()),
+        _ => "what is no address".to_owned(),
+    }
+}
+
+fn show_fields(problems: &[Problem]) -> String {
+    let show = |problem: &Problem| {
+        if problem.right.is_empty() {
+            format!("{} to nothing", problem.field)
+        } else {
+            format!("{} to {}", problem.field, problem.right)
+        }
+    };
+    problems.iter().map(show).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::Outcome::{Fail, Pass, Unknown};
+
+    const NUMBER: &str = "+14155550100";
+    const OURS: &str = "https://sms.example.com/sms";
+    const API: &str = "https://abc.execute-api.us-east-1.amazonaws.com/sms";
+
+    fn addresses() -> Addresses {
+        Addresses { signed: OURS.to_owned(), hidden: Some(API.to_owned()) }
+    }
+
+    fn number() -> IncomingNumber {
+        let text = |text: &str| Some(text.to_owned());
+        IncomingNumber {
+            sid: "PN1".to_owned(),
+            phone_number: NUMBER.to_owned(),
+            sms_url: text(OURS),
+            sms_method: text("POST"),
+            sms_fallback_url: text(""),
+            sms_application_sid: None,
+            status_callback: text(""),
+        }
+    }
+
+    fn service() -> Service {
+        Service {
+            sid: "MG1".to_owned(),
+            inbound_request_url: Some(OURS.to_owned()),
+            inbound_method: Some("POST".to_owned()),
+            fallback_url: None,
+            status_callback: None,
+            use_inbound_webhook_on_number: false,
+            us_app_to_person_registered: Some(true),
+        }
+    }
+
+    fn of_number(number: IncomingNumber) -> SenderFacts {
+        SenderFacts { webhooks: vec![number.into()], service: None }
+    }
+
+    fn results(rows: &[Row]) -> Vec<Outcome> {
+        rows.iter().map(|row| row.result).collect()
+    }
+
+    #[test]
+    fn each_single_thing_that_is_wrong_with_a_number_fails_and_is_repaired_by_its_field() {
+        let sender = Sender::Number(NUMBER.to_owned());
+        let url = |url: &str| IncomingNumber { sms_url: Some(url.to_owned()), ..number() };
+        let wrong: Vec<(IncomingNumber, &[(&str, &str)])> = vec![
+            (number(), &[]),
+            (url("https://SMS.example.com:443/sms?a=b#rc=3"), &[]),
+            (url("http://sms.example.com/sms"), &[("SmsUrl", OURS)]),
+            (url("https://sms.example.com/sms/"), &[("SmsUrl", OURS)]),
+            (url("https://sms.example.com.evil.example/sms"), &[("SmsUrl", OURS)]),
+            (url("https://user:password@sms.example.com/sms"), &[("SmsUrl", OURS)]),
+            (url("https://demo.twilio.com/welcome/sms/reply/"), &[("SmsUrl", OURS)]),
+            (url("nonsense"), &[("SmsUrl", OURS)]),
+            (url(""), &[("SmsUrl", OURS)]),
+            (IncomingNumber { sms_url: None, ..number() }, &[("SmsUrl", OURS)]),
+            (IncomingNumber { sms_method: Some("GET".to_owned()), ..number() }, &[("SmsMethod", "POST")]),
+            (IncomingNumber { sms_application_sid: Some("AP1".to_owned()), ..number() }, &[("SmsApplicationSid", "")]),
+            (
+                IncomingNumber { sms_fallback_url: Some("http://sms.example.com/sms".to_owned()), ..number() },
+                &[("SmsFallbackUrl", "")],
+            ),
+            (IncomingNumber { sms_fallback_url: Some("https://other.example/sms".to_owned()), ..number() }, &[]),
+            (
+                IncomingNumber { status_callback: Some("http://other.example".to_owned()), ..number() },
+                &[("StatusCallback", "")],
+            ),
+        ];
+        for (number, repair) in wrong {
+            let facts = of_number(number.clone());
+            let expected = if repair.is_empty() { Pass } else { Fail };
+            assert_eq!(results(&facts.judge(&sender, &addresses())), [expected], "{number:?}");
+            assert_eq!(facts.judge_public_url(&addresses()).result, Pass, "{number:?}");
+            let fields: Vec<_> = facts.repairs(&addresses()).into_iter().flat_map(|(_, fields)| fields).collect();
+            let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            assert_eq!(fields, repair, "{number:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_that_reaches_us_and_that_no_signature_fits_is_a_matter_of_the_public_url() {
+        let facts = of_number(IncomingNumber { sms_url: Some(API.to_owned()), ..number() });
+        assert_eq!(results(&facts.judge(&Sender::Number(NUMBER.to_owned()), &addresses())), [Pass]);
+        let row = facts.judge_public_url(&addresses());
+        assert!(row.result == Fail && row.found.contains("403"), "{row:?}");
+        assert_eq!(facts.repairs(&addresses())[0].1, [("SmsUrl", OURS.to_owned())]);
+
+        let one = Addresses { signed: API.to_owned(), hidden: None };
+        assert_eq!(facts.judge_public_url(&one).result, Pass);
+    }
+
+    #[test]
+    fn a_service_decides_for_its_numbers_unless_it_leaves_it_to_them() {
+        let sender = Sender::MessagingService("MG1".to_owned());
+        let member = |sid: &str| ServiceNumber { sid: sid.to_owned(), phone_number: NUMBER.to_owned() };
+        let wrong_number = || IncomingNumber { sms_url: None, ..number() };
+        let deferring = || Service { use_inbound_webhook_on_number: true, inbound_request_url: None, ..service() };
+        let facts = |service: Service, members: Vec<ServiceNumber>, numbers: Vec<IncomingNumber>| {
+            let mut webhooks = vec![Webhook::from(service.clone())];
+            webhooks.extend(numbers.into_iter().map(Webhook::from));
+            SenderFacts { webhooks, service: Some((service, members)) }
+        };
+        for (facts, expected) in [
+            (facts(service(), vec![member("PN1")], vec![]), vec![Pass]),
+            (facts(Service { inbound_request_url: None, ..service() }, vec![], vec![]), vec![Fail]),
+            (facts(Service { inbound_method: Some("GET".to_owned()), ..service() }, vec![], vec![]), vec![Fail]),
+            (facts(deferring(), vec![member("PN1")], vec![number()]), vec![Pass, Pass]),
+            (facts(deferring(), vec![member("PN1")], vec![wrong_number()]), vec![Pass, Fail]),
+            (facts(deferring(), vec![member("PN2")], vec![]), vec![Pass, Unknown]),
+        ] {
+            assert_eq!(results(&facts.judge(&sender, &addresses())), expected, "{facts:?}");
+        }
+    }
+
+    #[test]
+    fn a_number_that_is_not_the_accounts_fails() {
+        let facts = SenderFacts { webhooks: vec![], service: None };
+        assert_eq!(results(&facts.judge(&Sender::Number(NUMBER.to_owned()), &addresses())), [Fail]);
+    }
+
+    #[test]
+    fn what_may_be_secret_in_an_address_is_not_shown() {
+        assert_eq!(shown("https://user:password@host.example:8443/sms?token=1#x"), "https://host.example:8443/sms");
+        assert_eq!(shown("data:text/plain,secret"), "what is no address");
+    }
+
+    #[test]
+    fn a_repair_is_done_only_if_it_can_be_seen() {
+        let fields = [("SmsUrl", OURS.to_owned())];
+        let (pass, fail) = (Row::pass(Check::Webhooks, "").of(NUMBER), Row::fail(Check::Webhooks, "", "").of(NUMBER));
+        let error = TwilioError::NotFound;
+        for (answer, now, expected) in [
+            (Ok(()), Some(&[pass][..]), Pass),
+            (Ok(()), Some(&[fail][..]), Fail),
+            (Ok(()), None, Unknown),
+            (Err(&error), None, Fail),
+        ] {
+            assert_eq!(judge_repair(NUMBER, &fields, answer, now).result, expected);
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! checklist: what has to be right before a launch, looked at in the real account and the real stack.
+//!
+//! ```text
+//! credentials  account  api_key_restricted   do the secrets work, and do they allow too much?   ┐ first: the rest
+//! table        clock    limits               is what we keep, and go by, as it should be?       ┘ signs in with them
+//! webhooks     public_url                    do messages come to us, and to the address that is signed?
+//! geo_permissions       voice_permissions    where could somebody's fraud go?
+//! sender_registration                        do US carriers know us?
+//! ```
+//!
+//! Every check is a row, whatever becomes of the others, in a time of its own. What can't be read is `unknown`, with what to do,
+//! and never `pass`. Nothing is changed unless the request says `apply`, and then only what was found wrong, of webhooks and
+//! messaging geo permissions; what was changed is read again before it counts as done.
+
+pub mod checks;
+pub mod report;
+pub mod request;
+pub mod settings;
+pub mod state;
+pub mod twilio_account;
+
+use checks::credentials::Credentials;
+use checks::geo_permissions::{self, Differences};
+use checks::table::TableFacts;
+use checks::webhooks::{self, SenderFacts};
+use checks::{clock, limits, sender_registration, table, voice_permissions};
+use report::{Check, Outcome, Report, Row};
+use request::{InvalidRequest, Request};
+use serde_json::Value;
+use shared::credentials::Secret;
+use shared::metrics::Metric;
+use state::State;
+use std::time::Duration;
+use twilio_account::Session;
+
+/// How many countries are changed by one call. Twilio names no limit; a form of so many is some 10 KB.
+const BATCH: usize = 100;
+
+/// The rows that come from the credentials.
+const OF_THE_CREDENTIALS: [Check; 3] = [Check::Credentials, Check::Account, Check::ApiKeyRestricted];
+/// The rows that come from what our messages come from.
+const OF_THE_SENDER: [Check; 3] = [Check::Webhooks, Check::PublicUrl, Check::SenderRegistration];
+/// The rows that nothing can be said of without credentials.
+const OF_THE_ACCOUNT: [Check; 5] =
+    [Check::Webhooks, Check::PublicUrl, Check::SenderRegistration, Check::GeoPermissions, Check::VoicePermissions];
+
+/// Why there is no answer. Then nothing was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChecklistError {
+    /// The request can't be understood.
+    #[error("{0}")]
+    InvalidRequest(#[from] InvalidRequest),
+}
+
+impl ChecklistError {
+    /// The error's type, as Lambda gives it to the caller.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::InvalidRequest(_) => "InvalidRequest",
+        }
+    }
+}
+
+/// What one check found, and what it changed.
+#[derive(Default)]
+struct Done {
+    rows: Vec<Row>,
+    changes: Vec<Row>,
+}
+
+/// Runs the checklist.
+///
+/// # Errors
+/// [`ChecklistError`] if the request can't be understood. What is wrong with the account is no error, but a row.
+pub async fn handle(state: &State, request_id: &str, event: &Value) -> Result<Report, ChecklistError> {
+    let started_ms = state.clock.now_ms();
+    let request = Request::parse(event).inspect_err(|error| {
+        tracing::warn!(request_id, kind = "InvalidRequest", %error, "checklist refused a request");
+    })?;
+    // Boxed: the whole list in one future is more than the compiler lays out.
+    let Done { rows, changes } = Box::pin(run(state, request)).await;
+    let now_ms = state.clock.now_ms();
+    let report = Report::new(rows, changes, now_ms);
+    // None is written as well: that ends an alarm.
+    state.meter.record(&[Metric::ChecklistFailures(report.failures())], now_ms);
+    log(request_id, &report, now_ms.saturating_sub(started_ms));
+    Ok(report)
+}
+
+async fn run(state: &State, request: Request) -> Done {
+    let (credentials, table, clock) = tokio::join!(
+        tokio::time::timeout(state.patience.first, credentials(state)),
+        in_time(state.patience.first, &[Check::Table], table(state)),
+        in_time(state.patience.first, &[Check::Clock], clock(state)),
+    );
+    let mut all = Done::default();
+    if let Ok(credentials) = credentials {
+        all.rows.extend(credentials.judge());
+        all.add(with_credentials(state, request, &credentials).await);
+    } else {
+        all.add(too_slow(&OF_THE_CREDENTIALS, state.patience.first));
+        all.add(too_slow(&OF_THE_ACCOUNT, state.patience.first));
+    }
+    all.rows.push(limits::judge(&state.settings.limits));
+    all.add(table);
+    all.add(clock);
+    all
+}
+
+async fn with_credentials(state: &State, request: Request, credentials: &Credentials) -> Done {
+    let Some(session) = credentials.session(&state.twilio) else {
+        let unasked =
+            |check| Row::unknown(check, "Twilio accepts none of the credentials", "see the rows of credentials");
+        return Done { rows: OF_THE_ACCOUNT.map(unasked).into(), changes: vec![] };
+    };
+    let patience = state.patience.second;
+    let (webhooks, geo, voice) = tokio::join!(
+        in_time(patience, &OF_THE_SENDER, webhooks(state, &session, request.webhooks)),
+        in_time(patience, &[Check::GeoPermissions], geo_permissions(state, &session, request.geo_permissions)),
+        in_time(patience, &[Check::VoicePermissions], voice_permissions(&session)),
+    );
+    let mut all = webhooks;
+    all.add(geo);
+    all.add(voice);
+    all
+}
+
+/// The secrets are read anew each time: whoever has just filled one in wants to know.
+async fn credentials(state: &State) -> Credentials {
+    let client = || state.aws.secrets_manager.clone();
+    let auth_token = Secret::signer(client(), &state.settings.auth_token_secret, state.clock.clone());
+    let sending = Secret::api_key(client(), &state.settings.sending_secret, state.clock.clone());
+    let (auth_token, sending) = tokio::join!(auth_token.get(), sending.get());
+    Credentials::read(&state.twilio, auth_token.map(|all| all[0].clone()), sending.map(|all| all[0].clone())).await
+}
+
+async fn table(state: &State) -> Done {
+    table::judge(&TableFacts::read(&state.aws.dynamodb, &state.settings.table_name).await).into()
+}
+
+async fn clock(state: &State) -> Done {
+    let sent_ms = state.clock.now_ms();
+    let date = state.twilio.date().await;
+    clock::judge(sent_ms, state.clock.now_ms(), date.as_deref()).into()
+}
+
+/// Where messages to us go; and, since the same is read for them, the public URL and the registration.
+async fn webhooks(state: &State, session: &Session<'_>, apply: bool) -> Done {
+    let settings = &state.settings;
+    let found = match SenderFacts::read(session, &settings.twilio_from).await {
+        Ok(found) => found,
+        Err((what, error)) => {
+            return Done { rows: OF_THE_SENDER.map(|check| Row::unread(check, what, &error)).into(), changes: vec![] };
+        }
+    };
+    let mut repairs = Vec::new();
+    for (webhook, fields) in if apply { found.repairs(&settings.addresses) } else { vec![] } {
+        repairs.push((&webhook.subject, webhook.update(session, &fields).await, fields));
+    }
+    let now = if repairs.is_empty() { None } else { SenderFacts::read(session, &settings.twilio_from).await.ok() };
+
+    let judge = |facts: &SenderFacts| {
+        let mut rows = facts.judge(&settings.twilio_from, &settings.addresses);
+        rows.push(facts.judge_public_url(&settings.addresses));
+        rows
+    };
+    let confirmed = now.as_ref().map(judge);
+    let changes = repairs
+        .iter()
+        .map(|(subject, answer, fields)| {
+            webhooks::judge_repair(subject, fields, answer.as_ref().copied(), confirmed.as_deref())
+        })
+        .collect();
+    let mut rows = confirmed.unwrap_or_else(|| judge(&found));
+    let facts = now.as_ref().unwrap_or(&found);
+    rows.push(sender_registration::judge(&settings.twilio_from, facts, &settings.allowed_countries));
+    Done { rows, changes }
+}
+
+async fn geo_permissions(state: &State, session: &Session<'_>, apply: bool) -> Done {
+    let allowed = &state.settings.allowed_countries;
+    let unread = |error| Row::unread(Check::GeoPermissions, "the messaging geo permissions", error);
+    let found = match session.messaging_permissions().await {
+        Ok(permissions) => Differences::of(&permissions, allowed),
+        Err(error) => return unread(&error).into(),
+    };
+    let wishes = if apply { found.changes() } else { vec![] };
+    if wishes.is_empty() {
+        return found.judge(allowed).into();
+    }
+    let mut answers = Vec::new();
+    for batch in wishes.chunks(BATCH) {
+        answers.push((batch, session.set_messaging_permissions(batch).await));
+    }
+    let now = session.messaging_permissions().await;
+    let judge = |(batch, answer): &(&[_], Result<Vec<_>, _>)| {
+        geo_permissions::judge_changes(batch, answer.as_deref(), now.as_deref())
+    };
+    let changes = answers.iter().flat_map(judge).collect();
+    let row = now.as_ref().map_or_else(unread, |now| Differences::of(now, allowed).judge(allowed));
+    Done { rows: vec![row], changes }
+}
+
+async fn voice_permissions(session: &Session<'_>) -> Done {
+    match session.dialing_permissions().await {
+        Ok(countries) => voice_permissions::judge(&countries).into(),
+        Err(error) => Row::unread(Check::VoicePermissions, "the voice dialing permissions", &error).into(),
+    }
+}
+
+/// What takes too long is a row as well, and holds nothing up.
+async fn in_time(patience: Duration, checks: &[Check], checking: impl Future<Output = Done>) -> Done {
+    tokio::time::timeout(patience, checking).await.unwrap_or_else(|_| too_slow(checks, patience))
+}
+
+fn too_slow(checks: &[Check], patience: Duration) -> Done {
+    let found = format!("it took longer than {} s", patience.as_secs());
+    let advice = "run the checklist again; if it stays so, look at the status of Twilio and AWS";
+    Done { rows: checks.iter().map(|check| Row::unknown(*check, found.clone(), advice)).collect(), changes: vec![] }
+}
+
+/// A line for each row, without what was found: that may name a number.
+fn log(request_id: &str, report: &Report, took_ms: u64) {
+    for row in report.rows.iter().chain(&report.changes) {
+        let (check, result) = (row.check.as_str(), row.result.as_str());
+        match row.result {
+            Outcome::Pass => tracing::debug!(request_id, check, result, "checked"),
+            Outcome::Unknown => {
+                tracing::warn!(request_id, check, result, "a check could not be made; invoke Checklist to see why");
+            }
+            Outcome::Fail => {
+                tracing::error!(request_id, check, result, "a check failed; invoke Checklist to see what to do");
+            }
+        }
+    }
+    let changed = report.changes.iter().filter(|row| row.result == Outcome::Pass).count();
+    tracing::info!(request_id, took_ms, status = report.status.as_str(), changed, "checklist answered");
+}
+
+impl Done {
+    fn add(&mut self, other: Self) {
+        self.rows.extend(other.rows);
+        self.changes.extend(other.changes);
+    }
+}
+
+impl From<Row> for Done {
+    fn from(row: Row) -> Self {
+        Self { rows: vec![row], changes: vec![] }
+    }
+}

@@ -1,0 +1,432 @@
+//! The checklist, against accounts that are right, wrong and half wrong.
+
+use crate::support::{Local, PRIVATE, no_waits, start, start_with};
+use checklist::report::{Outcome, Report, Row};
+use local::fake_account::{AccountState, Fault, Key};
+use local::system::{ACCOUNT_SID, API_KEY_SECRET, API_KEY_SECRET_NAME, API_KEY_SID, AUTH_TOKEN, AUTH_TOKEN_SECRET};
+use local::system::{OUR_NUMBER, OUR_SERVICE, TABLE_NAME};
+use send_code::state::Patience;
+use serde_json::{Value, json};
+use shared::http::Timeouts;
+use shared::telemetry;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tracing::level_filters::LevelFilter;
+
+/// Of a Messaging Service Twilio tells everything; a number's registration it does not.
+const POOL: (&str, &str) = ("TWILIO_FROM", OUR_SERVICE);
+
+async fn run(local: &Local, event: Value) -> Report {
+    let report = checklist::handle(&local.system.checklist, "request-checklist", &event).await.unwrap();
+    let told = serde_json::to_string(&report).unwrap();
+    for secret in [AUTH_TOKEN, API_KEY_SECRET, PRIVATE] {
+        assert!(!told.contains(secret), "{told}");
+    }
+    for row in report.rows.iter().chain(&report.changes) {
+        assert_eq!(row.advice.is_empty(), row.result == Outcome::Pass, "{row:?}");
+        assert!(!row.found.is_empty(), "{row:?}");
+    }
+    report
+}
+
+async fn check(local: &Local) -> Report {
+    run(local, json!({})).await
+}
+
+/// The checks that came out like this, each once.
+fn with(report: &Report, result: Outcome) -> Vec<&'static str> {
+    let mut checks: Vec<_> =
+        report.rows.iter().filter(|row| row.result == result).map(|row| row.check.as_str()).collect();
+    checks.dedup();
+    checks
+}
+
+fn row<'a>(report: &'a Report, check: &str) -> &'a Row {
+    report.rows.iter().find(|row| row.check.as_str() == check).unwrap()
+}
+
+/// Changes the account.
+fn wrong(local: &Local, change: impl FnOnce(&mut AccountState)) {
+    local.system.account.change(change);
+}
+
+#[tokio::test]
+async fn an_account_with_nothing_wrong_passes_every_check() {
+    let local = start([POOL]).await;
+    let report = check(&local).await;
+    assert_eq!(report.status, Outcome::Pass, "{report:#?}");
+    let checks = with(&report, Outcome::Pass);
+    let all = [
+        "credentials",
+        "account",
+        "api_key_restricted",
+        "webhooks",
+        "public_url",
+        "sender_registration",
+        "geo_permissions",
+        "voice_permissions",
+        "limits",
+        "table",
+        "clock",
+    ];
+    assert_eq!(checks, all);
+    assert_eq!(report.checked_at, "2027-01-15T08:00:01Z");
+
+    // With a number, Twilio does not tell whether it is registered, and nor do we.
+    let local = start([]).await;
+    let report = check(&local).await;
+    assert_eq!((report.status, with(&report, Outcome::Unknown)), (Outcome::Unknown, vec!["sender_registration"]));
+    assert_eq!(row(&report, "webhooks").subject.as_deref(), Some(OUR_NUMBER));
+}
+
+/// Sets our number up, as one does over Twilio's API.
+async fn set_up(local: &Local, settings: &[(&str, &str)]) {
+    let number = local.system.twilio.numbers().remove(0);
+    let base_url = &local.system.base_url;
+    let url = format!("{base_url}/2010-04-01/Accounts/{ACCOUNT_SID}/IncomingPhoneNumbers/{}.json", number.sid);
+    let request = client().post(url).basic_auth(ACCOUNT_SID, Some(AUTH_TOKEN)).form(settings);
+    let status = request.send().await.unwrap().status();
+    assert!(status.is_success(), "{settings:?} {status}");
+}
+
+/// Our number, as Twilio tells of it.
+async fn number(local: &Local) -> Value {
+    let url = format!("{}/2010-04-01/Accounts/{ACCOUNT_SID}/IncomingPhoneNumbers.json", local.system.base_url);
+    let answer = client().get(url).basic_auth(ACCOUNT_SID, Some(AUTH_TOKEN)).send().await.unwrap();
+    let answer: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
+    answer["incoming_phone_numbers"][0].clone()
+}
+
+fn client() -> reqwest::Client {
+    let timeouts = Timeouts { connect: Duration::from_secs(5), total: Duration::from_secs(30) };
+    shared::http::Tls::new().unwrap().client(timeouts, shared::http::Connections::Fresh).unwrap()
+}
+
+/// What is set on a number that replaces its own address.
+const APPLICATION: (&str, &str) = ("SmsApplicationSid", "AP00000000000000000000000000000001");
+
+#[tokio::test]
+async fn a_number_that_is_set_up_wrong_fails_the_webhooks_check_and_no_other() {
+    let local = start([POOL]).await;
+    let right = number(&local).await;
+    let ours = format!("{}/sms", local.system.base_url);
+    for wrong in [
+        ("SmsUrl", "http://sms.example.com/sms"),
+        ("SmsUrl", ""),
+        ("SmsUrl", "https://demo.twilio.com/welcome/sms/reply"),
+        ("SmsMethod", "GET"),
+        ("SmsFallbackUrl", "http://sms.example.com/"),
+        ("StatusCallback", "http://sms.example.com/"),
+        APPLICATION,
+    ] {
+        set_up(&local, &[wrong]).await;
+        let report = check(&local).await;
+        assert_eq!(with(&report, Outcome::Fail), ["webhooks"], "{wrong:?} {report:#?}");
+        let back = [
+            ("SmsUrl", &*ours),
+            ("SmsMethod", "POST"),
+            ("SmsFallbackUrl", ""),
+            ("StatusCallback", ""),
+            ("SmsApplicationSid", ""),
+        ];
+        set_up(&local, &back).await;
+    }
+    assert_eq!(check(&local).await.status, Outcome::Pass);
+    assert_eq!(number(&local).await, right, "a look changes nothing");
+}
+
+#[tokio::test]
+async fn each_single_thing_that_is_wrong_fails_its_own_check_and_no_other() {
+    type Wrong = fn(&mut AccountState);
+    let cases: &[(&str, Wrong)] = &[
+        ("account", |account| account.status = "suspended"),
+        ("account", |account| account.status = "closed"),
+        ("account", |account| account.kind = "Trial"),
+        ("credentials", |account| account.key = Key::Deleted),
+        ("api_key_restricted", |account| account.key = Key::Main),
+        ("api_key_restricted", |account| account.key = Key::Standard),
+        ("api_key_restricted", |account| account.key = Key::Restricted(vec!["/twilio/voice/calls/create"])),
+        ("webhooks", |account| {
+            account.service.use_inbound_webhook_on_number = false;
+            account.service.inbound_request_url = String::new();
+        }),
+        ("webhooks", |account| {
+            account.service.use_inbound_webhook_on_number = false;
+            account.service.inbound_request_url = "https://demo.twilio.com/welcome/sms/reply".to_owned();
+        }),
+        ("webhooks", |account| {
+            account.service.use_inbound_webhook_on_number = false;
+            account.service.inbound_method = "GET".to_owned();
+        }),
+        ("webhooks", |account| account.service.fallback_url = "http://sms.example.com/".to_owned()),
+        ("webhooks", |account| account.service.status_callback = "http://sms.example.com/".to_owned()),
+        ("sender_registration", |account| account.service.us_app_to_person_registered = false),
+        ("geo_permissions", |account| account.messaging[2].enabled = true),
+        ("geo_permissions", |account| account.messaging[4].enabled = false),
+        // On the first page, and on the last.
+        ("voice_permissions", |account| account.dialing[0].special = true),
+        ("voice_permissions", |account| account.dialing[6].tollfraud = true),
+        ("clock", |account| account.clock_ahead_seconds = 60),
+        ("clock", |account| account.clock_ahead_seconds = -60),
+    ];
+    let local = start([POOL]).await;
+    let right = local.system.account.change(|account| account.clone());
+    for (expected, change) in cases {
+        wrong(&local, |account| {
+            *account = right.clone();
+            change(account);
+        });
+        let report = check(&local).await;
+        assert_eq!(report.status, Outcome::Fail);
+        assert_eq!(with(&report, Outcome::Fail), [*expected], "{report:#?}");
+        assert!(local.system.account.change(|account| account.writes.is_empty()), "a look changes nothing");
+    }
+}
+
+#[tokio::test]
+async fn settings_and_a_table_that_are_wrong_fail_their_own_checks() {
+    for (settings, expected) in [
+        ([POOL, ("IP_LIMIT", "observe 10/1h")], "limits"),
+        ([POOL, ("TOTAL_LIMIT", "off")], "limits"),
+        ([POOL, ("SENDING_SECRET", AUTH_TOKEN_SECRET)], "api_key_restricted"),
+        ([POOL, ("ALLOWED_COUNTRIES", "US,FR")], "geo_permissions"),
+        ([POOL, ("PUBLIC_URL", "https://sms.example.com")], "public_url"),
+        ([POOL, ("TWILIO_FROM", "+14155550199")], "webhooks"),
+        // Twilio finds a number by any part of it.
+        ([POOL, ("TWILIO_FROM", "+1500555000")], "webhooks"),
+    ] {
+        let report = check(&start(settings).await).await;
+        assert_eq!(with(&report, Outcome::Fail), [expected], "{settings:?} {report:#?}");
+    }
+
+    let local = start([POOL]).await;
+    let ttl = aws_sdk_dynamodb::types::TimeToLiveSpecification::builder().attribute_name("expires_at").enabled(false);
+    let dynamodb = &local.system.checklist.aws.dynamodb;
+    let change = dynamodb.update_time_to_live().table_name(TABLE_NAME);
+    change.time_to_live_specification(ttl.build().unwrap()).send().await.unwrap();
+    assert_eq!(with(&check(&local).await, Outcome::Fail), ["table"]);
+
+    let report = check(&start([POOL, ("TABLE_NAME", "elsewhere")]).await).await;
+    assert_eq!(with(&report, Outcome::Unknown), ["table"]);
+    assert!(row(&report, "table").found.contains("DescribeTable"), "{report:#?}");
+}
+
+#[tokio::test]
+async fn secrets_that_are_not_filled_in_or_wrong_are_named_with_the_command_that_fills_them() {
+    let local = start([POOL]).await;
+    let key = |sid: &str, secret: &str| {
+        json!({"accountSid": ACCOUNT_SID, "apiKeySid": sid, "apiKeySecret": secret}).to_string()
+    };
+    let token = |account: &str, token: &str| json!({"accountSid": account, "authToken": token}).to_string();
+    let other = "AC00000000000000000000000000000002";
+    for (secret, value, subject) in [
+        (AUTH_TOKEN_SECRET, token("REPLACE_ME", "REPLACE_ME"), "auth token"),
+        (AUTH_TOKEN_SECRET, token(ACCOUNT_SID, "ffffffffffffffffffffffffffffffff"), "auth token"),
+        (AUTH_TOKEN_SECRET, "no JSON".to_owned(), "auth token"),
+        (API_KEY_SECRET_NAME, key("REPLACE_ME", "REPLACE_ME"), "sending credential"),
+        (API_KEY_SECRET_NAME, key(API_KEY_SID, PRIVATE), "sending credential"),
+        (API_KEY_SECRET_NAME, key("SK0000000000000000000000000000000f", PRIVATE), "sending credential"),
+        (API_KEY_SECRET_NAME, token(other, AUTH_TOKEN), "sending credential"),
+    ] {
+        let before = match secret {
+            AUTH_TOKEN_SECRET => token(ACCOUNT_SID, AUTH_TOKEN),
+            _ => key(API_KEY_SID, API_KEY_SECRET),
+        };
+        local.system.secrets.put(secret, &value);
+        let report = check(&local).await;
+        let failed: Vec<_> = report.rows.iter().filter(|row| row.result == Outcome::Fail).collect();
+        assert_eq!(failed[0].subject.as_deref(), Some(subject), "{report:#?}");
+        assert!(failed[0].advice.contains("secret"), "{report:#?}");
+        // One that was put in a moment ago is what counts.
+        local.system.secrets.put(secret, &before);
+        assert_eq!(check(&local).await.status, Outcome::Pass);
+    }
+}
+
+#[tokio::test]
+async fn without_the_auth_token_the_key_that_sends_says_what_it_may_not_read() {
+    let local = start([("AUTH_TOKEN_SECRET", "nowhere")]).await;
+    let report = check(&local).await;
+    assert_eq!(report.status, Outcome::Unknown);
+    let row = row(&report, "webhooks");
+    assert!(row.advice.contains("/twilio/phone-numbers/incoming-phone-numbers/read"), "{row:?}");
+    assert_eq!(with(&report, Outcome::Pass), ["limits", "table", "clock"]);
+
+    // A standard key may read the rest, also in place of an auth token that Twilio does not accept.
+    let local = start([POOL]).await;
+    local.system.secrets.put(AUTH_TOKEN_SECRET, &json!({"accountSid": ACCOUNT_SID, "authToken": PRIVATE}).to_string());
+    wrong(&local, |account| account.key = Key::Standard);
+    let report = check(&local).await;
+    let passed = with(&report, Outcome::Pass);
+    for check in ["webhooks", "geo_permissions", "voice_permissions"] {
+        assert!(passed.contains(&check), "{report:#?}");
+    }
+}
+
+#[tokio::test]
+async fn what_twilio_does_not_let_us_read_is_unknown_and_holds_nothing_else_up() {
+    let timeouts = Timeouts { connect: Duration::from_secs(2), total: Duration::from_secs(2) };
+    let local = start_with([POOL], Patience { twilio: timeouts, ..no_waits() }, None).await;
+    let of_the_sender = &["webhooks", "public_url", "sender_registration"][..];
+    for (path, fault, unknown) in [
+        ("/v1/Messaging", Fault::Forbidden("/twilio/accounts/geo/read"), &["geo_permissions"][..]),
+        ("/v1/DialingPermissions", Fault::Broken, &["voice_permissions"]),
+        ("/v1/DialingPermissions", Fault::Garbled, &["voice_permissions"]),
+        ("/v1/Keys", Fault::Forbidden(""), &["credentials", "api_key_restricted"]),
+        ("/PhoneNumbers", Fault::Silent, of_the_sender),
+        ("/v1/Services", Fault::Broken, of_the_sender),
+    ] {
+        wrong(&local, |account| account.faults = vec![(path, fault)]);
+        let report = check(&local).await;
+        assert_eq!(with(&report, Outcome::Unknown), unknown, "{path} {fault:?} {report:#?}");
+        assert_eq!(with(&report, Outcome::Fail), [""; 0], "{path} {fault:?} {report:#?}");
+        if let Fault::Forbidden(permission) = fault {
+            assert!(row(&report, unknown[0]).advice.contains(permission), "{report:#?}");
+        }
+    }
+    // Nothing of Twilio at all: our own things are looked at all the same.
+    wrong(&local, |account| account.faults = vec![("/", Fault::Broken)]);
+    let report = check(&local).await;
+    assert_eq!(with(&report, Outcome::Pass), ["limits", "table", "clock"], "{report:#?}");
+    assert_eq!(report.status, Outcome::Unknown);
+}
+
+#[tokio::test]
+async fn applying_closes_and_opens_countries_and_says_of_each_what_became_of_it() {
+    let local = start([POOL, ("ALLOWED_COUNTRIES", "US,DE")]).await;
+    wrong(&local, |account| {
+        for country in ["BD", "FR", "JM"] {
+            account.messaging.iter_mut().find(|known| known.country_code == country).unwrap().enabled = true;
+        }
+        account.service.use_inbound_webhook_on_number = false;
+        account.service.inbound_method = "GET".to_owned();
+    });
+    let report = run(&local, json!({"apply": ["geo_permissions"]})).await;
+    let changes: Vec<_> = report.changes.iter().map(|row| (row.subject.as_deref().unwrap(), row.result)).collect();
+    let (pass, fail) = (Outcome::Pass, Outcome::Fail);
+    assert_eq!(changes, [("BD", fail), ("FR", pass), ("JM", pass), ("DE", pass)]);
+    assert!(report.changes[0].found.contains("30649") && report.changes[0].advice.contains("Console"), "{report:#?}");
+    // What is left, and what was not asked for.
+    assert_eq!(row(&report, "geo_permissions").found, "open beyond AllowedCountries: 1 (BD)");
+    assert_eq!(with(&report, fail), ["webhooks", "geo_permissions"]);
+    let writes = local.system.account.change(|account| account.writes.clone());
+    assert_eq!(writes, ["FR=false", "JM=false", "DE=true"]);
+
+    // The same again finds only what could not be done.
+    let report = run(&local, json!({"apply": ["geo_permissions"]})).await;
+    assert_eq!(report.changes.len(), 1);
+    assert_eq!(local.system.account.change(|account| account.writes.len()), 3);
+}
+
+#[tokio::test]
+async fn applying_points_the_webhooks_at_us_and_touches_nothing_that_was_right() {
+    let local = start([]).await;
+    let ours = format!("{}/sms", local.system.base_url);
+    let fallback = "https://fallback.example/sms".to_owned();
+    let wrong_number =
+        [("SmsUrl", "http://sms.example.com/sms"), ("SmsMethod", "GET"), APPLICATION, ("SmsFallbackUrl", &fallback)];
+    set_up(&local, &wrong_number).await;
+    wrong(&local, |account| {
+        account.messaging[2].enabled = true;
+        account.service.inbound_request_url = String::new();
+    });
+    let report = run(&local, json!({"apply": ["webhooks"]})).await;
+    assert_eq!(report.changes.len(), 1);
+    assert_eq!((report.changes[0].subject.as_deref(), report.changes[0].result), (Some(OUR_NUMBER), Outcome::Pass));
+    assert_eq!(row(&report, "webhooks").result, Outcome::Pass);
+    let repaired = number(&local).await;
+    for (field, expected) in
+        [("sms_url", &*ours), ("sms_method", "POST"), ("sms_application_sid", ""), ("sms_fallback_url", &fallback)]
+    {
+        assert_eq!(repaired[field], expected, "{field}");
+    }
+    assert!(local.system.account.change(|account| account.writes.is_empty()), "nothing else was changed");
+
+    // Nothing is wrong any more, so nothing is changed.
+    local.clock.advance_seconds(60);
+    assert!(run(&local, json!({"apply": ["webhooks"]})).await.changes.is_empty());
+    assert_eq!(number(&local).await, repaired);
+}
+
+#[tokio::test]
+async fn a_repair_that_twilio_refuses_says_so_and_the_check_still_fails() {
+    let local = start([POOL]).await;
+    set_up(&local, &[("SmsMethod", "GET")]).await;
+    wrong(&local, |account| {
+        account.faults =
+            vec![("/IncomingPhoneNumbers/", Fault::Forbidden("/twilio/phone-numbers/incoming-phone-numbers/update"))];
+    });
+    let report = run(&local, json!({"apply": ["webhooks"]})).await;
+    assert_eq!(report.changes[0].result, Outcome::Fail);
+    assert_eq!(with(&report, Outcome::Fail), ["webhooks"], "{report:#?}");
+}
+
+#[tokio::test]
+async fn lambda_answers_with_rows_and_a_request_that_is_no_request_is_an_error() {
+    let local = start([POOL]).await;
+    let url = format!("{}/2015-03-31/functions/checklist/invocations", local.system.base_url);
+    let client = client();
+    let post = async |event: &str| -> Value {
+        let answer = client.post(&url).body(event.to_owned()).send().await.unwrap().text().await.unwrap();
+        serde_json::from_str(&answer).unwrap()
+    };
+    let answer = post("{}").await;
+    assert_eq!((&answer["status"], &answer["changes"]), (&json!("pass"), &Value::Null));
+    let expected = json!({"check": "account", "result": "pass", "found": "active, Full"});
+    assert!(answer["rows"].as_array().unwrap().contains(&expected), "{answer}");
+    wrong(&local, |account| account.kind = "Trial");
+    let answer = post(r#"{"version":"0","source":"aws.events","detail-type":"Scheduled Event","detail":{}}"#).await;
+    let row = answer["rows"].as_array().unwrap().iter().find(|row| row["result"] == "fail").unwrap();
+    assert!(
+        row["found"].as_str().unwrap().contains("21608") && row["do"].as_str().unwrap().contains("upgrade"),
+        "{row}"
+    );
+    let error = post(r#"{"aply": ["webhooks"]}"#).await;
+    assert_eq!(error["errorType"], "InvalidRequest");
+    assert!(error["errorMessage"].as_str().unwrap().contains("apply"), "{error}");
+}
+
+#[tokio::test]
+async fn each_failing_row_is_a_line_in_the_log_with_its_check_and_no_number() {
+    let local = start([]).await;
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let writer = Lines(lines.clone());
+    let subscriber = telemetry::subscriber(LevelFilter::INFO, move || writer.clone());
+    let logging = tracing::subscriber::set_default(subscriber);
+    set_up(&local, &[("SmsMethod", "GET")]).await;
+    wrong(&local, |account| account.kind = "Trial");
+    check(&local).await;
+    drop(logging);
+    let text = String::from_utf8(lines.lock().unwrap().clone()).unwrap();
+    assert!(!text.contains(&OUR_NUMBER[1..]), "{text}");
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of = |level: &str| -> Vec<_> {
+        let lines = lines.iter().filter(|line| line["level"] == level && line["check"].is_string());
+        lines.map(|line| (line["check"].as_str().unwrap(), line["result"].as_str().unwrap())).collect()
+    };
+    assert_eq!(of("ERROR"), [("account", "fail"), ("webhooks", "fail")]);
+    assert_eq!(of("WARN"), [("sender_registration", "unknown")]);
+}
+
+#[tokio::test]
+async fn the_readme_has_a_row_for_each_check() {
+    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
+    let readme = std::fs::read_to_string(readme).unwrap();
+    for row in check(&start([POOL]).await).await.rows {
+        assert!(readme.contains(&format!("\n| `{}` |", row.check.as_str())), "{row:?}");
+    }
+}
+
+#[derive(Clone)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Lines {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,368 @@
+//! Least privilege, proved from both sides: each function runs with nothing but the environment that `template.yaml` gives it, every
+//! call that its AWS SDK makes is written down, and its role allows these calls and no others.
+//!
+//! A role lists actions, kinds of keys in the table, and secrets. Each that is used must be in the list, and each in the list must be
+//! used. Not told apart is which action meets which kind of key: a transaction needs them together.
+
+use crate::support::{CODE, TestClock, no_waits};
+use crate::template::Template;
+use aws_sdk_dynamodb::config::Credentials;
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use local::system::{API_KEY_SECRET_NAME, AUTH_TOKEN_SECRET, HMAC_KEY_SECRET, Options, System, TABLE_NAME};
+use serde_json::{Value, json};
+use shared::aws::{Aws, AwsSettings};
+use shared::backoff::Backoff;
+use shared::clock::Clock;
+use shared::http::{self, Connections, Timeouts, Tls};
+use shared::metrics::Sink;
+use shared::settings::Environment;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+const PHONE: &str = "+14155550123";
+const OTHER_PHONE: &str = "+14165550123";
+const IP: &str = "203.0.113.7";
+const TEST_NUMBER: &str = "+14155550100";
+
+/// The names that the local system has for what the template makes.
+const MADE: [(&str, &str); 4] = [
+    ("Table", TABLE_NAME),
+    ("HmacKey", HMAC_KEY_SECRET),
+    ("TwilioApiKey", API_KEY_SECRET_NAME),
+    ("TwilioAuthToken", AUTH_TOKEN_SECRET),
+];
+
+/// What a role allows, or what a function does: actions of the table, the kinds of keys that they meet, and the secrets read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Rights {
+    actions: BTreeSet<String>,
+    keys: BTreeSet<String>,
+    secrets: BTreeSet<String>,
+}
+
+/// Writes down each call before it is made.
+#[derive(Clone, Debug)]
+struct Recorder {
+    used: Arc<Mutex<Rights>>,
+    http: SharedHttpClient,
+    connector: Option<SharedHttpConnector>,
+}
+
+impl HttpClient for Recorder {
+    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
+        let connector = Some(self.http.http_connector(settings, components));
+        SharedHttpConnector::new(Self { connector, ..self.clone() })
+    }
+}
+
+impl HttpConnector for Recorder {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let body = serde_json::from_slice(request.body().bytes().unwrap()).unwrap();
+        self.used.lock().unwrap().add(request.headers().get("x-amz-target").unwrap(), &body);
+        self.connector.clone().unwrap().call(request)
+    }
+}
+
+/// The resource of the template that stands for this name or is of this name already.
+fn made(name: &str) -> &str {
+    MADE.iter().find(|(_, local)| *local == name).map_or(name, |(resource, _)| resource)
+}
+
+impl Rights {
+    /// Adds what a call needs. A transaction and a batch need the permission of each part.
+    fn add(&mut self, target: &str, body: &Value) {
+        let (service, operation) = target.split_once('.').unwrap();
+        if service == "secretsmanager" {
+            assert_eq!(operation, "GetSecretValue");
+            self.secrets.insert(made(body["SecretId"].as_str().unwrap()).to_owned());
+            return;
+        }
+        assert_eq!(service, "DynamoDB_20120810");
+        match operation {
+            "TransactWriteItems" => {
+                for write in body["TransactItems"].as_array().unwrap() {
+                    let (kind, write) = write.as_object().unwrap().iter().next().unwrap();
+                    self.add_item(&format!("{kind}Item"), write, write.get("Key").unwrap_or(&write["Item"]));
+                }
+            }
+            "BatchGetItem" => {
+                for (table, read) in body["RequestItems"].as_object().unwrap() {
+                    for key in read["Keys"].as_array().unwrap() {
+                        self.add_item(operation, &json!({"TableName": table}), key);
+                    }
+                }
+            }
+            "UpdateItem" => self.add_item(operation, body, &body["Key"]),
+            _ => {
+                assert_eq!(body["TableName"], TABLE_NAME);
+                self.actions.insert(format!("dynamodb:{operation}"));
+            }
+        }
+    }
+
+    fn add_item(&mut self, action: &str, call: &Value, key: &Value) {
+        assert_eq!(call["TableName"], TABLE_NAME);
+        self.actions.insert(format!("dynamodb:{action}"));
+        let kind = key["pk"]["S"].as_str().unwrap().split('#').next().unwrap();
+        self.keys.insert(format!("{kind}#*"));
+    }
+
+    /// What the role of a function allows, beside writing its own log, which Lambda does.
+    fn of(template: &Template, function: &str) -> Self {
+        let role = template.get(["Resources", function, "Properties", "Role"]);
+        let role = template.get(["Resources", role.as_str().unwrap(), "Properties"]);
+        assert!(
+            role.get("ManagedPolicyArns").is_none(),
+            "{function}: what a managed policy allows is not in the template"
+        );
+        let mut rights = Self::default();
+        for policy in role["Policies"].as_array().unwrap() {
+            for statement in policy["PolicyDocument"]["Statement"].as_array().unwrap() {
+                assert_eq!(statement["Effect"], "Allow");
+                let (actions, resources) = (all(&statement["Action"]), all(&statement["Resource"]));
+                match statement["Sid"].as_str().unwrap() {
+                    "WriteLogs" => {
+                        assert_eq!(actions, ["logs:CreateLogStream", "logs:PutLogEvents"]);
+                        assert_eq!(resources, [format!("{function}Logs")]);
+                    }
+                    "ReadSecrets" => {
+                        assert_eq!(actions, ["secretsmanager:GetSecretValue"]);
+                        rights.secrets.extend(resources);
+                    }
+                    _ => {
+                        assert_eq!(resources, ["Table"]);
+                        // Nothing that reaches several items without naming their keys.
+                        let (reads_all, described): (Vec<_>, Vec<_>) = actions
+                            .iter()
+                            .partition(|action| ["Scan", "Query", "*"].iter().any(|all| action.contains(all)));
+                        assert!(reads_all.is_empty(), "{function}: {reads_all:?}");
+                        let keys = all(&statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]);
+                        let of_the_table = described.iter().all(|action| action.starts_with("dynamodb:Describe"));
+                        assert_eq!(keys.is_empty(), of_the_table, "{function}: items need the condition on their keys");
+                        rights.actions.extend(actions);
+                        rights.keys.extend(keys);
+                    }
+                }
+            }
+        }
+        rights
+    }
+}
+
+/// One text, or several.
+fn all(value: &Value) -> Vec<String> {
+    let one = |value: &Value| value.as_str().unwrap().to_owned();
+    match value {
+        Value::Null => vec![],
+        Value::Array(values) => values.iter().map(one).collect(),
+        value => vec![one(value)],
+    }
+}
+
+/// A local system, and functions beside it that are set up as the template says.
+struct Stack {
+    system: System,
+    template: Template,
+    clock: TestClock,
+}
+
+impl Stack {
+    async fn start(parameters: &[(&str, &str)]) -> Self {
+        let clock = TestClock::new();
+        let system = System::start(Options { clock: clock.clock(), ..Options::default() }).await.unwrap();
+        let ours = [
+            ("TwilioFrom", local::system::OUR_NUMBER),
+            ("TwilioBaseUrl", &system.base_url),
+            ("TestNumbers", "+14155550100=123456"),
+        ];
+        let template = Template::with(&[&ours[..], parameters].concat());
+        Self { system, template, clock }
+    }
+
+    /// The environment that the template gives a function, with the local system's names.
+    fn environment(&self, function: &str) -> Environment {
+        let names: BTreeMap<_, _> = MADE.into();
+        let variables = self.template.environment(function).into_iter();
+        Environment::of(variables.map(|(name, value)| {
+            let value = names.get(value.as_str()).map_or(value.clone(), |local| (*local).to_owned());
+            (name, value)
+        }))
+    }
+
+    /// The AWS of one function, and what it is used for.
+    fn aws(&self, tls: &Tls) -> (Aws, Arc<Mutex<Rights>>) {
+        let minute = Duration::from_mins(1);
+        let settings = AwsSettings {
+            region: "us-east-1".to_owned(),
+            endpoint: Some(self.system.base_url.clone()),
+            credentials: Credentials::new("local", "local", None, None, "local"),
+            backoff: Backoff { tries: 1, base: Duration::ZERO, cap: Duration::ZERO },
+            attempt_timeout: minute,
+        };
+        let http = http::for_aws(tls.client(Timeouts { connect: minute, total: minute }, Connections::Kept).unwrap());
+        let used = Arc::<Mutex<Rights>>::default();
+        let recorder = Recorder { used: used.clone(), http, connector: None };
+        (settings.connect_over(SharedHttpClient::new(recorder)), used)
+    }
+
+    fn clock(&self) -> Clock {
+        self.clock.clock()
+    }
+
+    async fn send_code(&self) -> (send_code::state::State, Arc<Mutex<Rights>>) {
+        let tls = Tls::new().unwrap();
+        let (aws, used) = self.aws(&tls);
+        let world = send_code::state::World {
+            aws,
+            tls,
+            patience: no_waits(),
+            clock: self.clock(),
+            random: getrandom::fill,
+            metrics: Sink::none(),
+        };
+        (send_code::state::State::build(&self.environment("SendCode"), world).await.unwrap(), used)
+    }
+
+    /// Everything that send-code does: a send, a repeat, a refusal by each kind of limit, and one that is given back.
+    async fn sends(&self) -> Rights {
+        let (state, used) = self.send_code().await;
+        for (phone, key) in
+            [(PHONE, "a"), (PHONE, "a"), (PHONE, "b"), (OTHER_PHONE, "c"), ("+14155551100", "d"), (TEST_NUMBER, "e")]
+        {
+            let event = json!({"phone_number": phone, "ip": IP, "code": CODE, "idempotency_key": key});
+            send_code::handle(&state, key, &event).await.unwrap();
+        }
+        taken(&used)
+    }
+
+    /// Everything that check-code does: a wrong code, the right one, which gives its send back, and a test number's.
+    async fn checks(&self) -> Rights {
+        let (aws, used) = self.aws(&Tls::new().unwrap());
+        let environment = self.environment("CheckCode");
+        let state = check_code::state::State::build(&environment, aws, no_waits().table, self.clock(), Sink::none());
+        let state = state.await.unwrap();
+        for (phone, code, status) in [
+            (PHONE, "000000", "incorrect"),
+            (PHONE, CODE, "approved"),
+            (TEST_NUMBER, "000000", "incorrect"),
+            (TEST_NUMBER, "123456", "approved"),
+        ] {
+            let event = json!({"phone_number": phone, "code": code});
+            assert_eq!(check_code::handle(&state, "r", &event).await.unwrap().status(), status);
+        }
+        taken(&used)
+    }
+
+    /// Everything that inbound-sms does: a message with a reply, one again, a forged one, STOP and START.
+    async fn messages(&self) -> Rights {
+        let (aws, used) = self.aws(&Tls::new().unwrap());
+        let world = inbound_sms::state::World {
+            aws,
+            time_limit: Duration::from_mins(1),
+            backoff: no_waits().table,
+            clock: self.clock(),
+            metrics: Sink::none(),
+        };
+        let state = inbound_sms::state::State::build(&self.environment("InboundSms"), world).await.unwrap();
+        for (name, status) in [
+            ("inbound-sms", 200),
+            ("inbound-sms-repeat", 200),
+            ("inbound-sms-forged", 403),
+            ("inbound-sms-emoji", 200),
+            ("inbound-sms-stop", 200),
+        ] {
+            assert_eq!(inbound_sms::handle(&state, event(name)).await.status_code, status, "{name}");
+        }
+        taken(&used)
+    }
+
+    /// Everything that delivery-status does.
+    async fn deliveries(&self) -> Rights {
+        let (aws, used) = self.aws(&Tls::new().unwrap());
+        let world = delivery_status::state::World {
+            aws,
+            time_limit: Duration::from_mins(1),
+            clock: self.clock(),
+            metrics: Sink::none(),
+        };
+        let state = delivery_status::state::State::build(&self.environment("DeliveryStatus"), world).await.unwrap();
+        for (name, status) in [
+            ("delivery-status", 204),
+            ("delivery-status-late", 204),
+            ("delivery-status-undelivered", 204),
+            ("delivery-status-forged", 403),
+        ] {
+            assert_eq!(delivery_status::handle(&state, event(name)).await.status_code, status, "{name}");
+        }
+        taken(&used)
+    }
+
+    /// Everything that the checklist does, repairs included.
+    async fn checklist(&self) -> Rights {
+        let tls = Tls::new().unwrap();
+        let (aws, used) = self.aws(&tls);
+        let patience = checklist::state::Patience::default();
+        let environment = self.environment("Checklist");
+        let state = checklist::state::State::build(&environment, aws, &tls, patience, self.clock(), Sink::none());
+        let event = json!({"apply": ["geo_permissions", "webhooks"]});
+        checklist::handle(&state.unwrap(), "r", &event).await.unwrap();
+        taken(&used)
+    }
+}
+
+fn taken(used: &Mutex<Rights>) -> Rights {
+    std::mem::take(&mut *used.lock().unwrap())
+}
+
+fn event(name: &str) -> Value {
+    let path = format!("{}/../events/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn each_function_may_do_what_it_does_and_nothing_else() {
+    for credential in ["ApiKey", "AuthToken"] {
+        let stack = Stack::start(&[("SendingCredential", credential), ("CountryLimit", "1/1d")]).await;
+        let used = BTreeMap::from([
+            ("SendCode", stack.sends().await),
+            ("CheckCode", stack.checks().await),
+            ("InboundSms", stack.messages().await),
+            ("DeliveryStatus", stack.deliveries().await),
+            ("Checklist", stack.checklist().await),
+        ]);
+        let mut functions = stack.template.functions();
+        functions.sort_unstable();
+        assert_eq!(functions, used.keys().copied().collect::<Vec<_>>(), "a function that is not looked at");
+        for (function, used) in used {
+            assert_eq!(Rights::of(&stack.template, function), used, "{function} with {credential}: allowed, and used");
+        }
+    }
+}
+
+#[test]
+fn no_function_may_read_the_secret_of_another() {
+    let template = Template::with(&[("TwilioFrom", "+15005550006")]);
+    let secrets = |function| Vec::from_iter(Rights::of(&template, function).secrets);
+    assert_eq!(secrets("InboundSms"), ["HmacKey", "TwilioAuthToken"]);
+    assert_eq!(secrets("DeliveryStatus"), ["TwilioAuthToken"]);
+    assert_eq!(secrets("SendCode"), ["HmacKey", "TwilioApiKey"]);
+    assert_eq!(secrets("CheckCode"), ["HmacKey"]);
+    assert_eq!(secrets("Checklist"), ["TwilioApiKey", "TwilioAuthToken"]);
+}
+
+#[test]
+fn the_app_may_invoke_what_it_is_told_to_call_and_nothing_else() {
+    let template = Template::with(&[("TwilioFrom", "+15005550006")]);
+    let policy = template.written(["Resources", "InvokeGate", "Properties", "PolicyDocument", "Statement"]);
+    let told =
+        ["SendCodeFunctionArn", "CheckCodeFunctionArn"].map(|output| template.written(["Outputs", output, "Value"]));
+    assert_eq!(policy, &json!([{"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": told}]));
+    for arn in told {
+        assert!(arn["Ref"].as_str().unwrap().ends_with(".Alias"), "a deployment moves the alias: {arn}");
+    }
+}
