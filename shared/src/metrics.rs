@@ -41,6 +41,8 @@ pub enum Metric {
     ForgedWebhooks,
     /// Twilio did not take a message for no fault of its recipient's, or did not say whether it did.
     TwilioErrors,
+    /// A caller's mistake: the function ends with an error, which is in Lambda's own count, but nothing here is broken.
+    InvalidRequests,
     /// The table, or AWS as a whole, did not answer as it should.
     StoreErrors,
     /// A secret can't be read or used, or Twilio does not accept what is in it.
@@ -136,6 +138,7 @@ impl Metric {
             Self::DeliveryErrors(_) => "DeliveryErrors",
             Self::ForgedWebhooks => "ForgedWebhooks",
             Self::TwilioErrors => "TwilioErrors",
+            Self::InvalidRequests => "InvalidRequests",
             Self::StoreErrors => "StoreErrors",
             Self::CredentialErrors => "CredentialErrors",
             Self::SendLatency(_) => "SendLatency",
@@ -257,7 +260,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     /// One of each.
-    fn all() -> [Metric; 14] {
+    fn all() -> [Metric; 15] {
         let us = "US".parse().ok();
         [
             Metric::Sent,
@@ -269,6 +272,7 @@ mod tests {
             Metric::DeliveryErrors(30007),
             Metric::ForgedWebhooks,
             Metric::TwilioErrors,
+            Metric::InvalidRequests,
             Metric::StoreErrors,
             Metric::CredentialErrors,
             Metric::SendLatency(380),

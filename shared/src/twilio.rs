@@ -207,7 +207,7 @@ impl Code {
             20003 => SendError::Unauthorized(self),
             20429 => SendError::Busy,
             // The account, the sender, the body or the trial: ours to mend, and no fault of the recipient's.
-            21212 | 21601..=21603 | 21606 | 21608 | 21611 | 21617 | 21659..=21661 | 21701..=21705 => {
+            21212 | 21601..=21603 | 21606 | 21608 | 21609 | 21611 | 21617 | 21659..=21661 | 21701..=21705 => {
                 SendError::Misconfigured(self)
             }
             // The families that judge a message and its recipient. Anything else is about us: an account that is not active,
@@ -239,6 +239,7 @@ impl Code {
             21408 => "messaging geo permissions do not allow its country",
             21606 | 21659..=21661 => "TWILIO_FROM is not a number of this account that can send SMS",
             21608 => "a trial account texts only verified numbers",
+            21609 => "Twilio can't call the address for its reports: check PublicUrl",
             21610 => "the recipient has opted out by STOP",
             21611 => "the queue of TWILIO_FROM is full",
             21617 => "the message is longer than 1600 characters",

@@ -81,7 +81,8 @@ struct Told {
 /// A test number counts as nothing: it would spoil the conversion, by which pumping is told from people.
 fn metric(told: &Result<Told, CheckCodeError>) -> Option<Metric> {
     match told {
-        Ok(Told { is_test: true, .. }) | Err(CheckCodeError::InvalidRequest(_)) => None,
+        Ok(Told { is_test: true, .. }) => None,
+        Err(CheckCodeError::InvalidRequest(_)) => Some(Metric::InvalidRequests),
         Ok(Told { answer, .. }) => match answer {
             Answer::Approved => Some(Metric::Verified(1)),
             Answer::Incorrect { .. } => Some(Metric::CheckIncorrect),

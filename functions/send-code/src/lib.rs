@@ -62,7 +62,7 @@ impl SendCodeError {
         matches!(self, Self::InvalidRequest(_) | Self::IdempotencyKeyReused)
     }
 
-    /// What it counts as. A mistake of the caller's, and a machine without randomness, are in Lambda's own count of errors.
+    /// What it counts as. A machine without randomness is in Lambda's own count of errors.
     const fn metric(&self) -> Option<Metric> {
         match self {
             Self::StoreUnavailable(_) => Some(Metric::StoreErrors),
@@ -70,7 +70,8 @@ impl SendCodeError {
                 Some(Metric::CredentialErrors)
             }
             Self::TwilioUnavailable(_) => Some(Metric::TwilioErrors),
-            Self::InvalidRequest(_) | Self::IdempotencyKeyReused | Self::NoRandomness(_) => None,
+            Self::InvalidRequest(_) | Self::IdempotencyKeyReused => Some(Metric::InvalidRequests),
+            Self::NoRandomness(_) => None,
         }
     }
 

@@ -116,6 +116,16 @@ fn nobody_is_asked_for_more_than_a_number() {
     assert!(all.starts_with("  TwilioFrom:\n"), "what must be known is asked first");
 }
 
+/// The metrics of ours that an alarm goes by, and the names of their dimensions.
+fn own_metrics(alarm: &Value) -> Vec<(&str, Value)> {
+    let calculated = alarm["Metrics"].as_array().into_iter().flatten().map(|query| &query["MetricStat"]["Metric"]);
+    let metrics = calculated.chain([alarm]).filter(|metric| metric["Namespace"] == NAMESPACE);
+    let names = |metric: &Value| -> Value {
+        metric["Dimensions"].as_array().unwrap().iter().map(|dimension| dimension["Name"].clone()).collect()
+    };
+    metrics.map(|metric| (metric["MetricName"].as_str().unwrap(), names(metric))).collect()
+}
+
 #[test]
 fn every_metric_and_alarm_of_the_template_is_one_that_is_counted_and_explained() {
     let readme = read("README.md");
@@ -135,7 +145,7 @@ fn every_metric_and_alarm_of_the_template_is_one_that_is_counted_and_explained()
         assert!(alarm["Properties"]["TreatMissingData"].is_string(), "{name} leaves to chance what missing data means");
     }
     let us = "US".parse().ok();
-    let counted = [
+    let all = [
         Metric::Sent,
         Metric::Refused(""),
         Metric::Verified(1),
@@ -145,14 +155,31 @@ fn every_metric_and_alarm_of_the_template_is_one_that_is_counted_and_explained()
         Metric::DeliveryErrors(0),
         Metric::ForgedWebhooks,
         Metric::TwilioErrors,
+        Metric::InvalidRequests,
         Metric::StoreErrors,
         Metric::CredentialErrors,
         Metric::SendLatency(0),
         Metric::EstimatedSpend("0".parse::<SegmentPrice>().unwrap().of(1)),
         Metric::ChecklistFailures(0),
-    ]
-    .map(Metric::name);
-    assert!(metrics.iter().all(|metric| counted.contains(metric)), "{metrics:?}");
+    ];
+    let counted = all.map(Metric::name);
+    assert!(metrics.len() > 5 && metrics.iter().all(|metric| counted.contains(metric)), "{metrics:?}");
+    let alarmed: Vec<_> = resources
+        .values()
+        .filter(|resource| resource["Type"] == "AWS::CloudWatch::Alarm")
+        .flat_map(|alarm| own_metrics(&alarm["Properties"]))
+        .collect();
+    assert!(alarmed.len() > 5, "{alarmed:?}");
+    for (metric, dimensions) in alarmed {
+        let line = all.iter().find(|counted| counted.name() == metric).unwrap();
+        let line = shared::metrics::line(&[*line], "stack", 0).unwrap();
+        let line: Value = serde_json::from_str(&line).unwrap();
+        let counted = &line["_aws"]["CloudWatchMetrics"][0]["Dimensions"];
+        assert!(
+            counted.as_array().unwrap().contains(&dimensions),
+            "{metric} is not counted by {dimensions}: {counted}"
+        );
+    }
     let dashboard: Value = {
         let body = template.get(["Resources", "Dashboard", "Properties", "DashboardBody"]);
         serde_json::from_str(body.as_str().unwrap()).unwrap()

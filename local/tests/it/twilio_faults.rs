@@ -108,6 +108,7 @@ async fn each_way_that_twilio_can_fail_has_its_answer() {
         // Ours: an error that says what to do, and given back.
         (&[Answers(400, r#"{"code":21606,"status":400}"#)], "TwilioUnavailable", 1, false),
         (&[Answers(400, r#"{"code":21608,"status":400}"#)], "TwilioUnavailable", 1, false),
+        (&[Answers(400, r#"{"code":21609,"status":400}"#)], "TwilioUnavailable", 1, false),
         (&[Answers(404, r#"{"code":20404,"status":404}"#)], "TwilioUnavailable", 1, false),
         (&[Answers(403, r#"{"code":70051,"status":403}"#)], "TwilioUnavailable", 1, false),
         // Not accepted, and there is no newer key in the secret to try.

@@ -66,10 +66,13 @@ impl Declined {
     #[must_use]
     pub const fn metric(&self) -> Option<Metric> {
         match self {
-            Self::Refused(_) => Some(Metric::ForgedWebhooks),
+            // What Twilio never sends, somebody else sends.
+            Self::Refused(_) | Self::Unreadable(Unreadable::TooLong | Unreadable::NotBase64) => {
+                Some(Metric::ForgedWebhooks)
+            }
             Self::CredentialsUnavailable(_) => Some(Metric::CredentialErrors),
             Self::StoreUnavailable(_) | Self::TooSlow => Some(Metric::StoreErrors),
-            Self::NotAnEvent | Self::Unreadable(_) | Self::Unfit(_) => None,
+            Self::NotAnEvent | Self::Unreadable(Unreadable::NoHost) | Self::Unfit(_) => None,
         }
     }
 
