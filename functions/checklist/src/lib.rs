@@ -10,7 +10,8 @@
 //!
 //! Every check is a row, whatever becomes of the others, in a time of its own. What can't be read is `unknown`, with what to do,
 //! and never `pass`. Nothing is changed unless the request says `apply`, and then only what was found wrong, of webhooks and
-//! messaging geo permissions; what was changed is read again before it counts as done.
+//! messaging geo permissions; what was changed is read again before it counts as done. A repair keeps its own time, so that
+//! what was changed is told even if the rest was too slow.
 
 pub mod checks;
 pub mod report;
@@ -31,7 +32,8 @@ use shared::credentials::Secret;
 use shared::metrics::Metric;
 use state::State;
 use std::time::Duration;
-use twilio_account::Session;
+use tokio::time::{Instant, timeout_at};
+use twilio_account::{Session, TwilioError};
 
 /// How many countries are changed by one call. Twilio names no limit; a form of so many is some 10 KB.
 const BATCH: usize = 100;
@@ -60,6 +62,15 @@ impl ChecklistError {
             Self::InvalidRequest(_) => "InvalidRequest",
         }
     }
+}
+
+/// When a check with a repair has to be done.
+#[derive(Clone, Copy)]
+struct Deadlines {
+    /// No change begins after this.
+    changes: Instant,
+    /// The answer is given.
+    answer: Instant,
 }
 
 /// What one check found, and what it changed.
@@ -101,6 +112,7 @@ async fn run(state: &State, request: Request) -> Done {
     } else {
         all.add(too_slow(&OF_THE_CREDENTIALS, state.patience.first));
         all.add(too_slow(&OF_THE_ACCOUNT, state.patience.first));
+        all.changes.extend(refused(request, "the credentials could not be looked at in time"));
     }
     all.rows.push(limits::judge(&state.settings.limits));
     all.add(table);
@@ -112,18 +124,36 @@ async fn with_credentials(state: &State, request: Request, credentials: &Credent
     let Some(session) = credentials.session(&state.twilio) else {
         let unasked =
             |check| Row::unknown(check, "Twilio accepts none of the credentials", "see the rows of credentials");
-        return Done { rows: OF_THE_ACCOUNT.map(unasked).into(), changes: vec![] };
+        let changes = refused(request, "Twilio accepts none of the credentials");
+        return Done { rows: OF_THE_ACCOUNT.map(unasked).into(), changes };
+    };
+    let (request, changes) = match credentials.refuses_repairs() {
+        Some(reason) => (Request::default(), refused(request, reason)),
+        None => (request, vec![]),
     };
     let patience = state.patience.second;
+    let now = Instant::now();
+    let deadlines = Deadlines { changes: now + state.patience.repair, answer: now + patience };
     let (webhooks, geo, voice) = tokio::join!(
-        in_time(patience, &OF_THE_SENDER, webhooks(state, &session, request.webhooks)),
-        in_time(patience, &[Check::GeoPermissions], geo_permissions(state, &session, request.geo_permissions)),
+        webhooks(state, &session, request.webhooks, deadlines),
+        geo_permissions(state, &session, request.geo_permissions, deadlines),
         in_time(patience, &[Check::VoicePermissions], voice_permissions(&session)),
     );
-    let mut all = webhooks;
+    let mut all = Done { rows: vec![], changes };
+    all.add(webhooks);
     all.add(geo);
     all.add(voice);
     all
+}
+
+/// The rows of repairs that were asked for and not begun.
+fn refused(request: Request, reason: &str) -> Vec<Row> {
+    let asked = [(request.webhooks, Check::Webhooks), (request.geo_permissions, Check::GeoPermissions)];
+    let row = |check| {
+        let advice = "mend what the rows of credentials and account say, and ask for the repair again";
+        Row::fail(check, format!("nothing was changed: {reason}"), advice)
+    };
+    asked.into_iter().filter(|(asked, _)| *asked).map(|(_, check)| row(check)).collect()
 }
 
 /// The secrets are read anew each time: whoever has just filled one in wants to know.
@@ -146,58 +176,68 @@ async fn clock(state: &State) -> Done {
 }
 
 /// Where messages to us go; and, since the same is read for them, the public URL and the registration.
-async fn webhooks(state: &State, session: &Session<'_>, apply: bool) -> Done {
+async fn webhooks(state: &State, session: &Session<'_>, apply: bool, deadlines: Deadlines) -> Done {
     let settings = &state.settings;
-    let found = match SenderFacts::read(session, &settings.twilio_from).await {
-        Ok(found) => found,
-        Err((what, error)) => {
+    let read = || timeout_at(deadlines.answer, SenderFacts::read(session, &settings.twilio_from));
+    let found = match read().await {
+        Ok(Ok(found)) => found,
+        Ok(Err((what, error))) => {
             return Done { rows: OF_THE_SENDER.map(|check| Row::unread(check, what, &error)).into(), changes: vec![] };
         }
+        Err(_) => return too_slow(&OF_THE_SENDER, state.patience.second),
     };
-    let mut repairs = Vec::new();
+    let (mut tried, mut changes) = (Vec::new(), Vec::new());
     for (webhook, fields) in if apply { found.repairs(&settings.addresses) } else { vec![] } {
-        repairs.push((&webhook.subject, webhook.update(session, &fields).await, fields));
+        if Instant::now() >= deadlines.changes {
+            changes.push(webhooks::untried(&webhook.subject, &fields));
+            continue;
+        }
+        let answer = timeout_at(deadlines.answer, webhook.update(session, &fields)).await;
+        tried.push((&webhook.subject, answer.unwrap_or_else(|_| Err(TwilioError::no_time())), fields));
     }
-    let now = if repairs.is_empty() { None } else { SenderFacts::read(session, &settings.twilio_from).await.ok() };
+    let now = if tried.is_empty() { None } else { read().await.ok().and_then(Result::ok) };
+    let judged = tried.iter().map(|(subject, answer, fields)| {
+        webhooks::judge_repair(subject, fields, answer.as_ref().copied(), now.as_ref(), &settings.addresses)
+    });
+    changes.splice(0..0, judged);
 
-    let judge = |facts: &SenderFacts| {
-        let mut rows = facts.judge(&settings.twilio_from, &settings.addresses);
-        rows.push(facts.judge_public_url(&settings.addresses));
-        rows
-    };
-    let confirmed = now.as_ref().map(judge);
-    let changes = repairs
-        .iter()
-        .map(|(subject, answer, fields)| {
-            webhooks::judge_repair(subject, fields, answer.as_ref().copied(), confirmed.as_deref())
-        })
-        .collect();
-    let mut rows = confirmed.unwrap_or_else(|| judge(&found));
     let facts = now.as_ref().unwrap_or(&found);
+    let mut rows = facts.judge(&settings.twilio_from, &settings.addresses);
+    rows.push(facts.judge_public_url(&settings.addresses));
     rows.push(sender_registration::judge(&settings.twilio_from, facts, &settings.allowed_countries));
     Done { rows, changes }
 }
 
-async fn geo_permissions(state: &State, session: &Session<'_>, apply: bool) -> Done {
+async fn geo_permissions(state: &State, session: &Session<'_>, apply: bool, deadlines: Deadlines) -> Done {
     let allowed = &state.settings.allowed_countries;
     let unread = |error| Row::unread(Check::GeoPermissions, "the messaging geo permissions", error);
-    let found = match session.messaging_permissions().await {
+    let read = async || {
+        timeout_at(deadlines.answer, session.messaging_permissions())
+            .await
+            .unwrap_or_else(|_| Err(TwilioError::no_time()))
+    };
+    let found = match read().await {
         Ok(permissions) => Differences::of(&permissions, allowed),
         Err(error) => return unread(&error).into(),
     };
     let wishes = if apply { found.changes() } else { vec![] };
-    if wishes.is_empty() {
-        return found.judge(allowed).into();
-    }
-    let mut answers = Vec::new();
+    let (mut tried, mut untried) = (Vec::new(), Vec::new());
     for batch in wishes.chunks(BATCH) {
-        answers.push((batch, session.set_messaging_permissions(batch).await));
+        if Instant::now() >= deadlines.changes {
+            untried.extend(geo_permissions::untried(batch));
+            continue;
+        }
+        let answer = timeout_at(deadlines.answer, session.set_messaging_permissions(batch)).await;
+        tried.push((batch, answer.unwrap_or_else(|_| Err(TwilioError::no_time()))));
     }
-    let now = session.messaging_permissions().await;
+    if tried.is_empty() {
+        return Done { rows: vec![found.judge(allowed)], changes: untried };
+    }
+    let now = read().await;
     let judge = |(batch, answer): &(&[_], Result<Vec<_>, _>)| {
         geo_permissions::judge_changes(batch, answer.as_deref(), now.as_deref())
     };
-    let changes = answers.iter().flat_map(judge).collect();
+    let changes = tried.iter().flat_map(judge).chain(untried).collect();
     let row = now.as_ref().map_or_else(unread, |now| Differences::of(now, allowed).judge(allowed));
     Done { rows: vec![row], changes }
 }

@@ -36,12 +36,19 @@ pub struct Patience {
     pub first: Duration,
     /// A check of the second part, with its repair.
     pub second: Duration,
+    /// After this much of the second part no repair begins a further change: the rest is for reading again what was changed.
+    pub repair: Duration,
 }
 
 impl Default for Patience {
     fn default() -> Self {
         let seconds = Duration::from_secs;
-        Self { twilio: Timeouts { connect: seconds(3), total: seconds(8) }, first: seconds(15), second: seconds(40) }
+        Self {
+            twilio: Timeouts { connect: seconds(3), total: seconds(8) },
+            first: seconds(15),
+            second: seconds(40),
+            repair: seconds(20),
+        }
     }
 }
 

@@ -148,8 +148,7 @@ pub struct MessagingPermission {
     /// Whether it may.
     pub enabled: bool,
     /// What its numbers begin with, such as `+91`.
-    #[serde(default)]
-    pub prefix: String,
+    pub prefix: Option<String>,
 }
 
 /// What became of the wish to open or close one country.
@@ -187,12 +186,39 @@ struct Meta {
     next_page_url: Option<String>,
 }
 
+impl MessagingPermission {
+    /// The digits of its prefix, if Twilio tells any.
+    #[must_use]
+    pub fn dial_code(&self) -> Option<String> {
+        let digits: String = self.prefix.as_deref()?.chars().filter(char::is_ascii_digit).collect();
+        Some(digits).filter(|digits| !digits.is_empty())
+    }
+}
+
+impl TwilioError {
+    /// Whether what was asked for may have been done all the same.
+    pub(crate) const fn leaves_open(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::Unreadable(_))
+    }
+
+    /// What took longer than there was time for.
+    pub(crate) fn no_time() -> Self {
+        Self::Unavailable("Twilio did not answer in time".to_owned())
+    }
+}
+
 impl Hosts {
     /// `https://api.twilio.com`, and the same in a region, has sisters; any other address is a stand-in for all of them.
     fn of(base_url: &BaseUrl) -> Self {
-        let base_url = base_url.as_str();
-        let rest = base_url.strip_prefix("https://api.").filter(|rest| rest.ends_with("twilio.com"));
-        let host = |name: &str| rest.map_or_else(|| base_url.to_owned(), |rest| format!("https://{name}.{rest}"));
+        let lower_case = base_url.as_str().to_ascii_lowercase();
+        // Credentials go to the sisters: a name that only ends alike, or a path that does, is no name of Twilio's.
+        let is_twilio = |rest: &&str| {
+            let is_name = rest.chars().all(|letter| letter.is_ascii_alphanumeric() || "-.".contains(letter));
+            is_name && (*rest == "twilio.com" || rest.ends_with(".twilio.com"))
+        };
+        let rest = lower_case.strip_prefix("https://api.").filter(is_twilio);
+        let host =
+            |name: &str| rest.map_or_else(|| base_url.as_str().to_owned(), |rest| format!("https://{name}.{rest}"));
         Self {
             api: host("api"),
             accounts: host("accounts"),
@@ -456,6 +482,13 @@ mod tests {
             ),
             ("http://127.0.0.1:7878", "http://127.0.0.1:7878", "http://127.0.0.1:7878"),
             ("https://api.example.com", "https://api.example.com", "https://api.example.com"),
+            ("https://API.Twilio.com", "https://accounts.twilio.com", "https://voice.twilio.com"),
+            ("https://api.nottwilio.com", "https://api.nottwilio.com", "https://api.nottwilio.com"),
+            (
+                "https://api.twilio.com.example.com",
+                "https://api.twilio.com.example.com",
+                "https://api.twilio.com.example.com",
+            ),
         ] {
             let hosts = Hosts::of(&base_url.parse().unwrap());
             assert_eq!((hosts.accounts.as_str(), hosts.voice.as_str()), (accounts, voice));

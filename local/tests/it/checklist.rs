@@ -146,6 +146,10 @@ async fn each_single_thing_that_is_wrong_fails_its_own_check_and_no_other() {
         ("api_key_restricted", |account| account.key = Key::Main),
         ("api_key_restricted", |account| account.key = Key::Standard),
         ("api_key_restricted", |account| account.key = Key::Restricted(vec!["/twilio/voice/calls/create"])),
+        ("api_key_restricted", |account| account.key = Key::Restricted(vec!["/twilio/*"])),
+        ("api_key_restricted", |account| {
+            account.key = Key::Restricted(vec!["/twilio/messaging/messages/create", "/twilio/voice/calls/create"]);
+        }),
         ("webhooks", |account| {
             account.service.use_inbound_webhook_on_number = false;
             account.service.inbound_request_url = String::new();
@@ -333,6 +337,8 @@ async fn applying_points_the_webhooks_at_us_and_touches_nothing_that_was_right()
     let report = run(&local, json!({"apply": ["webhooks"]})).await;
     assert_eq!(report.changes.len(), 1);
     assert_eq!((report.changes[0].subject.as_deref(), report.changes[0].result), (Some(OUR_NUMBER), Outcome::Pass));
+    let found = &report.changes[0].found;
+    assert!(found.contains("SmsUrl was http://sms.example.com/sms, SmsMethod was GET"), "{found}");
     assert_eq!(row(&report, "webhooks").result, Outcome::Pass);
     let repaired = number(&local).await;
     for (field, expected) in
@@ -359,6 +365,67 @@ async fn a_repair_that_twilio_refuses_says_so_and_the_check_still_fails() {
     let report = run(&local, json!({"apply": ["webhooks"]})).await;
     assert_eq!(report.changes[0].result, Outcome::Fail);
     assert_eq!(with(&report, Outcome::Fail), ["webhooks"], "{report:#?}");
+}
+
+#[tokio::test]
+async fn nothing_is_repaired_while_the_credentials_or_the_account_fail() {
+    let local = start([POOL]).await;
+    set_up(&local, &[("SmsMethod", "GET")]).await;
+    wrong(&local, |account| account.messaging[2].enabled = true);
+    let before = number(&local).await;
+    let other = json!({"accountSid": "AC00000000000000000000000000000002", "authToken": AUTH_TOKEN}).to_string();
+    let ours = json!({"accountSid": ACCOUNT_SID, "apiKeySid": API_KEY_SID, "apiKeySecret": API_KEY_SECRET}).to_string();
+    for (secret, status) in [(&other, "active"), (&ours, "suspended")] {
+        local.system.secrets.put(API_KEY_SECRET_NAME, secret);
+        wrong(&local, |account| account.status = status);
+        let report = run(&local, json!({"apply": ["webhooks", "geo_permissions"]})).await;
+        let changes: Vec<_> = report.changes.iter().map(|row| (row.check.as_str(), row.result)).collect();
+        assert_eq!(changes, [("webhooks", Outcome::Fail), ("geo_permissions", Outcome::Fail)], "{report:#?}");
+        assert!(report.changes[0].found.contains("nothing was changed"), "{report:#?}");
+        assert_eq!(number(&local).await, before);
+        assert!(local.system.account.change(|account| account.writes.is_empty()));
+    }
+}
+
+#[tokio::test]
+async fn a_repair_that_runs_out_of_time_tells_what_it_changed_and_what_it_did_not() {
+    let local = start([POOL]).await;
+    set_up(&local, &[("SmsMethod", "GET")]).await;
+    wrong(&local, |account| {
+        account.messaging[2].enabled = true;
+        account.service.fallback_url = "http://sms.example.com/?token=1".to_owned();
+        // Only what is written to a number has a path that goes on.
+        account.faults = vec![("/IncomingPhoneNumbers/", Fault::Silent)];
+    });
+    let hurried = |repair, second| {
+        let of = &local.system.checklist;
+        checklist::state::State {
+            settings: of.settings.clone(),
+            aws: of.aws.clone(),
+            twilio: checklist::twilio_account::Twilio::new(client(), &of.settings.twilio_base_url),
+            patience: checklist::state::Patience { repair, second, ..of.patience },
+            clock: of.clock.clone(),
+            meter: of.meter.clone(),
+        }
+    };
+    let apply = json!({"apply": ["webhooks", "geo_permissions"]});
+    // No time for any change.
+    let state = hurried(Duration::ZERO, Duration::from_secs(40));
+    let report = checklist::handle(&state, "request-checklist", &apply).await.unwrap();
+    assert_eq!(report.changes.len(), 3, "{report:#?}");
+    assert!(report.changes.iter().all(|row| row.result == Outcome::Unknown && row.found.contains("no time")));
+    assert!(local.system.account.change(|account| account.writes.is_empty()));
+
+    // Time for the service and the country; the number's change hangs.
+    let state = hurried(Duration::from_secs(2), Duration::from_secs(3));
+    let report = checklist::handle(&state, "request-checklist", &apply).await.unwrap();
+    let changes: Vec<_> = report.changes.iter().map(|row| (row.subject.as_deref().unwrap(), row.result)).collect();
+    let unknown = Outcome::Unknown;
+    assert_eq!(changes, [(OUR_SERVICE, unknown), (OUR_NUMBER, unknown), ("FR", Outcome::Pass)], "{report:#?}");
+    assert!(report.changes[0].found.ends_with("FallbackUrl was http://sms.example.com/"), "{report:#?}");
+    let mut writes = local.system.account.change(|account| account.writes.clone());
+    writes.sort();
+    assert_eq!(writes, ["FR=false", "FallbackUrl="]);
 }
 
 #[tokio::test]

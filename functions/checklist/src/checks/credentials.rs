@@ -7,7 +7,7 @@
 //! - the account's numbers, which a standard key may read too;
 //! - the key's own policy, which the auth token may read, and which only a restricted key has.
 
-use crate::report::{Check, Row};
+use crate::report::{Check, Outcome, Row};
 use crate::twilio_account::{Account, KeyPolicy, Session, Twilio, TwilioError};
 use shared::credentials::{AccountSid, ApiKey, CredentialsError, Signer};
 use shared::twilio::Code;
@@ -104,6 +104,19 @@ impl Credentials {
     #[must_use]
     pub fn judge(&self) -> Vec<Row> {
         vec![self.auth_token_row(), self.sending_row(), self.account_row(), self.restriction_row()]
+    }
+
+    /// Why nothing may be changed with these: of two accounts, the one that the key does not send from might be changed.
+    #[must_use]
+    pub fn refuses_repairs(&self) -> Option<&'static str> {
+        let failed = |check| self.judge().iter().any(|row| row.check == check && row.result == Outcome::Fail);
+        if failed(Check::Credentials) {
+            Some("the check credentials fails, so it is not sure whose account would be changed")
+        } else if failed(Check::Account) {
+            Some("the check account fails")
+        } else {
+            None
+        }
     }
 
     fn auth_token_row(&self) -> Row {
@@ -213,11 +226,16 @@ impl KeyFacts {
                 MAKE_RESTRICTED,
             ),
             Ok(KeyPolicy::Allow(allowed)) => {
-                let others: Vec<_> = allowed.iter().map(String::as_str).filter(|name| *name != SEND).collect();
-                if others.is_empty() {
+                let others = || allowed.iter().map(String::as_str).filter(|name| *name != SEND);
+                let beyond: Vec<_> = others().filter(|name| !only_reads(name)).collect();
+                let reading: Vec<_> = others().filter(|name| only_reads(name)).collect();
+                if !beyond.is_empty() {
+                    let found = format!("it may do more than send: {}", super::named(beyond.into_iter()));
+                    Row::fail(check, found, MAKE_RESTRICTED)
+                } else if reading.is_empty() {
                     Row::pass(check, "it may send, and nothing else")
                 } else {
-                    Row::pass(check, format!("restricted; beside sending it may {}", super::named(others.into_iter())))
+                    Row::pass(check, format!("restricted; beside sending it may {}", super::named(reading.into_iter())))
                 }
             }
             Ok(KeyPolicy::Unrestricted) => Row::fail(
@@ -235,6 +253,11 @@ impl KeyFacts {
 /// Whether a permission, or a pattern of them, lets a key send.
 fn covers(permission: &str) -> bool {
     permission.strip_suffix('*').map_or(permission == SEND, |start| SEND.starts_with(start))
+}
+
+/// Whether a permission changes nothing. A pattern may stand for anything.
+fn only_reads(permission: &str) -> bool {
+    !permission.contains('*') && ["/read", "/list"].iter().any(|end| permission.ends_with(end))
 }
 
 fn unusable(error: &CredentialsError) -> Row {
@@ -297,7 +320,7 @@ fn account_row(account: &Account) -> Row {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::Outcome::{self, Fail, Pass, Unknown};
+    use crate::report::Outcome::{Fail, Pass, Unknown};
     use shared::credentials::Unusable;
 
     const ACCOUNT: &str = "AC00000000000000000000000000000001";
@@ -340,8 +363,12 @@ mod tests {
         // What the key is told of the account and of the numbers; its policy; whether it is accepted, whether restricted.
         for (own, numbers, policy, accepted, restricted) in [
             (unauthorized(), forbidden(70051), allow(&[SEND]), Pass, Pass),
-            (forbidden(70051), forbidden(70051), allow(&["/twilio/messaging/messages/*"]), Pass, Pass),
-            (forbidden(70051), Ok(()), allow(&[SEND, "/twilio/voice/calls/create"]), Pass, Pass),
+            (forbidden(70051), forbidden(70051), allow(&["/twilio/messaging/messages/*"]), Pass, Fail),
+            (forbidden(70051), Ok(()), allow(&["*"]), Pass, Fail),
+            (forbidden(70051), Ok(()), allow(&[SEND, "/twilio/*"]), Pass, Fail),
+            (forbidden(70051), Ok(()), allow(&[SEND, "/twilio/*/read"]), Pass, Fail),
+            (forbidden(70051), Ok(()), allow(&[SEND, "/twilio/voice/calls/create"]), Pass, Fail),
+            (forbidden(70051), Ok(()), allow(&[SEND, "/twilio/messaging/services/read"]), Pass, Pass),
             (forbidden(70051), Ok(()), allow(&["/twilio/voice/calls/create"]), Pass, Fail),
             (unauthorized(), Ok(()), Ok(KeyPolicy::Unrestricted), Pass, Fail),
             (full(), Ok(()), Ok(KeyPolicy::Unrestricted), Pass, Fail),
@@ -398,5 +425,6 @@ mod tests {
         let sending = Ok(Sending::AuthToken(owner(OTHER, full())));
         let credentials = Credentials { auth_token: Ok(owner(ACCOUNT, full())), sending };
         assert_eq!(results(&credentials)[1], Fail);
+        assert!(credentials.refuses_repairs().is_some());
     }
 }

@@ -3,7 +3,8 @@
 //! `AllowedCountries` refuses the others before Twilio is asked. Twilio's own permission is the second lock, for whoever gets
 //! hold of the credentials. It is by dial code: `+1` is the US, Canada and much of the Caribbean, and which of them Twilio lists
 //! by themselves is Twilio's affair. So a country that has the very dial code of an allowed one is neither held against the
-//! account nor touched: closing it might close the allowed one.
+//! account nor touched: closing it might close the allowed one. For the same reason nothing is closed whose dial code Twilio
+//! does not tell, and nothing is opened that is not in `AllowedCountries`: those are named, for a person to decide.
 
 use super::named;
 use crate::report::{Check, Row};
@@ -24,6 +25,10 @@ pub struct Differences {
     pub to_open: Vec<String>,
     /// Open with an allowed country whose dial code they have.
     pub shared: Vec<String>,
+    /// Open, not allowed, and without a dial code: closing them might close an allowed country.
+    pub unclear: Vec<String>,
+    /// Allowed, not listed by themselves, and closed with every country of their dial code; none of those is allowed.
+    pub closed_with_others: Vec<String>,
     /// Allowed, and in no list of Twilio's.
     pub unlisted: Vec<String>,
 }
@@ -32,29 +37,34 @@ impl Differences {
     /// Compares.
     #[must_use]
     pub fn of(permissions: &[MessagingPermission], allowed: &[Region]) -> Self {
-        let prefixes: Vec<_> =
-            allowed.iter().filter_map(|region| Some((*region, format!("+{}", region.dial_code()?)))).collect();
-        let names: Vec<_> = allowed.iter().map(Region::to_string).collect();
+        let dial_codes: Vec<_> = allowed
+            .iter()
+            .map(|region| (region.to_string(), region.dial_code().map(|code| code.to_string())))
+            .collect();
+        let is_allowed =
+            |permission: &MessagingPermission| dial_codes.iter().any(|(name, _)| *name == permission.country_code);
         let mut differences = Self::default();
-        for open in permissions.iter().filter(|permission| permission.enabled) {
-            if names.contains(&open.country_code) {
-                continue;
-            }
-            let is_shared = prefixes.iter().any(|(_, prefix)| *prefix == open.prefix);
-            let list = if is_shared { &mut differences.shared } else { &mut differences.to_close };
+        for open in permissions.iter().filter(|permission| permission.enabled && !is_allowed(permission)) {
+            let list = match open.dial_code() {
+                None => &mut differences.unclear,
+                code if dial_codes.iter().any(|(_, allowed)| *allowed == code) => &mut differences.shared,
+                Some(_) => &mut differences.to_close,
+            };
             list.push(open.country_code.clone());
         }
-        for (region, prefix) in &prefixes {
-            let name = region.to_string();
+        for (name, code) in dial_codes.iter().cloned() {
             // Listed by itself, or under the country that gives its dial code the name.
             let listed = permissions.iter().find(|permission| permission.country_code == name);
-            let under: Vec<_> = permissions.iter().filter(|permission| permission.prefix == *prefix).collect();
+            let under: Vec<_> =
+                permissions.iter().filter(|permission| code.is_some() && permission.dial_code() == code).collect();
             match listed {
                 Some(permission) if permission.enabled => {}
                 Some(_) => differences.to_open.push(name),
                 None if under.iter().any(|permission| permission.enabled) => {}
                 None if under.is_empty() => differences.unlisted.push(name),
-                None => differences.to_open.extend(under.first().map(|permission| permission.country_code.clone())),
+                // Opening that one opens this one.
+                None if under.iter().any(|permission| is_allowed(permission)) => {}
+                None => differences.closed_with_others.push(name),
             }
         }
         differences.to_open.sort();
@@ -84,6 +94,21 @@ impl Differences {
             advice.push(
                 "repair it with {\"apply\": [\"geo_permissions\"]}, or in the Twilio Console under Messaging, Settings, Geo permissions",
             );
+        }
+        if !self.unclear.is_empty() {
+            found.push(format!(
+                "open beyond AllowedCountries, and perhaps with an allowed country, since Twilio tells no dial code of \
+                 them: {}",
+                names(&self.unclear)
+            ));
+            advice.push("close them in the Console if no allowed country is closed with them");
+        }
+        if !self.closed_with_others.is_empty() {
+            found.push(format!(
+                "allowed, but closed at Twilio with others of their dial code, which AllowedCountries does not have: {}",
+                names(&self.closed_with_others)
+            ));
+            advice.push("open it in the Console, if the others may be open too");
         }
         let failed = !found.is_empty();
         if !self.unlisted.is_empty() {
@@ -118,10 +143,10 @@ pub fn judge_changes(
 ) -> Vec<Row> {
     let row = |&(country, enabled): &(&str, bool)| {
         let wish = if enabled { "opened" } else { "closed" };
+        let shown = now.map(|now| now.iter().find(|permission| permission.country_code == country));
+        let is_seen = shown.is_ok_and(|shown| shown.is_some_and(|permission| permission.enabled == enabled));
         let code = match answer {
-            Err(error) => {
-                return Row::fail(Check::GeoPermissions, format!("not {wish}: {error}"), CONSOLE).of(country);
-            }
+            Err(error) => return unanswered(wish, error, is_seen, now.is_ok()).of(country),
             Ok(changes) => changes.iter().find(|change| change.country_code == country).map(|change| change.error_code),
         };
         let row = match (code, now) {
@@ -139,19 +164,37 @@ pub fn judge_changes(
                 format!("{wish}, but not confirmed: {error}"),
                 "run the checklist again",
             ),
-            (Some(0), Ok(now)) => {
-                let shown = now.iter().find(|permission| permission.country_code == country);
-                if shown.is_some_and(|permission| permission.enabled == enabled) {
-                    Row::pass(Check::GeoPermissions, wish)
-                } else {
-                    let found = format!("Twilio says that it is {wish}, and shows that it is not");
-                    Row::fail(Check::GeoPermissions, found, CONSOLE)
-                }
+            (Some(0), Ok(_)) if is_seen => Row::pass(Check::GeoPermissions, wish),
+            (Some(0), Ok(_)) => {
+                let found = format!("Twilio says that it is {wish}, and shows that it is not");
+                Row::fail(Check::GeoPermissions, found, CONSOLE)
             }
         };
         row.of(country)
     };
     asked.iter().map(row).collect()
+}
+
+/// The rows of changes for which there was no time.
+#[must_use]
+pub fn untried(asked: &[(&str, bool)]) -> Vec<Row> {
+    let row = |&(country, enabled): &(&str, bool)| {
+        let found = format!("not {}: there was no time left for it", if enabled { "opened" } else { "closed" });
+        Row::unknown(Check::GeoPermissions, found, "ask for the repair again").of(country)
+    };
+    asked.iter().map(row).collect()
+}
+
+/// A change that Twilio did not confirm may have been made all the same.
+fn unanswered(wish: &str, error: &TwilioError, is_seen: bool, is_read: bool) -> Row {
+    let check = Check::GeoPermissions;
+    if is_seen {
+        Row::pass(check, format!("{wish}, as Twilio shows, though its answer was lost: {error}"))
+    } else if is_read || !error.leaves_open() {
+        Row::fail(check, format!("not {wish}: {error}"), CONSOLE)
+    } else {
+        Row::unknown(check, format!("not known whether {wish}: {error}"), "run the checklist again")
+    }
 }
 
 #[cfg(test)]
@@ -160,7 +203,7 @@ mod tests {
     use crate::report::Outcome::{Fail, Pass, Unknown};
 
     fn permission(country_code: &str, prefix: &str, enabled: bool) -> MessagingPermission {
-        MessagingPermission { country_code: country_code.to_owned(), prefix: prefix.to_owned(), enabled }
+        MessagingPermission { country_code: country_code.to_owned(), prefix: Some(prefix.to_owned()), enabled }
     }
 
     fn regions(names: &[&str]) -> Vec<Region> {
@@ -200,6 +243,31 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_opened_that_is_not_allowed_and_nothing_is_closed_that_may_be_shared() {
+        let without = |prefix: Option<&str>| MessagingPermission {
+            country_code: "XX".to_owned(),
+            prefix: prefix.map(str::to_owned),
+            enabled: true,
+        };
+        let us = permission("US", "+1", true);
+        for (listed, allowed, changes, expected, found) in [
+            // Kazakhstan is not listed, and Russia has its dial code.
+            (vec![permission("RU", "+7", false)], "KZ", &[][..], Fail, "1 (KZ)"),
+            (vec![permission("RU", "+7", true)], "KZ", &[], Pass, "share a dial code: 1 (RU)"),
+            (vec![us.clone(), without(None)], "US", &[], Fail, "no dial code of them: 1 (XX)"),
+            (vec![us.clone(), without(Some(""))], "US", &[], Fail, "no dial code of them: 1 (XX)"),
+            (vec![us.clone(), without(Some("1"))], "US", &[], Pass, "share a dial code: 1 (XX)"),
+            (vec![us.clone(), without(Some("+1 876"))], "US", &[("XX", false)], Fail, "1 (XX)"),
+        ] {
+            let allowed = regions(&[allowed]);
+            let differences = Differences::of(&listed, &allowed);
+            assert_eq!(differences.changes(), changes, "{listed:?}");
+            let row = differences.judge(&allowed);
+            assert!(row.result == expected && row.found.contains(found), "{row:?}");
+        }
+    }
+
+    #[test]
     fn a_long_list_is_cut_and_counted() {
         let listed: Vec<_> = (0..200).map(|n| permission(&format!("X{n}"), "+999", true)).collect();
         let allowed = regions(&["US"]);
@@ -221,6 +289,16 @@ mod tests {
 
         let error = TwilioError::Unavailable("Twilio did not answer in time".to_owned());
         assert_eq!(judge_changes(&asked[..1], Ok(&answer), Err(&error))[0].result, Unknown);
-        assert_eq!(judge_changes(&asked[..1], Err(&error), Ok(&now))[0].result, Fail);
+        // FR is closed now, DE is not: what is there counts, whatever became of the answer.
+        for (asked, error, now, expected) in [
+            (asked[0], &error, Ok(&now[..]), Pass),
+            (asked[1], &error, Ok(&now[..]), Fail),
+            (asked[0], &error, Err(&error), Unknown),
+            (asked[0], &TwilioError::NotFound, Err(&error), Fail),
+        ] {
+            assert_eq!(judge_changes(&[asked], Err(error), now)[0].result, expected, "{asked:?} {error}");
+        }
+        let rows = untried(&asked[..2]);
+        assert!(rows.iter().all(|row| row.result == Unknown && row.found.contains("no time")), "{rows:?}");
     }
 }

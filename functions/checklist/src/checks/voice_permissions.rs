@@ -15,6 +15,23 @@ pub fn judge(countries: &[DialingPermission]) -> Row {
     let tollfraud = open(|country| country.high_risk_tollfraud_numbers_enabled);
     let kinds = [("premium-rate and special numbers", special), ("numbers known from toll fraud", tollfraud)];
     let found: Vec<_> = kinds.iter().filter_map(|(kind, open)| Some(format!("{kind}: {}", open.as_ref()?))).collect();
+    let is_told = |country: &&DialingPermission| {
+        country.high_risk_special_numbers_enabled.is_some() && country.high_risk_tollfraud_numbers_enabled.is_some()
+    };
+    let untold: Vec<_> = countries.iter().filter(|country| !is_told(country)).collect();
+    if found.is_empty() && (countries.is_empty() || !untold.is_empty()) {
+        let found = if countries.is_empty() {
+            "Twilio's list of countries is empty".to_owned()
+        } else {
+            let names = named(untold.iter().map(|country| country.iso_code.as_str()));
+            format!("Twilio does not tell whether calls may go to high-risk numbers in {names}")
+        };
+        return Row::unknown(
+            Check::VoicePermissions,
+            found,
+            "look in the Twilio Console under Voice, Settings, Geo permissions",
+        );
+    }
     if found.is_empty() {
         return Row::pass(Check::VoicePermissions, format!("no high-risk numbers in {} countries", countries.len()));
     }
@@ -28,24 +45,27 @@ pub fn judge(countries: &[DialingPermission]) -> Row {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::Outcome::{Fail, Pass};
+    use crate::report::Outcome::{Fail, Pass, Unknown};
 
     #[test]
-    fn one_open_high_risk_kind_of_one_country_is_found() {
+    fn one_open_high_risk_kind_of_one_country_is_found_and_silence_is_no_pass() {
         let country = |iso_code: &str, special, tollfraud| DialingPermission {
             iso_code: iso_code.to_owned(),
             high_risk_special_numbers_enabled: special,
             high_risk_tollfraud_numbers_enabled: tollfraud,
         };
         let (us, unsaid) = (country("US", Some(false), Some(false)), country("CA", None, None));
-        for (open, expected, found) in [
-            (us.clone(), Pass, "2 countries"),
-            (country("LV", Some(true), Some(false)), Fail, "special numbers: 1 (LV)"),
-            (country("LV", Some(false), Some(true)), Fail, "toll fraud: 1 (LV)"),
+        for (countries, expected, found) in [
+            (vec![us.clone()], Pass, "1 countries"),
+            (vec![us.clone(), country("LV", Some(true), Some(false))], Fail, "special numbers: 1 (LV)"),
+            (vec![us.clone(), country("LV", Some(false), Some(true))], Fail, "toll fraud: 1 (LV)"),
+            (vec![unsaid.clone(), country("LV", None, Some(true))], Fail, "toll fraud: 1 (LV)"),
+            (vec![us.clone(), unsaid], Unknown, "1 (CA)"),
+            (vec![us, country("LV", Some(false), None)], Unknown, "1 (LV)"),
+            (vec![], Unknown, "empty"),
         ] {
-            let countries = if open == us { vec![us.clone(), unsaid.clone()] } else { vec![us.clone(), open] };
             let row = judge(&countries);
-            assert_eq!(row.result, expected);
+            assert_eq!(row.result, expected, "{countries:?}");
             assert!(row.found.contains(found), "{}", row.found);
         }
     }

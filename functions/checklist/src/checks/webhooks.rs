@@ -4,7 +4,7 @@
 //! things. Any of them over plain HTTP would show messages to whoever is on the way. What is wrong is named field by field, and
 //! a repair sets those fields and no others.
 
-use crate::report::{Check, Outcome, Row};
+use crate::report::{Check, Row};
 use crate::settings::Addresses;
 use crate::twilio_account::{IncomingNumber, Service, ServiceNumber, Session, TwilioError};
 use reqwest::Url;
@@ -43,11 +43,21 @@ pub struct SenderFacts {
     pub service: Option<(Service, Vec<ServiceNumber>)>,
 }
 
-/// What is wrong with one field, and its right value.
+/// A field that a repair sets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repair {
+    /// Twilio's name for it.
+    pub field: &'static str,
+    /// What it is set to.
+    pub right: String,
+    /// What it replaces, without what may be secret in it.
+    pub was: String,
+}
+
+/// What is wrong with one field, and its repair, unless that is not ours to make.
 struct Problem {
     found: String,
-    field: &'static str,
-    right: String,
+    repair: Option<Repair>,
 }
 
 impl SenderFacts {
@@ -103,16 +113,31 @@ impl SenderFacts {
             let found = if self.defers(webhook) {
                 "its numbers decide".to_owned()
             } else {
-                format!("POST {}", webhook.url.as_deref().map(shown).unwrap_or_default())
+                let pool = match self.service {
+                    None => " (unless the number is in a Messaging Service, which then decides)",
+                    Some(_) => "",
+                };
+                format!("POST {}{pool}", webhook.url.as_deref().map(shown).unwrap_or_default())
             };
             return Row::pass(Check::Webhooks, found).of(&webhook.subject);
         }
         let found: Vec<_> = problems.iter().map(|problem| problem.found.as_str()).collect();
-        let advice = format!(
-            "set {}, or repair it with {{\"apply\": [\"webhooks\"]}}; if {} reaches us by another name, set PublicUrl",
-            show_fields(&problems),
-            shown(&addresses.signed)
-        );
+        let repairs: Vec<_> = problems.iter().filter_map(|problem| problem.repair.as_ref()).collect();
+        let mut advice = Vec::new();
+        if !repairs.is_empty() {
+            advice.push(format!(
+                "set {}, or repair it with {{\"apply\": [\"webhooks\"]}}; if {} reaches us by another name, set PublicUrl",
+                show_fields(&repairs),
+                shown(&addresses.signed)
+            ));
+        }
+        if repairs.len() < problems.len() {
+            advice.push(
+                "set StatusCallback to an HTTPS address, or to nothing, by hand: it is of calls, and no repair touches it"
+                    .to_owned(),
+            );
+        }
+        let advice = advice.join("; ");
         Row::fail(Check::Webhooks, found.join("; "), advice).of(&webhook.subject)
     }
 
@@ -143,15 +168,19 @@ impl SenderFacts {
 
     /// What a repair would set: the webhook, and its fields.
     #[must_use]
-    pub fn repairs(&self, addresses: &Addresses) -> Vec<(&Webhook, Vec<(&'static str, String)>)> {
+    pub fn repairs(&self, addresses: &Addresses) -> Vec<(&Webhook, Vec<Repair>)> {
         let mut repairs = Vec::new();
         for webhook in &self.webhooks {
             let mut fields: Vec<_> =
-                self.problems(webhook, addresses).into_iter().map(|problem| (problem.field, problem.right)).collect();
+                self.problems(webhook, addresses).into_iter().filter_map(|problem| problem.repair).collect();
             let is_hidden =
                 addresses.hidden.as_ref().zip(webhook.url.as_ref()).is_some_and(|(hidden, url)| leads_to(url, hidden));
             if is_hidden && !self.defers(webhook) {
-                fields.push((webhook.resource.fields().0, addresses.signed.clone()));
+                fields.push(Repair {
+                    field: webhook.resource.fields().0,
+                    right: addresses.signed.clone(),
+                    was: webhook.url.as_deref().map(shown).unwrap_or_default(),
+                });
             }
             if !fields.is_empty() {
                 repairs.push((webhook, fields));
@@ -179,68 +208,109 @@ impl SenderFacts {
     fn problems(&self, webhook: &Webhook, addresses: &Addresses) -> Vec<Problem> {
         let (url_field, method_field, fallback_field) = webhook.resource.fields();
         let mut problems = Vec::new();
-        let mut add =
-            |field, found: String, right: &str| problems.push(Problem { found, field, right: right.to_owned() });
+        let mut add = |field, was: &str, found: String, right: &str| {
+            let repair = Repair { field, right: right.to_owned(), was: was.to_owned() };
+            problems.push(Problem { found, repair: Some(repair) });
+        };
+        let plain = |url: &&String| !is_https_or_loopback(url);
         if !self.defers(webhook) {
             if let Some(application) = &webhook.application {
-                add("SmsApplicationSid", format!("the application {application} replaces its addresses"), "");
+                let found = format!("the application {application} replaces its addresses");
+                add("SmsApplicationSid", application, found, "");
             }
             match webhook.url.as_deref() {
-                None => add(
-                    url_field,
-                    "no address is set, so what people text, STOP too, is lost".to_owned(),
-                    &addresses.signed,
-                ),
+                None => {
+                    let found = "no address is set, so what people text, STOP too, is lost".to_owned();
+                    add(url_field, "", found, &addresses.signed);
+                }
                 Some(url) if !addresses.have(url) => {
-                    add(url_field, format!("messages go to {}", shown(url)), &addresses.signed);
+                    let url = shown(url);
+                    add(url_field, &url, format!("messages go to {url}"), &addresses.signed);
                 }
                 Some(_) => {}
             }
-            if webhook.method.as_deref().is_some_and(|method| !method.eq_ignore_ascii_case("POST")) {
-                add(method_field, "it is called by GET, and only POST is answered".to_owned(), "POST");
+            if let Some(method) = webhook.method.as_deref().filter(|method| !method.eq_ignore_ascii_case("POST")) {
+                add(method_field, method, "it is called by GET, and only POST is answered".to_owned(), "POST");
             }
         }
-        let plain = |url: &&String| !is_https_or_loopback(url);
-        if let Some(url) = webhook.fallback.as_ref().filter(plain) {
-            add(fallback_field, format!("its fallback is not HTTPS: {}", shown(url)), "");
+        if let Some(url) = webhook.fallback.as_ref().filter(plain).map(|url| shown(url)) {
+            add(fallback_field, &url, format!("its fallback is not HTTPS: {url}"), "");
         }
-        if let Some(url) = webhook.status.as_ref().filter(plain) {
-            add("StatusCallback", format!("its status callback is not HTTPS: {}", shown(url)), "");
+        if let Some(url) = webhook.status.as_ref().filter(plain).map(|url| shown(url)) {
+            match webhook.resource {
+                Resource::Service(_) => {
+                    add("StatusCallback", &url, format!("its status callback is not HTTPS: {url}"), "");
+                }
+                // Somebody's calls may depend on it.
+                Resource::Number(_) => problems.push(Problem {
+                    found: format!("its status callback, of calls, is not HTTPS: {url}"),
+                    repair: None,
+                }),
+            }
         }
         problems
     }
+
+    /// Whether none of these fields is wrong any more.
+    fn is_repaired(&self, subject: &str, fields: &[Repair], addresses: &Addresses) -> bool {
+        let is_wrong = |field: &Repair| fields.iter().any(|repaired| repaired.field == field.field);
+        self.webhooks.iter().any(|webhook| webhook.subject == subject)
+            && !self
+                .repairs(addresses)
+                .iter()
+                .any(|(webhook, left)| webhook.subject == subject && left.iter().any(is_wrong))
+    }
 }
 
-/// The outcome of one repair: what Twilio said, and what is found now.
+/// The outcome of one repair: what Twilio said, what is found now, and what was there before.
 #[must_use]
 pub fn judge_repair(
     subject: &str,
-    fields: &[(&str, String)],
+    fields: &[Repair],
     answer: Result<(), &TwilioError>,
-    now: Option<&[Row]>,
+    now: Option<&SenderFacts>,
+    addresses: &Addresses,
 ) -> Row {
-    let names = fields.iter().map(|(field, _)| *field).collect::<Vec<_>>().join(", ");
-    let is_well = |rows: &[Row]| {
-        let mut rows = rows.iter().filter(|row| row.subject.as_deref().is_none_or(|of| of == subject));
-        rows.all(|row| row.result == Outcome::Pass)
-    };
-    let row = match (answer, now) {
-        (Err(error), _) => Row::fail(
-            Check::Webhooks,
-            format!("{names} not set: {error}"),
-            "set the webhook by hand, in the Twilio Console",
-        ),
-        (Ok(()), None) => {
-            Row::unknown(Check::Webhooks, format!("{names} set, but not confirmed"), "run the checklist again")
+    const BY_HAND: &str = "set the webhook by hand, in the Twilio Console";
+    let check = Check::Webhooks;
+    let names = names(fields);
+    let were = fields.iter().map(Repair::told).collect::<Vec<_>>().join(", ");
+    let is_seen = now.map(|now| now.is_repaired(subject, fields, addresses));
+    let row = match (answer, is_seen) {
+        (Ok(()), Some(true)) => Row::pass(check, format!("{names} set; {were}")),
+        (Err(error), Some(true)) => {
+            Row::pass(check, format!("{names} set, as Twilio shows, though its answer was lost: {error}; {were}"))
         }
-        (Ok(()), Some(rows)) if is_well(rows) => Row::pass(Check::Webhooks, format!("{names} set")),
-        (Ok(()), Some(_)) => Row::fail(
-            Check::Webhooks,
-            format!("{names} set, and Twilio shows that it is still not right"),
-            "set the webhook by hand, in the Twilio Console",
-        ),
+        (Ok(()), None) => {
+            Row::unknown(check, format!("{names} set, but not confirmed; {were}"), "run the checklist again")
+        }
+        (Err(error), None) if error.leaves_open() => {
+            Row::unknown(check, format!("not known whether {names} set: {error}; {were}"), "run the checklist again")
+        }
+        (Err(error), _) => Row::fail(check, format!("{names} not set: {error}; {were}"), BY_HAND),
+        (Ok(()), Some(false)) => {
+            Row::fail(check, format!("{names} set, and Twilio shows that it is still not right; {were}"), BY_HAND)
+        }
     };
     row.of(subject)
+}
+
+/// The row of a repair for which there was no time.
+#[must_use]
+pub fn untried(subject: &str, fields: &[Repair]) -> Row {
+    let found = format!("{} not set: there was no time left for it", names(fields));
+    Row::unknown(Check::Webhooks, found, "ask for the repair again").of(subject)
+}
+
+fn names(fields: &[Repair]) -> String {
+    fields.iter().map(|repair| repair.field).collect::<Vec<_>>().join(", ")
+}
+
+impl Repair {
+    /// What was there, so that whoever needs it can put it back.
+    fn told(&self) -> String {
+        format!("{} was {}", self.field, if self.was.is_empty() { "empty" } else { &self.was })
+    }
 }
 
 impl Webhook {
@@ -248,8 +318,8 @@ impl Webhook {
     ///
     /// # Errors
     /// [`TwilioError`]
-    pub async fn update(&self, session: &Session<'_>, fields: &[(&str, String)]) -> Result<(), TwilioError> {
-        let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    pub async fn update(&self, session: &Session<'_>, fields: &[Repair]) -> Result<(), TwilioError> {
+        let fields: Vec<_> = fields.iter().map(|repair| (repair.field, repair.right.as_str())).collect();
         match &self.resource {
             Resource::Number(sid) => session.update_number(sid, &fields).await,
             Resource::Service(sid) => session.update_service(sid, &fields).await,
@@ -322,21 +392,18 @@ fn shown(url: &str) -> String {
     }
 }
 
-fn show_fields(problems: &[Problem]) -> String {
-    let show = |problem: &Problem| {
-        if problem.right.is_empty() {
-            format!("{} to nothing", problem.field)
-        } else {
-            format!("{} to {}", problem.field, problem.right)
-        }
+fn show_fields(repairs: &[&Repair]) -> String {
+    let show = |repair: &&Repair| {
+        let right = if repair.right.is_empty() { "nothing" } else { &repair.right };
+        format!("{} to {right}", repair.field)
     };
-    problems.iter().map(show).collect::<Vec<_>>().join(", ")
+    repairs.iter().map(show).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::Outcome::{Fail, Pass, Unknown};
+    use crate::report::Outcome::{self, Fail, Pass, Unknown};
 
     const NUMBER: &str = "+14155550100";
     const OURS: &str = "https://sms.example.com/sms";
@@ -401,10 +468,6 @@ mod tests {
                 &[("SmsFallbackUrl", "")],
             ),
             (IncomingNumber { sms_fallback_url: Some("https://other.example/sms".to_owned()), ..number() }, &[]),
-            (
-                IncomingNumber { status_callback: Some("http://other.example".to_owned()), ..number() },
-                &[("StatusCallback", "")],
-            ),
         ];
         for (number, repair) in wrong {
             let facts = of_number(number.clone());
@@ -412,7 +475,7 @@ mod tests {
             assert_eq!(results(&facts.judge(&sender, &addresses())), [expected], "{number:?}");
             assert_eq!(facts.judge_public_url(&addresses()).result, Pass, "{number:?}");
             let fields: Vec<_> = facts.repairs(&addresses()).into_iter().flat_map(|(_, fields)| fields).collect();
-            let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            let fields: Vec<_> = fields.iter().map(|repair| (repair.field, repair.right.as_str())).collect();
             assert_eq!(fields, repair, "{number:?}");
         }
     }
@@ -423,7 +486,8 @@ mod tests {
         assert_eq!(results(&facts.judge(&Sender::Number(NUMBER.to_owned()), &addresses())), [Pass]);
         let row = facts.judge_public_url(&addresses());
         assert!(row.result == Fail && row.found.contains("403"), "{row:?}");
-        assert_eq!(facts.repairs(&addresses())[0].1, [("SmsUrl", OURS.to_owned())]);
+        let repair = Repair { field: "SmsUrl", right: OURS.to_owned(), was: API.to_owned() };
+        assert_eq!(facts.repairs(&addresses())[0].1, [repair]);
 
         let one = Addresses { signed: API.to_owned(), hidden: None };
         assert_eq!(facts.judge_public_url(&one).result, Pass);
@@ -465,17 +529,50 @@ mod tests {
     }
 
     #[test]
-    fn a_repair_is_done_only_if_it_can_be_seen() {
-        let fields = [("SmsUrl", OURS.to_owned())];
-        let (pass, fail) = (Row::pass(Check::Webhooks, "").of(NUMBER), Row::fail(Check::Webhooks, "", "").of(NUMBER));
-        let error = TwilioError::NotFound;
+    fn the_status_callback_of_a_numbers_calls_fails_over_plain_http_and_is_left_alone() {
+        let plain = || Some("http://other.example/?token=1".to_owned());
+        let facts = of_number(IncomingNumber { status_callback: plain(), ..number() });
+        let rows = facts.judge(&Sender::Number(NUMBER.to_owned()), &addresses());
+        assert!(rows[0].result == Fail && rows[0].found.contains("of calls"), "{rows:?}");
+        assert!(rows[0].advice.contains("by hand") && !rows[0].advice.contains("apply"), "{rows:?}");
+        assert!(facts.repairs(&addresses()).is_empty());
+
+        // A Messaging Service's is of messages, and a repair takes it away.
+        let service = Service { status_callback: plain(), ..service() };
+        let facts = SenderFacts { webhooks: vec![service.clone().into()], service: Some((service, vec![])) };
+        assert_eq!(facts.repairs(&addresses())[0].1[0].field, "StatusCallback");
+    }
+
+    #[test]
+    fn a_single_number_passes_with_the_word_that_a_messaging_service_would_decide() {
+        let rows = of_number(number()).judge(&Sender::Number(NUMBER.to_owned()), &addresses());
+        assert!(rows[0].result == Pass && rows[0].found.contains("unless the number is in a Messaging Service"));
+    }
+
+    #[test]
+    fn a_repair_is_done_only_if_it_can_be_seen_and_says_what_was_there() {
+        let old = "https://old.example/in?token=secret";
+        let before = of_number(IncomingNumber { sms_url: Some(old.to_owned()), sms_method: None, ..number() });
+        let fields = before.repairs(&addresses()).remove(0).1;
+        // What nobody set, and is still wrong, is not held against it.
+        let right = of_number(IncomingNumber { status_callback: Some("http://other.example".to_owned()), ..number() });
+        let (refused, lost) = (TwilioError::NotFound, TwilioError::no_time());
         for (answer, now, expected) in [
-            (Ok(()), Some(&[pass][..]), Pass),
-            (Ok(()), Some(&[fail][..]), Fail),
+            (Ok(()), Some(&right), Pass),
+            (Ok(()), Some(&before), Fail),
             (Ok(()), None, Unknown),
-            (Err(&error), None, Fail),
+            (Err(&lost), Some(&right), Pass),
+            (Err(&lost), Some(&before), Fail),
+            (Err(&lost), None, Unknown),
+            (Err(&refused), None, Fail),
         ] {
-            assert_eq!(judge_repair(NUMBER, &fields, answer, now).result, expected);
+            let row = judge_repair(NUMBER, &fields, answer, now, &addresses());
+            assert_eq!(row.result, expected, "{row:?}");
+            assert!(
+                row.found.contains("SmsUrl was https://old.example/in") && !row.found.contains("secret"),
+                "{row:?}"
+            );
         }
+        assert_eq!(untried(NUMBER, &fields).result, Unknown);
     }
 }
