@@ -9,18 +9,26 @@ import { $, clockTime, el, forPeople, isE164, jsonBlock, kept, timeElement } fro
 const KINDS = {
   invocation: "Functions",
   webhook: "Webhooks",
-  status_callback: "Callbacks",
+  status_callback: "Status callbacks",
   twilio: "Twilio API",
   dynamodb: "DynamoDB",
-  local: "Local",
+  local: "This machine",
 };
 const MOST_EXCHANGES = 200;
 const activity = { rows: new Map(), latest: [], kind: kept.get("kind", (kind) => Object.hasOwn(KINDS, kind), "") };
 
+/** Whether these exchanges go on from those that are shown; after a reset or a new start of the system they do not. */
+export function isContinued(exchanges) {
+  const last = activity.latest.at(-1);
+  if (!last || exchanges.some(({ id, at_ms: at }) => id === last.id && at === last.at_ms)) return true;
+  // So much has happened meanwhile that it is no longer among them.
+  return exchanges.length >= MOST_EXCHANGES && exchanges[0].id > last.id;
+}
+
 /** Shows these exchanges, oldest first, instead of those that were there. */
 export function showActivity(exchanges) {
   const times = new Map(exchanges.map(({ id, at_ms: at }) => [id, at]));
-  // A system that was started again counts from one again.
+  // What another run of the system has told may have the same ids.
   const gone = activity.latest.filter(({ id, at_ms: at }) => times.get(id) !== at);
   for (const { id } of gone) removeRow(id);
   activity.latest = activity.latest.filter(({ id }) => activity.rows.has(id));

@@ -2,9 +2,9 @@
 
 import { chosen, refreshGate } from "./gate.js";
 import { choosePhone, markChosen, phones } from "./phones.js";
-import { $, announce, ask, copyButton, curl, duration, e164, el, jsonBlock, kept, plural } from "./tools.js";
+import { $, announce, ask, copyButton, curl, duration, e164, el, jsonBlock, kept, plural, sentence } from "./tools.js";
 
-const app = { lastSend: null, lastAnswer: null };
+const app = { lastSend: null, lastAnswer: null, introduction: [...$("answer").childNodes] };
 
 /** Fills a code of a message in, as if the user had typed it. */
 export function useCode(code) {
@@ -58,7 +58,7 @@ async function invoke(name, request, button) {
 /** What an answer means, in a chip and a sentence: `{ tone, chip, sentence }`. */
 function meaning(value, failed) {
   const wait = value?.retry_after === undefined ? "" : ` Again in ${duration(value.retry_after * 1000)}.`;
-  if (failed) return { tone: "bad", chip: value?.errorType ?? "error", sentence: value?.errorMessage ?? "" };
+  if (failed) return { tone: "bad", chip: value?.errorType ?? "error", sentence: sentence(value?.errorMessage ?? "") };
   switch (value?.status) {
     case "sent":
       return { tone: "good", chip: "sent", sentence: "Twilio has taken the message." };
@@ -66,26 +66,27 @@ function meaning(value, failed) {
       return {
         tone: "good",
         chip: "approved",
-        sentence: "The right code, now used up. The send is given back to the limits.",
+        sentence: "The right code, now used up. The send is given back to the limits of IP, range and country.",
       };
     case "refused":
       return {
         tone: "bad",
         chip: `refused: ${value.reason}`,
-        sentence: `${value.rule ? `By ${value.rule}.` : (value.detail ?? "Nothing was sent.")}${wait}`,
+        sentence: `${value.rule ? `By ${value.rule}.` : sentence(value.detail ?? "Nothing was sent")}${wait}`,
       };
     case "unknown":
       return {
         tone: "warn",
         chip: "unknown",
-        sentence: "Twilio did not answer; the SMS may have gone. It counts, and is never sent again.",
+        sentence:
+          "Twilio’s answer did not come, or does not say whether it took the message; the SMS may have gone. It counts, and is never sent again.",
       };
     case "in_progress":
       return { tone: "warn", chip: "in_progress", sentence: "The same key is being answered right now." };
     case "incorrect":
       return { tone: "bad", chip: "incorrect", sentence: `${plural(value.attempts_left, "attempt")} left.` };
     case "expired":
-      return { tone: "warn", chip: "expired", sentence: "This number has no code that is still good." };
+      return { tone: "bad", chip: "expired", sentence: "This number has no code that is still good." };
     case "too_many_attempts":
       return { tone: "bad", chip: "too_many_attempts", sentence: `Not looked at, by ${value.rule}.${wait}` };
     default:
@@ -93,14 +94,27 @@ function meaning(value, failed) {
   }
 }
 
+/** What became of the same key a second time. Kept under it is what Twilio has said, or was asked and may have heard. */
+function repetition(value, first) {
+  if (value?.status === "refused" && value.twilio_code === undefined)
+    return `${meaning(value).sentence} A refusal is not kept under its key: it was decided anew.`;
+  const same = ["sent", "unknown", "refused"].includes(value?.status) && JSON.stringify(value) === JSON.stringify(first);
+  return same ? "Same key, same answer: nothing was sent twice." : null;
+}
+
+/** Forgets the last answer: what it tells of is gone. */
+export function forgetAnswer() {
+  Object.assign(app, { lastSend: null, lastAnswer: null });
+  $("answer").replaceChildren(...app.introduction);
+}
+
 function showAnswer(name, path, request, answer) {
-  const repeated =
-    answer && request === app.lastSend && JSON.stringify(answer.value) === JSON.stringify(app.lastAnswer);
   const { tone, chip, sentence } = answer
     ? meaning(answer.value, answer.failed)
     : { tone: "waiting", chip: "waiting", sentence: "" };
+  const repeated = answer && request === app.lastSend && repetition(answer.value, app.lastAnswer);
   if (answer && name === "send-code") Object.assign(app, { lastSend: request, lastAnswer: answer.value });
-  const said = repeated ? "Same key, same answer: nothing was sent twice." : sentence;
+  const said = repeated || sentence;
   announce(`${name}: ${chip}. ${said}`);
   $("answer").replaceChildren(
     el(
@@ -121,7 +135,7 @@ function showAnswer(name, path, request, answer) {
         name === "send-code" &&
         el(
           "button",
-          { type: "button", class: "quiet", onclick: (event) => repeat(event.currentTarget) },
+          { type: "button", onclick: (event) => repeat(event.currentTarget) },
           "Repeat with the same key",
         ),
     ),
@@ -131,7 +145,7 @@ function showAnswer(name, path, request, answer) {
 async function repeat(button) {
   await invoke("send-code", app.lastSend, button);
   // The button was replaced with the answer; the focus goes to its successor.
-  $("answer").querySelector("button.quiet:last-child")?.focus();
+  $("answer").querySelector(".buttons button:last-child")?.focus();
 }
 
 export function startApp() {

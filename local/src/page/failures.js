@@ -15,7 +15,7 @@ const FAILURES = {
     ],
     http_429: [
       "Twilio is too busy (429)",
-      "Certainly not taken, so the gate tries again. Expect sent; if it goes on, TwilioUnavailable, which does not count.",
+      "Certainly not taken, so the gate tries three times. Once, expect sent; 3 times or until removed, TwilioUnavailable, which does not count.",
     ],
     connection_reset: [
       "The connection breaks",
@@ -23,7 +23,7 @@ const FAILURES = {
     ],
     twilio_error: [
       "Twilio answers an error code",
-      "21610 is an opt-out, 30003 comes later, by the status callback: undelivered (30001, 30002: failed). Others: rejected_by_twilio.",
+      "21610 is an opt-out; most others are rejected_by_twilio. Delivery errors such as 30003 come later: the message is sent and becomes undelivered, with 30001 and 30002 failed.",
     ],
   },
   Delivery: {
@@ -49,18 +49,18 @@ const FAILURES = {
   DynamoDB: {
     dynamodb_throttled: [
       "DynamoDB throttles",
-      "The gate tries again, then gives up. Expect StoreUnavailable: what can’t be counted is not sent.",
+      "Each step is tried three times: a few failures are ridden out. Until removed, expect StoreUnavailable: what can’t be counted is not sent.",
     ],
     dynamodb_away: [
       "DynamoDB is away",
-      "Expect StoreUnavailable, and no SMS: without a decision from the table, nothing is sent.",
+      "Each step is tried three times: a few failures are ridden out. Until removed, expect StoreUnavailable: without a decision from the table, nothing is sent.",
     ],
   },
 };
 const FAILURE = Object.assign({}, ...Object.values(FAILURES));
 
 const ROTATIONS = {
-  both: "At Twilio and in Secrets Manager. What the functions have cached is stale: they look again, and nothing is lost.",
+  both: "At Twilio and in Secrets Manager. What the functions have cached is stale: they look for a newer secret, at most once a minute, and nothing is lost. After a second rotation, move the clock by a minute.",
   twilio:
     "As by somebody who tells nobody. Expect 403 for webhooks (auth token), TwilioUnavailable for sends (API key).",
 };

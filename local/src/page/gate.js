@@ -18,6 +18,8 @@ import {
   kept,
   paced,
   reducedMotion,
+  sentence,
+  shortDuration,
   timeElement,
 } from "./tools.js";
 
@@ -52,14 +54,23 @@ const LIMITS = {
   total_limit: "Total",
   check_limit: "Failed checks",
 };
+// The others are exact to the millisecond.
+const COUNTED_IN_QUARTERS = ["country_limit", "total_limit"];
 
-const gate = { answer: null, error: null, shape: "", meters: [], timer: undefined };
+// The failures that a send meets.
+const SPOILS_SENDS = /^(dynamodb|http|timeout$|connection_reset$|twilio_error$)/;
+
+const gate = { answer: null, error: null, settings: {}, faults: [], shape: "", meters: [], timer: undefined };
 
 /** The gate in a sentence. */
 function verdict(now) {
   if (gate.error) return { tone: "warn", text: [gate.error] };
   const { refused, opted_out: optedOut, limits, phone_number: number } = gate.answer;
-  if (refused) return { tone: "bad", text: ["Never sent: ", el("b", {}, refused.reason), `. ${refused.detail ?? ""}`] };
+  if (refused) {
+    const allowed = refused.reason === "country_not_allowed" && `AllowedCountries is ${gate.settings.AllowedCountries}.`;
+    const why = [refused.detail && sentence(refused.detail), allowed].filter(Boolean);
+    return { tone: "bad", text: ["Never sent: ", el("b", {}, refused.reason), ". ", why.join(" ")] };
+  }
   if (optedOut)
     return {
       tone: "bad",
@@ -81,10 +92,26 @@ function verdict(now) {
   };
 }
 
+/** Warns of the failures that wait for the next send, which the limits know nothing of. */
+export function warnOf(faults) {
+  gate.faults = faults;
+  showWarning();
+}
+
+function showWarning() {
+  const waiting = gate.faults.filter(
+    ({ kind, number }) => SPOILS_SENDS.test(kind) && (!number || number === chosen.phone),
+  );
+  const kinds = [...new Set(waiting.map(({ kind, code }) => (code ? `${kind} ${code}` : kind)))].join(", ");
+  setText($("verdict-faults"), kinds);
+  $("verdict-warning").hidden = kinds === "";
+}
+
 const question = () => `/gate?${new URLSearchParams({ phone_number: chosen.phone, ip: chosen.ip })}`;
 
 export const refreshGate = paced(async () => {
   const asked = question();
+  showWarning();
   try {
     const { value } = await ask("GET", asked);
     // Meanwhile another phone was chosen, which has asked again already.
@@ -167,6 +194,8 @@ function ruleRow(limit, rule) {
   );
   const count = el("span", { class: "count" });
   const free = el("span", { class: "free" });
+  if (COUNTED_IN_QUARTERS.includes(limit.name))
+    free.title = `Counted in quarters of ${duration(rule.window_ms)}, so it takes up to ${duration(rule.window_ms * 1.25)}`;
   const row = el("div", { class: "rule" }, el("code", {}, rule.rule), meter, count, free);
   gate.meters.push({ rule, row, meter, count, free, cells });
   return row;
@@ -185,15 +214,15 @@ function showMeter({ rule, row, meter, count, free, cells }, now) {
   const used = usedOf(rule, now);
   const full = used >= rule.limit;
   const next = full ? freeAt(rule, now) : Math.min(...entries.map((entry) => entry.until_ms));
-  const wait = used === 0 ? "" : duration(next - now);
+  const wait = used === 0 ? "" : next - now;
   row.classList.toggle("full", full);
   setText(count, `${used}/${rule.limit}`);
-  setText(free, wait && `${full ? "free" : "−1"} in ${wait}`);
+  setText(free, wait && `${full ? "free" : "−1"} in ${shortDuration(wait)}`);
   setAttribute(meter, "aria-valuenow", Math.min(used, rule.limit));
   setAttribute(
     meter,
     "aria-valuetext",
-    `${used} of ${rule.limit} used${wait && `, ${full ? "free" : "one less"} in ${wait}`}`,
+    `${used} of ${rule.limit} used${wait && `, ${full ? "free" : "one less"} in ${duration(wait)}`}`,
   );
   const left = rule.limit > MOST_CELLS ? [used && Math.max(SLIVER, used / rule.limit)] : placesLeft(entries, rule, now);
   cells.forEach((cell, index) => {
@@ -231,7 +260,7 @@ const MOST_REFUSALS = 3;
 
 export function showRefusals(exchanges) {
   const refused = exchanges
-    .filter(({ outcome, between }) => outcome === "refused" && between === "invocation")
+    .filter(({ outcome, title }) => outcome === "refused" && title === "send-code")
     .slice(-MOST_REFUSALS)
     .reverse();
   $("refusals").replaceChildren(...refused.map(refusalRow));
@@ -258,11 +287,37 @@ export function startGate() {
       }),
     );
   }
+  startReset();
+}
+
+const SECOND_THOUGHT_MS = 4000;
+
+function startReset() {
+  const button = $("reset");
+  let timer;
+  const calm = () => {
+    clearTimeout(timer);
+    timer = undefined;
+    button.textContent = "Reset everything";
+  };
+  button.addEventListener("click", () => {
+    if (!timer) {
+      button.textContent = "Really? Press again";
+      timer = setTimeout(calm, SECOND_THOUGHT_MS);
+      return;
+    }
+    calm();
+    attempt($("reset-note"), async () => {
+      await ask("DELETE", "/phones");
+      return "All of it is forgotten.";
+    });
+  });
 }
 
 export function showSettings(settings) {
+  gate.settings = settings ?? {};
   $("settings").replaceChildren(
-    ...Object.entries(settings ?? {}).flatMap(([name, value]) => [
+    ...Object.entries(gate.settings).flatMap(([name, value]) => [
       el("dt", {}, name),
       el("dd", {}, value === "" ? "empty" : String(value)),
     ]),

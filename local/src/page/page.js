@@ -6,10 +6,10 @@
 //
 // Here is the connection; each section has its own module, and what has no state of its own is in tools.js.
 
-import { happened, showActivity, startActivity } from "./activity.js";
-import { startApp, useCode } from "./app.js";
+import { happened, isContinued, showActivity, startActivity } from "./activity.js";
+import { forgetAnswer, startApp, useCode } from "./app.js";
 import { showFaults, startFailures } from "./failures.js";
-import { refreshGate, setClock, showSettings, startGate } from "./gate.js";
+import { refreshGate, setClock, showSettings, startGate, warnOf } from "./gate.js";
 import { loadPhones, messageArrived, messageDeleted, messagesForgotten, startPhones } from "./phones.js";
 import { showAccount, startScripts } from "./scripts.js";
 import { $, kept } from "./tools.js";
@@ -33,11 +33,17 @@ function showState(state) {
   setClock(state.now_ms);
   loadPhones(state.messages);
   showAccount({ ...state.account, base_url: state.base_url, our_number: state.our_number });
-  showFaults(state.faults);
+  faultsChanged(state);
+  if (!isContinued(state.activity)) forgetAnswer();
   showActivity(state.activity);
   showSettings(state.settings);
   refreshGate();
   showConnection("live");
+}
+
+function faultsChanged({ faults }) {
+  showFaults(faults);
+  warnOf(faults);
 }
 
 const EVENTS = {
@@ -46,10 +52,13 @@ const EVENTS = {
   deleted: messageDeleted,
   forgotten: ({ number }) => {
     messagesForgotten(number);
-    if (!number) showActivity([]);
+    if (!number) {
+      showActivity([]);
+      forgetAnswer();
+    }
     refreshGate();
   },
-  faults: ({ faults }) => showFaults(faults),
+  faults: faultsChanged,
   activity: happened,
   clock: ({ now_ms: nowMs }) => {
     setClock(nowMs);
@@ -116,7 +125,6 @@ function startTheme() {
   systemTheme.addEventListener("change", show);
   show();
 }
-
 
 startTheme();
 startPhones(useCode);

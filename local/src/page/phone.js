@@ -37,6 +37,11 @@ const STATES = {
   failed: ["failed", "failed"],
 };
 
+/** What became of a message for the phone: it is there, on its way, or lost. */
+const isLost = ({ status }) => STATES[status]?.[0] === "failed";
+const isUnderWay = ({ direction, status }) =>
+  direction === "received" && !isLost({ status }) && STATES[status]?.[0] !== "delivered";
+
 /** What is shown of one phone. Whoever makes it puts `card` on the page and tells it of messages. */
 export class Phone {
   /**
@@ -238,12 +243,15 @@ export class Phone {
     const row = this.rows.get(message.sid);
     // Without a row it is among the older ones that are still to come.
     if (!row || JSON.stringify(before) === JSON.stringify(message)) return;
-    const content = ({ body, code, media }) => JSON.stringify([body, code, media]);
+    const content = (of) => JSON.stringify([of.body, of.code, of.media, isLost(of)]);
     if (content(before) === content(message)) {
+      row.classList.toggle("underway", isUnderWay(message));
       row.querySelector("footer").replaceWith(messageFooter(message));
       return;
     }
+    const focused = row.contains(document.activeElement);
     row.replaceWith(this.#row(message));
+    if (focused) this.log.focus({ preventScroll: true });
     if (this.stop === row) this.#stopAtNewest();
   }
 
@@ -378,7 +386,10 @@ const dayRow = (ms, now) => el("li", { class: "day" }, sameDay(ms, now) ? "Today
 function messageRow(message, fillIn) {
   return el(
     "li",
-    { class: `bubble ${message.direction}`, "data-sid": message.sid },
+    {
+      class: `bubble ${message.direction}${isLost(message) ? " lost" : ""}${isUnderWay(message) ? " underway" : ""}`,
+      "data-sid": message.sid,
+    },
     el("span", { class: "sr" }, message.direction === "sent" ? "Texted: " : "Received: "),
     message.body
       ? el("p", { class: "text" }, ...textWithCode(message, fillIn))
@@ -388,8 +399,10 @@ function messageRow(message, fillIn) {
   );
 }
 
-function textWithCode({ body, code }, fillIn) {
-  const at = code ? body.indexOf(code) : -1;
+/** The text, in which the code is a button: unless the phone has not got it. */
+function textWithCode(message, fillIn) {
+  const { body, code } = message;
+  const at = code && !isLost(message) ? body.indexOf(code) : -1;
   if (at < 0) return [body];
   const use = el(
     "button",

@@ -2,7 +2,7 @@
 
 import { chosen, refreshGate, systemNow } from "./gate.js";
 import { Phone } from "./phone.js";
-import { $, ask, attempt, e164, el, forPeople, isE164, kept } from "./tools.js";
+import { $, ask, attempt, e164, el, forPeople, isE164, kept, reducedMotion } from "./tools.js";
 
 const FIRST_PHONES = ["+14155550123", "+14155550199", "+16135550142"];
 
@@ -109,12 +109,39 @@ export function messagesForgotten(number) {
   for (const phone of number ? [phones.get(number)] : phones.values()) phone?.load([]);
 }
 
+/** Shows on which side of the strip there are more phones, and turns to them. */
+function startTurning() {
+  const strip = $("strip");
+  const buttons = [...$("turn").children];
+  const show = () => {
+    const hidden = { "-1": strip.scrollLeft, 1: strip.scrollWidth - strip.clientWidth - strip.scrollLeft };
+    for (const button of buttons) {
+      const more = hidden[button.dataset.turn] > 8;
+      // Not `disabled`, which would take the focus away at the last phone.
+      button.setAttribute("aria-disabled", !more);
+      strip.classList.toggle(button.dataset.turn === "1" ? "more-right" : "more-left", more);
+    }
+    $("turn").hidden = strip.scrollWidth - strip.clientWidth <= 8;
+  };
+  for (const button of buttons) {
+    button.addEventListener("click", () => {
+      const step = strip.querySelector(".phone").getBoundingClientRect().width;
+      strip.scrollBy({ left: button.dataset.turn * step, behavior: reducedMotion.matches ? "auto" : "smooth" });
+    });
+  }
+  strip.addEventListener("scroll", show, { passive: true });
+  new ResizeObserver(show).observe(strip);
+  // A phone that comes or goes changes what the strip holds, not how large it is.
+  new MutationObserver(show).observe(strip, { childList: true });
+}
+
 /** Puts the phones of the last visit on the table. `useCode` is told the code that is tapped. */
 export function startPhones(useCode) {
   fillIn = useCode;
   const numbers = kept.get("phones", Array.isArray, FIRST_PHONES);
   for (const number of numbers.filter(isE164)) phoneOf(number);
   listPhones();
+  startTurning();
   $("add-form").addEventListener("submit", (event) => {
     event.preventDefault();
     attempt($("add-note"), async () => {

@@ -1,6 +1,6 @@
-// For scripts: the account, examples with its values in place, and everything back to the start.
+// For scripts: the account, and examples with its values in place.
 
-import { $, ask, attempt, copyButton, el } from "./tools.js";
+import { $, copyButton, el } from "./tools.js";
 
 const ACCOUNT = {
   base_url: "Base URL",
@@ -38,8 +38,6 @@ export function showAccount(changed) {
   }
 }
 
-const SECOND_THOUGHT_MS = 4000;
-
 export function startScripts() {
   for (const figure of document.querySelectorAll(".examples figure")) {
     const caption = figure.querySelector("figcaption");
@@ -47,23 +45,4 @@ export function startScripts() {
       copyButton(`Copy the example: ${caption.textContent}`, () => figure.querySelector("code").textContent),
     );
   }
-  const button = $("reset");
-  let timer;
-  const calm = () => {
-    clearTimeout(timer);
-    timer = undefined;
-    button.textContent = "Reset everything";
-  };
-  button.addEventListener("click", () => {
-    if (!timer) {
-      button.textContent = "Really? Press again";
-      timer = setTimeout(calm, SECOND_THOUGHT_MS);
-      return;
-    }
-    calm();
-    attempt($("reset-note"), async () => {
-      await ask("DELETE", "/phones");
-      return "All of it is forgotten.";
-    });
-  });
 }

@@ -132,6 +132,9 @@ export function paced(action, ms) {
   };
 }
 
+/** A text as a sentence: a capital letter, a full stop. */
+export const sentence = (text) => `${text.charAt(0).toUpperCase()}${text.slice(1).replace(/[^.!?]$/, "$&.")}`;
+
 export const plural = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
 
 // ── Numbers and times ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -222,6 +225,14 @@ export function duration(ms) {
   return hours < 48 ? `${hours} h` : `${Math.ceil(hours / 24)} days`;
 }
 
+/** As `duration`, in one unit, where there is little room: 24 s, 10 min, 70 min, 23 h, 2 days. */
+export function shortDuration(ms) {
+  const [minute, hour] = [60e3, 3600e3];
+  if (ms > hour && ms <= 2 * hour) return `${Math.ceil(ms / minute)} min`;
+  const unit = ms <= minute ? 1 : ms <= hour ? minute : hour;
+  return duration(Math.ceil(ms / unit) * unit);
+}
+
 // ── JSON ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 const TOKEN = /("(?:[^"\\]|\\.)*")(\s*:)?|\b(?:true|false|null)\b|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
@@ -229,17 +240,28 @@ const TOKEN = /("(?:[^"\\]|\\.)*")(\s*:)?|\b(?:true|false|null)\b|-?\d+(?:\.\d+)
 /** JSON as coloured text; what is only a string (TwiML, say) as it is. */
 export function jsonBlock(value, label) {
   const block = el("pre", { class: "json", tabindex: "0", "aria-label": label, role: "region" });
-  const text = typeof value === "string" ? value : (JSON.stringify(value, null, 2) ?? "");
+  if (typeof value === "string") block.append(value);
+  else block.append(...(JSON.stringify(value, null, 2) ?? "").split(/(?<=\n)/).map(jsonLine));
+  return block;
+}
+
+/** A line, which goes on further to the right than it begins if it is longer than there is room. */
+function jsonLine(text) {
+  const line = el("span", { class: "line" });
+  line.style.setProperty("--indent", text.search(/\S/));
   let end = 0;
-  for (const match of typeof value === "string" ? [] : text.matchAll(TOKEN)) {
-    block.append(text.slice(end, match.index));
+  for (const match of text.matchAll(TOKEN)) {
+    line.append(text.slice(end, match.index));
     const [token, string, colon] = match;
     const kind = colon ? "key" : string ? "string" : /[\d]$/.test(token) ? "number" : "word";
-    block.append(el("span", { class: kind }, string ?? token), colon ?? "");
+    const shown = el("span", { class: kind }, string ?? token);
     end = match.index + token.length;
+    // A value that does not fit behind its key begins on a line of its own, and takes its comma along.
+    if (colon) line.append(shown, colon);
+    else line.append(el("span", { class: "value" }, shown, text[end] === "," && text[end++]));
   }
-  block.append(text.slice(end));
-  return block;
+  line.append(text.slice(end));
+  return line;
 }
 
 /** A request as a command to paste: single quotes end the string, an escaped one stands between, and it goes on. */

@@ -89,6 +89,8 @@ test("the story: send, read, check, text back, hit the limit, watch the bar, bre
   await says(page.locator("#verdict"), "by phone_limit 1/30s");
   await says(page.locator("#refusals"), "phone_limit");
   await picture(page, "04-limited");
+  await page.getByRole("button", { name: "Repeat with the same key" }).click();
+  await says(answer, "it was decided anew");
 
   // The bar drains on the clock of the system, which the page can move.
   await page.getByRole("button", { name: "+30 s" }).click();
@@ -108,6 +110,7 @@ test("the story: send, read, check, text back, hit the limit, watch the bar, bre
   await page.getByRole("button", { name: "Send code" }).click();
   await says(answer, "unknown");
   await says(page.locator("#exchanges"), "failure: timeout");
+  assert.ok(await page.locator("#verdict-warning").isHidden());
   await picture(page, "07-unknown");
   await page.getByRole("button", { name: "Repeat with the same key" }).click();
   await says(answer, "nothing was sent twice");
@@ -118,6 +121,7 @@ test("the story: send, read, check, text back, hit the limit, watch the bar, bre
   await page.getByLabel("How often").selectOption("until removed");
   await page.getByRole("button", { name: "Add failure" }).click();
   await page.getByRole("button", { name: "+1 h" }).click();
+  await says(page.locator("#verdict.good"), "A failure is waiting: dynamodb_away");
   await page.getByRole("button", { name: "Send code" }).click();
   await says(answer, "StoreUnavailable");
   await picture(page, "08-store-away");
@@ -125,6 +129,70 @@ test("the story: send, read, check, text back, hit the limit, watch the bar, bre
   await phone.getByLabel("Text from +1 415 555 0123").fill("STOP");
   await page.keyboard.press("Enter");
   await says(phone.locator(".bubble.received"), "unsubscribed");
+
+  // Whoever starts over, nothing is left that tells of what is gone.
+  await call(`${url}/phones`, "DELETE");
+  await says(answer, "Send code: a phone gets it");
+  await says(page.locator("#verdict"), "The next send is allowed now.");
+  assert.equal(await phone.locator(".bubble").count(), 0);
+  assert.ok(await page.locator("#verdict-warning").isHidden());
+});
+
+test("a code that is under way is shown lighter, and one that is lost is none to tap", async (t) => {
+  const { page, url } = await open(t);
+  const bubbles = conversation(page).locator(".bubble");
+  const send = () => page.getByRole("button", { name: "Send code" }).click();
+  await call(`${url}/faults`, "POST", { kind: "late_delivery", seconds: 40, times: 1 });
+  await send();
+  await bubbles.and(page.locator(".underway")).waitFor();
+  await call(`${url}/clock`, "POST", { advance: "41s" });
+  await says(bubbles.locator(".state"), "delivered");
+  assert.equal(await bubbles.and(page.locator(".underway")).count(), 0);
+  await call(`${url}/faults`, "POST", { kind: "twilio_error", code: 30003, times: 1 });
+  await send();
+  const lost = bubbles.and(page.locator(".lost"));
+  await says(lost, "undelivered, 30003");
+  await says(lost, "Your verification code is:");
+  assert.equal(await lost.getByRole("button").count(), 0);
+  assert.equal(await bubbles.getByRole("button", { name: /^Fill in the code/ }).count(), 1);
+  await picture(page, "12-lost");
+});
+
+test("what is refused is a send, and says what is allowed", async (t) => {
+  const { page, url } = await open(t);
+  await page.getByLabel("Code that the user typed").fill("123456");
+  await page.getByRole("button", { name: "Check code" }).click();
+  await says(page.getByRole("region", { name: "Answer", exact: true }), "expired");
+  await invoke(url, "send-code", { phone_number: "+436601234567", ip: "203.0.113.7" });
+  await says(page.locator("#refusals"), "country_not_allowed");
+  assert.equal(await page.locator("#refusals li").count(), 1);
+  await page.getByLabel("Phone number", { exact: true }).selectOption("");
+  await page.getByLabel("Other phone number").fill("+436601234567");
+  await says(page.locator("#verdict"), "Never sent: country_not_allowed. The number belongs to AT. AllowedCountries is US,CA.");
+});
+
+test("there are arrows to the phones that are out of view", async (t) => {
+  const { page } = await open(t);
+  const last = page.getByLabel("Add a phone");
+  const [left, right] = [page.getByLabel("Phones on the left"), page.getByLabel("Phones on the right")];
+  const can = (button) => button.and(page.locator("[aria-disabled=false]")).waitFor();
+  await can(right);
+  assert.equal(await left.getAttribute("aria-disabled"), "true");
+  for (let presses = 0; presses < 6; presses++) await right.click({ force: true });
+  await can(left);
+  const { x, width } = await last.boundingBox();
+  assert.ok(x + width <= DESK.width);
+  for (const number of ["+1 415 555 0199", "+1 613 555 0142"]) await page.getByRole("button", { name: `Forget ${number}` }).click();
+  await left.waitFor({ state: "hidden" });
+});
+
+test("the example for Playwright is that of the README", async (t) => {
+  const { page, url } = await open(t);
+  const readme = await readFile(new URL("../../../README.md", import.meta.url), "utf8");
+  const [, example] = readme.match(/^```js\n(import \{ expect, test \}[^]*?)\n```$/m);
+  const code = page.getByLabel("Example with Playwright");
+  await says(code, url);
+  assert.equal(await code.textContent(), example.replace("http://127.0.0.1:7878", url));
 });
 
 test("a reload loses nothing, and neither does a restart", async (t) => {
@@ -169,8 +237,9 @@ test("what a message says stays text", async (t) => {
   // What happened shows the same texts, as JSON and as TwiML.
   const rows = page.locator("#exchanges details");
   assert.ok((await rows.count()) >= 3);
-  for (const row of await rows.all()) await row.locator("summary").click();
-  assert.equal(await page.locator("#exchanges .exchange").count(), await rows.count());
+  // All of them at once: more may come meanwhile.
+  const opened = await rows.evaluateAll((all) => all.map((row) => row.querySelector("summary").click()).length);
+  await page.waitForFunction((count) => document.querySelectorAll("#exchanges .exchange").length === count, opened);
   await says(page.locator("#exchanges .json"), "onerror");
   assert.equal(await page.locator("#exchanges img, #exchanges script, #exchanges pre b").count(), 0);
 });
@@ -247,6 +316,7 @@ test("the page says when a limit is free as the refusal does", async (t) => {
     assert.ok(refusal.retry_after * 1000 >= after.wait && refusal.retry_after * 1000 < before.wait + 1000,
       `${refusal.retry_after} s; the page: ${before.wait} ms before, ${after.wait} ms after`);
     await says(page.locator("#verdict"), `by ${before.limit} ${before.rule}`);
+    assert.equal(Date.parse(await page.locator("#verdict time").getAttribute("datetime")), Date.parse(refusal.next_send_at));
     await call(`${url}/clock`, "POST", { advance });
   }
 });
@@ -415,6 +485,7 @@ for (const [name, viewport, colorScheme] of [
     await page.evaluate(AXE);
     const { violations } = await page.evaluate(() => window.axe.run());
     assert.deepEqual(violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html.slice(0, 200))]), []);
+    await page.evaluate(() => scrollTo(0, 0));
     await mkdir(SCREENSHOTS, { recursive: true });
     await page.screenshot({ path: join(SCREENSHOTS, `10-${name}.png`), fullPage: true });
   });
