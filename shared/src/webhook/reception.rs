@@ -88,7 +88,8 @@ impl Declined {
                     parameters = refusal.parameters,
                     content_type = refusal.content_type,
                     body_bytes = refusal.body_bytes,
-                    "webhook refused: if it was Twilio's, compare this URL with the one configured there"
+                    "webhook refused: if it was Twilio's, compare this URL with the one configured there, and the auth token in the \
+                     secret with Twilio's current one"
                 );
                 (StatusCode::FORBIDDEN, "The request is not signed by Twilio for this account.")
             }
