@@ -72,10 +72,7 @@ impl Database {
             "ExecuteStatement" => run(body, |request| db.execute_statement(request)),
             // The table of `template.yaml` has them on; the library does not know them.
             "DescribeContinuousBackups" => Ok(CONTINUOUS_BACKUPS.to_owned()),
-            _ => {
-                let message = format!("the local system has no operation {operation:?} of DynamoDB");
-                Err(DynoxideError::UnsupportedCapability(message))
-            }
+            _ => Err(DynoxideError::UnsupportedCapability(operation.to_owned())),
         }
     }
 
