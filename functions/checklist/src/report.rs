@@ -107,10 +107,10 @@ impl Row {
         let advice = match error {
             TwilioError::Unauthorized(_) => "see the rows of the check credentials".to_owned(),
             TwilioError::Forbidden { permission: Some(permission), .. } => format!(
-                "grant the API key the permission {permission}, or fill in the auth token's secret, which may read everything"
+                "mend the auth token's secret, which may read everything (see the rows of the check credentials); else the API key needs the permission {permission}"
             ),
             TwilioError::Forbidden { permission: None, .. } => format!(
-                "grant the API key the permission to read {what}, if Twilio offers it, or fill in the auth token's secret, which may read everything"
+                "mend the auth token's secret, which may read everything (see the rows of the check credentials); else the API key needs the permission to read {what}, if Twilio offers it"
             ),
             TwilioError::NotFound => "check TwilioFrom, and that the secrets name its account".to_owned(),
             TwilioError::Unavailable(_) => {
