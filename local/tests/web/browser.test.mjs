@@ -101,7 +101,7 @@ test("the story: send, read, check, text back, hit the limit, watch the bar, bre
   await phone.getByLabel("Text from +1 415 555 0123").fill("Is this you?\nReally?");
   await page.keyboard.press("Enter");
   await says(phone.locator(".bubble.received"), "Thanks for your message!");
-  assert.equal(await phone.locator(".bubble.sent .text").innerText(), "Is this you?\nReally?");
+  assert.equal(await phone.locator(".bubble.sent .text").textContent(), "Is this you?\nReally?");
   await picture(page, "06-texted");
 
   await page.getByLabel("What goes wrong").selectOption("timeout");
@@ -201,7 +201,7 @@ test("a reload loses nothing, and neither does a restart", async (t) => {
   const first = await startSystem(t, { data });
   await call(`${first.url}/phones/${PHONE}/messages`, "POST", { body: "before" });
   const { page } = await open(t, { system: first });
-  const texts = (view) => conversation(view).locator(".bubble .text").allInnerTexts();
+  const texts = (view) => conversation(view).locator(".bubble .text").allTextContents();
   assert.deepEqual(await texts(page), ["before", "Thanks for your message!"]);
   await page.reload();
   await says(conversation(page).locator(".bubble"), "before");
@@ -227,12 +227,12 @@ test("what a message says stays text", async (t) => {
   });
   const bubbles = conversation(page).locator(".bubble");
   const sent = conversation(page).locator(".bubble.sent");
-  assert.equal(await sent.locator(".text").innerText(), evil);
+  assert.equal(await sent.locator(".text").textContent(), evil);
   // What lies elsewhere is named: neither fetched nor linked.
   const attached = bubbles.filter({ has: page.locator(".chip") });
   assert.equal(await attached.count(), 1);
-  assert.equal(await attached.locator(".text").innerText(), evil);
-  assert.match(await attached.locator(".chip").innerText(), /^example\.com\/.*<img src=x onerror=alert\(5\)>$/);
+  assert.equal(await attached.locator(".text").textContent(), evil);
+  assert.match(await attached.locator(".chip").textContent(), /^example\.com\/.*<img src=x onerror=alert\(5\)>$/);
   assert.equal(await bubbles.locator("a, img, script, b").count(), 0);
   // What happened shows the same texts, as JSON and as TwiML.
   const rows = page.locator("#exchanges details");
@@ -348,7 +348,7 @@ test("a message that is deleted disappears, and of one that is redacted the text
   await says(bubbles, "Redacted");
   assert.equal((await fetch(resource(sids[2]), { method: "DELETE", headers: { authorization } })).status, 204);
   await bubbles.filter({ hasText: "the third" }).waitFor({ state: "detached" });
-  assert.deepEqual(await bubbles.locator(".text").allInnerTexts(), ["the first, 111111", "Redacted"]);
+  assert.deepEqual(await bubbles.locator(".text").allTextContents(), ["the first, 111111", "Redacted"]);
   // The last one takes its day with it.
   for (const sid of sids.slice(0, 2)) await fetch(resource(sid), { method: "DELETE", headers: { authorization } });
   await says(conversation(page), "No messages.");
