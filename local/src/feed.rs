@@ -114,21 +114,21 @@ pub struct Exchange {
 /// What is to be told of an exchange; its id and time are the feed's.
 #[derive(Clone, Debug)]
 pub struct Telling<'a> {
-    /// As in [`Exchange`], like all of these.
+    /// See [`Exchange::between`].
     pub between: Between,
-    /// …
+    /// See [`Exchange::title`].
     pub title: &'a str,
-    /// …
+    /// See [`Exchange::summary`].
     pub summary: String,
-    /// …
+    /// See [`Exchange::outcome`].
     pub outcome: Outcome,
-    /// …
+    /// See [`Exchange::number`].
     pub number: Option<String>,
-    /// …
+    /// See [`Exchange::request`]; shortened if it is very long.
     pub request: Value,
-    /// …
+    /// See [`Exchange::response`]; shortened if it is very long.
     pub response: Value,
-    /// …
+    /// See [`Exchange::fault`].
     pub fault: Option<&'a str>,
 }
 

@@ -94,7 +94,7 @@ enum Due {
 }
 
 impl Listener {
-    /// The next event; none when the system has ended.
+    /// The next event; none when nobody can tell anything any more.
     async fn next(&mut self) -> Option<sse::Event> {
         let due = match self.due.pop_front() {
             Some(due) => due,
