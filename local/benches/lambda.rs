@@ -25,10 +25,10 @@ use local::system::{
     API_KEY_SECRET_NAME, AUTH_TOKEN, AUTH_TOKEN_SECRET, HMAC_KEY_SECRET, OUR_NUMBER, Options, System, TABLE_NAME,
 };
 use serde_json::{Value, json};
-use shared::clock::Clock;
-use shared::form::Form;
-use shared::settings::Environment;
-use shared::signature::{AuthToken, sign};
+use shared::runtime::clock::Clock;
+use shared::runtime::settings::Environment;
+use shared::twilio::form::Form;
+use shared::twilio::signature::{AuthToken, sign};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};

@@ -1,6 +1,6 @@
 //! The clock of the local system, which can be moved ahead: nobody waits an hour to see a limit drain.
 
-use shared::clock::Clock;
+use shared::runtime::clock::Clock;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 

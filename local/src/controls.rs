@@ -1,16 +1,16 @@
 //! What can be set on the running system: faults, the clock, the secrets, and everything back to the start.
 
 use crate::desk::{Desk, JsonBody, Wrong};
-use crate::faults::{Fault, NewFault};
-use crate::feed::{Between, Event, Outcome, Telling};
 use crate::system::{ACCOUNT_SID, API_KEY_SECRET_NAME, API_KEY_SID, AUTH_TOKEN_SECRET};
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
+use fake_twilio::faults::{Fault, NewFault};
+use fake_twilio::feed::{Between, Event, Outcome, Telling};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use shared::limits::Span;
+use shared::limits::rules::Period;
 
 /// How far the clock may be moved at a time.
 const MAX_ADVANCE: &str = "366d";
@@ -53,8 +53,8 @@ struct Advance {
 }
 
 async fn advance(State(desk): State<Desk>, JsonBody(by): JsonBody<Advance>) -> Result<Json<Value>, Wrong> {
-    let span: Span = by.advance.parse().map_err(|error| Wrong::request(&error))?;
-    if MAX_ADVANCE.parse().is_ok_and(|most: Span| span > most) {
+    let span: Period = by.advance.parse().map_err(|error| Wrong::request(&error))?;
+    if MAX_ADVANCE.parse().is_ok_and(|most: Period| span > most) {
         return Err(Wrong::request(&format!("the clock moves at most {MAX_ADVANCE} at a time, not {span}")));
     }
     let ahead_ms = desk.clock.advance(span.as_ms());

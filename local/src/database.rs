@@ -1,7 +1,7 @@
 //! The embedded DynamoDB, in this process: no port of its own that anything could find.
 //!
 //! The one idea: a request is what the AWS SDK writes, an operation's name and its JSON. The gateway passes such requests on, and
-//! who must get past all faults talks to [`Table`](shared::table::Table) over the real SDK with this as its HTTP client.
+//! who must get past all faults talks to [`Table`](shared::store::table::Table) over the real SDK with this as its HTTP client.
 
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,

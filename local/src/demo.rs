@@ -2,9 +2,9 @@
 
 use crate::system::{ACCOUNT_SID, AUTH_TOKEN, OUR_NUMBER, Options, StartError, System};
 use serde_json::Value;
-use shared::clock::Clock;
-use shared::form::Form;
-use shared::signature::{AuthToken, EmptyAuthToken, sign};
+use shared::runtime::clock::Clock;
+use shared::twilio::form::Form;
+use shared::twilio::signature::{AuthToken, EmptyAuthToken, sign};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -16,7 +16,7 @@ pub enum DemoError {
     Start(#[from] StartError),
     /// The client can't be built.
     #[error(transparent)]
-    Client(#[from] shared::http::HttpError),
+    Client(#[from] shared::runtime::http::HttpError),
     /// A request gets no answer.
     #[error("a request got no answer: {0}")]
     Request(#[from] reqwest::Error),
@@ -45,11 +45,11 @@ pub async fn play() -> Result<(), DemoError> {
     // Fewer than by default, so that the story is short.
     let settings = vec![("IP_LIMIT".to_owned(), "3/1h".to_owned())];
     let system = System::start(Options { settings, clock, ..Options::default() }).await?;
-    let timeouts = shared::http::Timeouts {
+    let timeouts = shared::runtime::http::Timeouts {
         connect: std::time::Duration::from_secs(5),
         total: std::time::Duration::from_secs(30),
     };
-    let http = shared::http::Tls::new()?.client(timeouts, shared::http::Connections::Kept)?;
+    let http = shared::runtime::http::Tls::new()?.client(timeouts, shared::runtime::http::Connections::Kept)?;
     let demo = Demo { system, http, later_ms };
 
     heading("A user asks for a code. The app's back end invokes send-code.");

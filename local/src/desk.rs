@@ -3,18 +3,18 @@
 use crate::clock::MovableClock;
 use crate::fake_account::FakeAccount;
 use crate::fake_secrets::FakeSecrets;
-use crate::fake_twilio::FakeTwilio;
-use crate::faults::Faults;
-use crate::feed::Feed;
 use crate::gateway::Functions;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use fake_twilio::FakeTwilio;
+use fake_twilio::faults::Faults;
+use fake_twilio::feed::Feed;
 use serde::de::DeserializeOwned;
 use serde_json::json;
-use shared::settings::Environment;
+use shared::runtime::settings::Environment;
 use std::sync::Arc;
 
 /// The parts of the system. Clones are the same ones.

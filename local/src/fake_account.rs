@@ -5,7 +5,6 @@
 //! Who may read what is decided as Twilio decides it: the auth token and a main key may read everything, a standard key
 //! neither the account nor its keys, a restricted key what it was given.
 
-use crate::fake_twilio::{Account, FakeTwilio};
 use axum::extract::{Form, Path, Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
@@ -14,9 +13,10 @@ use axum::routing::get;
 use axum::{Json, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use fake_twilio::{Account, FakeTwilio};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use shared::clock::Clock;
+use shared::runtime::clock::Clock;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

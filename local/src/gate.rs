@@ -7,13 +7,14 @@ use axum::{Json, Router};
 use send_code::answer::Refused;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use shared::backoff::Backoff;
-use shared::ip::ClientIp;
-use shared::limits::Limit;
-use shared::phone_number::PhoneNumber;
-use shared::table::Table;
-use shared::table::sends::{LimitedBy, SendLimits};
-use shared::table::standing::{Filled, Places};
+use shared::limits::rules::Mode;
+use shared::phone::number::PhoneNumber;
+use shared::runtime::backoff::Backoff;
+use shared::runtime::ip::ClientIp;
+use shared::store::admission::LimitKind;
+use shared::store::limit_usage::{RuleUsage, UsedSlots};
+use shared::store::send_limits::SendLimits;
+use shared::store::table::Table;
 
 /// The route.
 pub fn router(desk: Desk) -> Router {
@@ -55,12 +56,12 @@ async fn gate(
     let (range, ip) = (phone.range().as_str().to_owned(), ip.canonical());
     let country = phone.region().map(|region| region.to_string());
     let limits = [
-        (LimitedBy::Phone, "PhoneLimit", phone.as_str(), "codes sent"),
-        (LimitedBy::Ip, "IpLimit", &ip, "unverified codes"),
-        (LimitedBy::Range, "RangeLimit", &range, "unverified codes"),
-        (LimitedBy::Country, "CountryLimit", country.as_deref().unwrap_or("no country"), "unverified codes"),
-        (LimitedBy::Total, "TotalLimit", "everybody", "codes sent"),
-        (LimitedBy::Check, "CheckLimit", phone.as_str(), "failed checks"),
+        (LimitKind::Phone, "PhoneLimit", phone.as_str(), "codes sent"),
+        (LimitKind::Ip, "IpLimit", &ip, "unverified codes"),
+        (LimitKind::Range, "RangeLimit", &range, "unverified codes"),
+        (LimitKind::Country, "CountryLimit", country.as_deref().unwrap_or("no country"), "unverified codes"),
+        (LimitKind::Total, "TotalLimit", "everybody", "codes sent"),
+        (LimitKind::Check, "CheckLimit", phone.as_str(), "failed checks"),
     ];
     let limits = limits.map(|(by, parameter, subject, counts)| {
         let rules: Vec<_> = standing.rules.iter().filter(|filled| filled.by == by).map(rule).collect();
@@ -86,8 +87,9 @@ async fn gate(
     })))
 }
 
-fn rule(filled: &Filled) -> Value {
-    let entries = filled.places.iter().map(|Places { count, until_ms }| json!({"until_ms": until_ms, "count": count}));
+fn rule(filled: &RuleUsage) -> Value {
+    let entries =
+        filled.places.iter().map(|UsedSlots { count, until_ms }| json!({"until_ms": until_ms, "count": count}));
     json!({
         "rule": filled.rule.to_string(),
         "limit": filled.rule.count(),
@@ -96,21 +98,21 @@ fn rule(filled: &Filled) -> Value {
     })
 }
 
-fn mode(limits: &SendLimits, by: LimitedBy) -> &'static str {
+fn mode(limits: &SendLimits, by: LimitKind) -> &'static str {
     match by {
-        LimitedBy::Phone => name(&limits.phone),
-        LimitedBy::Ip => name(&limits.ip),
-        LimitedBy::Range => name(&limits.range),
-        LimitedBy::Country => name(&limits.country),
-        LimitedBy::Total => name(&limits.total),
-        LimitedBy::Check => "enforce",
+        LimitKind::Phone => name(&limits.phone),
+        LimitKind::Ip => name(&limits.ip),
+        LimitKind::Range => name(&limits.range),
+        LimitKind::Country => name(&limits.country),
+        LimitKind::Total => name(&limits.total),
+        LimitKind::Check => "enforce",
     }
 }
 
-const fn name<L>(limit: &Limit<L>) -> &'static str {
+const fn name<L>(limit: &Mode<L>) -> &'static str {
     match limit {
-        Limit::Off => "off",
-        Limit::Observe(_) => "observe",
-        Limit::Enforce(_) => "enforce",
+        Mode::Off => "off",
+        Mode::Observe(_) => "observe",
+        Mode::Enforce(_) => "enforce",
     }
 }

@@ -1,12 +1,8 @@
 //! What stands before the functions: API Gateway for the webhook, Lambda's API for invocations, and the addresses of the
 //! stand-ins, all on one port.
 
-use crate::breakable::Line;
 use crate::database::{self, Database};
 use crate::desk::Desk;
-use crate::fake_twilio::Account;
-use crate::faults::{Kind, Place};
-use crate::feed::{Between, Outcome, Telling};
 use crate::{controls, gate, page, phones};
 use axum::Router;
 use axum::body::Bytes;
@@ -18,9 +14,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use fake_twilio::Account;
+use fake_twilio::breakable::Line;
+use fake_twilio::faults::{Kind, Place};
+use fake_twilio::feed::{Between, Outcome, Telling};
 use lambda_http::Body;
 use serde_json::{Map, Value, json};
-use shared::phone_number::PhoneNumber;
+use shared::phone::number::PhoneNumber;
 use std::sync::{Arc, OnceLock};
 
 /// What Lambda takes as the payload of a synchronous invocation.

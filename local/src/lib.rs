@@ -4,7 +4,6 @@
 //! The one idea: only what is outside of the functions is replaced, and only below a real client. The AWS SDK talks HTTP to the
 //! embedded services, and send-code talks HTTP to the fake Twilio, so what works here works through the same code there.
 
-pub mod breakable;
 pub mod clock;
 pub mod codes;
 pub mod controls;
@@ -13,9 +12,6 @@ pub mod demo;
 pub mod desk;
 pub mod fake_account;
 pub mod fake_secrets;
-pub mod fake_twilio;
-pub mod faults;
-pub mod feed;
 pub mod gate;
 pub mod gateway;
 pub mod page;

@@ -3,8 +3,8 @@
 use local::gateway::overview;
 use local::system::{Options, System};
 use local::{demo, simulation};
-use shared::settings::Environment;
-use shared::telemetry;
+use shared::runtime::settings::Environment;
+use shared::runtime::telemetry;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -4,7 +4,6 @@
 //! everything again, so the page never has to guess what it missed.
 
 use crate::desk::Desk;
-use crate::feed::Event;
 use crate::gateway::overview;
 use crate::phones::view;
 use crate::system::OUR_NUMBER;
@@ -14,10 +13,11 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::sse::{self, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use fake_twilio::feed::Event;
 use futures_util::Stream;
 use futures_util::stream::unfold;
 use serde_json::{Map, Value, json};
-use shared::settings::Environment;
+use shared::runtime::settings::Environment;
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use tokio::sync::broadcast::Receiver;

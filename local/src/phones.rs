@@ -2,9 +2,6 @@
 
 use crate::codes;
 use crate::desk::{Desk, JsonBody, Wrong};
-use crate::fake_twilio::{Attachment, Direction, Message, Status};
-use crate::faults::is_e164;
-use crate::feed::Event;
 use crate::gate;
 use crate::system::OUR_NUMBER;
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
@@ -13,10 +10,13 @@ use axum::routing::{delete, get};
 use axum::{Json, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use fake_twilio::faults::is_e164;
+use fake_twilio::feed::Event;
+use fake_twilio::{Attachment, Direction, Message, Status};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use shared::phone_number::PhoneNumber;
+use shared::phone::number::PhoneNumber;
 use std::collections::HashMap;
 use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;

@@ -11,14 +11,14 @@ use check_code::CheckCodeError;
 use send_code::SendCodeError;
 use send_code::answer::Answer;
 use serde_json::json;
-use shared::clock::Clock;
-use shared::code::Guess;
-use shared::limits::{Budget, Rule};
-use shared::phone_number::{InvalidPhoneNumber, PhoneNumber};
-use shared::settings::{Environment, SettingError};
-use shared::table::StoreError;
-use shared::table::checks::Checked;
-use shared::table::sends::SendLimits;
+use shared::limits::rules::{CounterRules, Rule};
+use shared::phone::code::Guess;
+use shared::phone::number::{InvalidPhoneNumber, PhoneNumber};
+use shared::runtime::clock::Clock;
+use shared::runtime::settings::{Environment, SettingError};
+use shared::store::checks::CheckResult;
+use shared::store::send_limits::SendLimits;
+use shared::store::table::StoreError;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::fmt::Write as _;
@@ -120,8 +120,8 @@ pub async fn run(out: &Path) -> Result<(), SimulationError> {
         rules.map(|rule| rule.count()).min().unwrap_or(u32::MAX)
     };
     let block = limits.range.enforced().map_or(u32::MAX, |range| range.most_within(range.longest_window()));
-    let country = per_day(limits.country.enforced().map(Budget::rules));
-    let total = per_day(limits.total.enforced().map(Budget::rules));
+    let country = per_day(limits.country.enforced().map(CounterRules::rules));
+    let total = per_day(limits.total.enforced().map(CounterRules::rules));
     let bound = BLOCKS.saturating_mul(block).min(country);
 
     eprintln!("{} scenarios; this takes one or two minutes.", SCENARIOS.len());
@@ -384,10 +384,10 @@ async fn verify(
         let phone = PhoneNumber::parse(&asker.phone)?;
         let guess: Guess = typed.parse().map_err(|_| SimulationError::Unexpected(typed.to_owned()))?;
         match state.table.check(&phone, &guess, &state.limits, state.clock.now_ms()).await? {
-            Checked::Approved(_) => "approved",
-            Checked::Incorrect { .. } => "incorrect",
-            Checked::Expired { .. } => "expired",
-            Checked::TooMany { .. } => "too_many_attempts",
+            CheckResult::Approved(_) => "approved",
+            CheckResult::Incorrect { .. } => "incorrect",
+            CheckResult::Expired { .. } => "expired",
+            CheckResult::TooMany { .. } => "too_many_attempts",
         }
     };
     if status == expected { Ok(()) } else { Err(SimulationError::Unexpected(format!("a check was {status}"))) }

@@ -1,15 +1,10 @@
 //! Everything started, wired together, and served on one port.
 
-use crate::breakable::{Breakable, Line};
 use crate::clock::MovableClock;
 use crate::database::Database;
 use crate::desk::Desk;
 use crate::fake_account::FakeAccount;
 use crate::fake_secrets::FakeSecrets;
-use crate::fake_twilio::journal::{Journal, JournalError};
-use crate::fake_twilio::{self, Account, FakeTwilio, Pace};
-use crate::faults::Faults;
-use crate::feed::Feed;
 use crate::gateway::{self, Functions, States};
 use aws_sdk_dynamodb::config::Credentials;
 use aws_sdk_dynamodb::operation::create_table::CreateTableError;
@@ -17,14 +12,19 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TimeToLiveSpecification,
 };
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use fake_twilio::breakable::{Breakable, Line};
+use fake_twilio::faults::Faults;
+use fake_twilio::feed::Feed;
+use fake_twilio::journal::{Journal, JournalError};
+use fake_twilio::{self, Account, FakeTwilio, Pace};
 use jiff::Timestamp;
 use send_code::state::Patience;
-use shared::aws::{Aws, AwsSettings};
-use shared::backoff::Backoff;
-use shared::clock::Clock;
-use shared::http::{self, Connections, HttpError, Timeouts, Tls};
-use shared::metrics::Sink;
-use shared::settings::Environment;
+use shared::runtime::aws::{Aws, AwsSettings};
+use shared::runtime::backoff::Backoff;
+use shared::runtime::clock::Clock;
+use shared::runtime::http::{self, Connections, HttpError, Timeouts, Tls};
+use shared::runtime::metrics::Sink;
+use shared::runtime::settings::Environment;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -149,7 +149,7 @@ pub enum StartError {
     Http(#[from] HttpError),
     /// One of the functions.
     #[error("the functions do not start: {0}")]
-    Function(#[from] shared::start::StartError),
+    Function(#[from] shared::runtime::serve::StartError),
 }
 
 impl System {

@@ -14,18 +14,19 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use divan::{Bencher, black_box};
 use dynoxide::Database;
 use serde_json::Value;
-use shared::aws::{Aws, AwsSettings};
-use shared::backoff::Backoff;
-use shared::clock::Clock;
-use shared::code::VerificationCode;
-use shared::credentials::Secret;
-use shared::http::{Timeouts, Tls};
-use shared::ip::ClientIp;
-use shared::phone_number::PhoneNumber;
-use shared::settings::Environment;
-use shared::signature::{AuthToken, Request, verify};
-use shared::table::Table;
-use shared::table::sends::{Decision, SendLimits, Wish};
+use shared::phone::code::VerificationCode;
+use shared::phone::number::PhoneNumber;
+use shared::runtime::aws::{Aws, AwsSettings};
+use shared::runtime::backoff::Backoff;
+use shared::runtime::clock::Clock;
+use shared::runtime::credentials::Secret;
+use shared::runtime::http::{Timeouts, Tls};
+use shared::runtime::ip::ClientIp;
+use shared::runtime::settings::Environment;
+use shared::store::admission::{Decision, SendRequest};
+use shared::store::send_limits::SendLimits;
+use shared::store::table::Table;
+use shared::twilio::signature::{AuthToken, Request, verify};
 use std::net::Ipv4Addr;
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -83,7 +84,7 @@ fn admit_refuses(bencher: Bencher<'_, '_>) {
     let mut applicants = 1..;
     bencher
         .with_inputs(|| Applicant { phone: phone(0), ..Applicant::new(applicants.next().unwrap()) })
-        .bench_local_values(|applicant| assert!(matches!(gate.admit(&applicant), Decision::Limited(_))));
+        .bench_local_values(|applicant| assert!(matches!(gate.admit(&applicant), Decision::LimitReached(_))));
 }
 
 /// Once at each start: mostly reading the certificate authorities that this machine trusts.
@@ -194,7 +195,7 @@ impl Gate {
     fn admit(&self, applicant: &Applicant) -> Decision {
         let idempotency_key = &applicant.key.parse().unwrap();
         let code: &VerificationCode = &"493027".parse().unwrap();
-        let wish = Wish { phone: &applicant.phone, ip: &applicant.ip, idempotency_key, code, asked: "" };
+        let wish = SendRequest { phone: &applicant.phone, ip: &applicant.ip, idempotency_key, code, asked: "" };
         RUNTIME.block_on(self.table.admit(wish, &self.limits, self.now_ms)).unwrap()
     }
 }

@@ -1,8 +1,8 @@
 //! What the app is told. Every answer names its `status`, and says what can be done next.
 
 use serde::{Deserialize, Serialize};
-use shared::clock::rfc3339;
-use shared::limits::Exceeded;
+use shared::limits::rules::Exceeded;
+use shared::runtime::clock::rfc3339;
 
 /// The answer to a request, as JSON: `{"status": "approved"}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

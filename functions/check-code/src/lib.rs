@@ -16,14 +16,14 @@ pub mod state;
 use answer::Answer;
 use request::{InvalidRequest, Request};
 use serde_json::Value;
-use shared::metrics::Metric;
-use shared::phone_number::PhoneNumber;
-use shared::table::StoreError;
-use shared::table::checks::{Checked, Verified};
+use shared::phone::number::PhoneNumber;
+use shared::runtime::metrics::Metric;
+use shared::store::checks::{CheckResult, VerifiedSend};
+use shared::store::table::StoreError;
 use state::State;
 use std::time::Duration;
 
-/// How long giving back may take: two calls of AWS at their slowest (3.2 s each, see [`shared::aws`]) and this are below the
+/// How long giving back may take: two calls of AWS at their slowest (3.2 s each, see [`shared::runtime::aws`]) and this are below the
 /// function's 10 s.
 const GIVE_BACK_TIME: Duration = Duration::from_secs(3);
 
@@ -104,21 +104,21 @@ async fn check_code(state: &State, event: &Value) -> Result<Told, CheckCodeError
         state.table.check(&phone, &request.code, &state.limits, now_ms).await?
     };
     let answer = match checked {
-        Checked::Approved(verified) => {
+        CheckResult::Approved(verified) => {
             if let Some(verified) = verified {
                 give_back(state, verified).await;
             }
             Answer::Approved
         }
-        Checked::Incorrect { attempts_left, next_send_ms } => Answer::incorrect(attempts_left, next_send_ms),
-        Checked::Expired { next_send_ms } => Answer::expired(next_send_ms),
-        Checked::TooMany { exceeded, next_send_ms } => Answer::too_many_attempts(exceeded, next_send_ms, now_ms),
+        CheckResult::Incorrect { attempts_left, next_send_ms } => Answer::incorrect(attempts_left, next_send_ms),
+        CheckResult::Expired { next_send_ms } => Answer::expired(next_send_ms),
+        CheckResult::TooMany { exceeded, next_send_ms } => Answer::too_many_attempts(exceeded, next_send_ms, now_ms),
     };
     Ok(Told { answer, is_test: test.is_some() })
 }
 
 /// An approval never fails because its send could not be given back: then the limits are only stricter than they need be.
-async fn give_back(state: &State, verified: Verified) {
+async fn give_back(state: &State, verified: VerifiedSend) {
     let giving_back = state.table.give_back_verified(verified, &state.limits, state.clock.now_ms());
     let error = match tokio::time::timeout(GIVE_BACK_TIME, giving_back).await {
         Ok(Ok(())) => return,

@@ -1,8 +1,8 @@
 //! What the app asks, parsed at the edge.
 
 use serde_json::Value;
-use shared::code::{Guess, GuessTooLong};
-use shared::phone_number::InvalidPhoneNumber;
+use shared::phone::code::{Guess, GuessTooLong};
+use shared::phone::number::InvalidPhoneNumber;
 
 const FIELDS: [&str; 2] = ["phone_number", "code"];
 

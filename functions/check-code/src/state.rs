@@ -1,17 +1,17 @@
 //! What a warm function keeps: built once, used by every invocation. It has no way to reach Twilio.
 
-use shared::aws::{Aws, AwsSettings};
-use shared::backoff::Backoff;
-use shared::clock::Clock;
-use shared::credentials::Secret;
-use shared::http::Tls;
-use shared::metrics::{Meter, Sink};
-use shared::phone_number;
-use shared::settings::Environment;
-use shared::start::StartError;
-use shared::table::Table;
-use shared::table::sends::SendLimits;
-use shared::test_numbers::TestNumbers;
+use shared::phone::number;
+use shared::phone::test_numbers::TestNumbers;
+use shared::runtime::aws::{Aws, AwsSettings};
+use shared::runtime::backoff::Backoff;
+use shared::runtime::clock::Clock;
+use shared::runtime::credentials::Secret;
+use shared::runtime::http::Tls;
+use shared::runtime::metrics::{Meter, Sink};
+use shared::runtime::serve::StartError;
+use shared::runtime::settings::Environment;
+use shared::store::send_limits::SendLimits;
+use shared::store::table::Table;
 
 /// Everything that a check needs.
 pub struct State {
@@ -53,7 +53,7 @@ impl State {
         let name = environment.required("TABLE_NAME")?.to_owned();
         let hmac_key_secret = environment.required("HMAC_KEY_SECRET")?;
         let key = Secret::hmac_key(aws.secrets_manager, hmac_key_secret, clock.clone()).get().await?[0].clone();
-        phone_number::warm_up();
+        number::warm_up();
         let table = Table { client: aws.dynamodb, name, key, backoff };
         Ok(Self { limits, test_numbers, table, clock, meter: Meter::new(environment, metrics) })
     }

@@ -3,8 +3,8 @@
 use checklist::state::State;
 use lambda_runtime::{Diagnostic, Error, LambdaEvent, service_fn};
 use serde_json::Value;
-use shared::settings::Environment;
-use shared::telemetry;
+use shared::runtime::settings::Environment;
+use shared::runtime::telemetry;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {

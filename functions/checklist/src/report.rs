@@ -2,7 +2,7 @@
 
 use crate::twilio_account::TwilioError;
 use serde::Serialize;
-use shared::clock::rfc3339;
+use shared::runtime::clock::rfc3339;
 
 /// The answer: `{"status": "fail", "checked_at": "…", "rows": […]}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -1,11 +1,11 @@
 //! What the checklist is told by its environment.
 
 use crate::checks::limits::LimitSetting;
-use shared::phone_number::Region;
-use shared::policy::Policy;
-use shared::settings::{Environment, SettingError};
-use shared::twilio::{BaseUrl, Sender};
-use shared::webhook::PublicUrl;
+use shared::phone::number::Region;
+use shared::phone::policy::Policy;
+use shared::runtime::settings::{Environment, SettingError};
+use shared::twilio::client::{BaseUrl, Sender};
+use shared::twilio::webhook::PublicUrl;
 
 /// The path at which inbound-sms answers.
 const WEBHOOK_PATH: &str = "/sms";

@@ -2,12 +2,12 @@
 
 use crate::settings::Settings;
 use crate::twilio_account::Twilio;
-use shared::aws::{Aws, AwsSettings};
-use shared::clock::Clock;
-use shared::http::{Connections, Timeouts, Tls};
-use shared::metrics::{Meter, Sink};
-use shared::settings::Environment;
-use shared::start::StartError;
+use shared::runtime::aws::{Aws, AwsSettings};
+use shared::runtime::clock::Clock;
+use shared::runtime::http::{Connections, Timeouts, Tls};
+use shared::runtime::metrics::{Meter, Sink};
+use shared::runtime::serve::StartError;
+use shared::runtime::settings::Environment;
 use std::time::Duration;
 
 /// Everything that a run needs.

@@ -8,8 +8,9 @@ use reqwest::{RequestBuilder, Response, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use shared::credentials::ApiKey;
-use shared::twilio::{BaseUrl, Code};
+use shared::runtime::credentials::ApiKey;
+use shared::twilio::client::BaseUrl;
+use shared::twilio::error_code::TwilioErrorCode;
 
 /// The most entries that Twilio puts on a page.
 const PAGE_SIZE: u16 = 1000;
@@ -45,12 +46,12 @@ pub struct Session<'a> {
 pub enum TwilioError {
     /// The credentials are not accepted, at least not here: a standard API key gets the same where a main one is needed.
     #[error("Twilio does not accept the credentials ({0})")]
-    Unauthorized(Code),
+    Unauthorized(TwilioErrorCode),
     /// They are known, and may not do this.
     #[error("the credentials may not do that ({code})")]
     Forbidden {
         /// Twilio's code.
-        code: Code,
+        code: TwilioErrorCode,
         /// What an API key lacks, if Twilio says it.
         permission: Option<String>,
     },
@@ -63,7 +64,7 @@ pub enum TwilioError {
         /// The HTTP status.
         status: u16,
         /// Twilio's code.
-        code: Code,
+        code: TwilioErrorCode,
     },
     /// No answer, or none from a Twilio in good health.
     #[error("{0}")]
@@ -436,7 +437,7 @@ fn refusal(status: StatusCode, body: &[u8]) -> TwilioError {
         message: Option<String>,
     }
     let failure = serde_json::from_slice::<Failure>(body).ok();
-    let code = Code(failure.as_ref().map_or(0, |failure| failure.code));
+    let code = TwilioErrorCode(failure.as_ref().map_or(0, |failure| failure.code));
     let permission = failure.and_then(|failure| failure.message).as_deref().and_then(missing_permission);
     match (status.as_u16(), code.0) {
         (_, 20005 | 20008 | 20403 | 70051) | (403, _) => TwilioError::Forbidden { code, permission },
@@ -516,12 +517,12 @@ mod tests {
     #[test]
     fn a_refusal_is_read_by_its_code_and_its_status() {
         let forbidden = |code, permission: Option<&str>| TwilioError::Forbidden {
-            code: Code(code),
+            code: TwilioErrorCode(code),
             permission: permission.map(str::to_owned),
         };
         for (status, body, expected) in [
-            (401, r#"{"code":20003,"message":"Authenticate"}"#, TwilioError::Unauthorized(Code(20003))),
-            (401, "", TwilioError::Unauthorized(Code(0))),
+            (401, r#"{"code":20003,"message":"Authenticate"}"#, TwilioError::Unauthorized(TwilioErrorCode(20003))),
+            (401, "", TwilioError::Unauthorized(TwilioErrorCode(0))),
             (401, r#"{"code":70051}"#, forbidden(70051, None)),
             (
                 403,
@@ -530,7 +531,7 @@ mod tests {
             ),
             (403, "<html>", forbidden(0, None)),
             (404, r#"{"code":20404}"#, TwilioError::NotFound),
-            (400, r#"{"code":21401}"#, TwilioError::Refused { status: 400, code: Code(21401) }),
+            (400, r#"{"code":21401}"#, TwilioError::Refused { status: 400, code: TwilioErrorCode(21401) }),
         ] {
             assert_eq!(refusal(StatusCode::from_u16(status).unwrap(), body.as_bytes()), expected, "{body}");
         }

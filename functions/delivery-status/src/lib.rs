@@ -13,12 +13,12 @@ pub mod status;
 use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpResponse;
 use lambda_http::http::StatusCode;
 use serde_json::Value;
-use shared::metrics::Metric;
-use shared::phone_number::PhoneNumber;
-use shared::table::deliveries::{Report, Status};
-use shared::webhook::reception::{self, Declined, receive};
+use shared::phone::number::PhoneNumber;
+use shared::runtime::metrics::Metric;
+use shared::store::deliveries::{MessageStatus, StatusReport};
+use shared::twilio::reception::{self, Declined, receive};
 use state::State;
-use status::MessageStatus;
+use status::DeliveryCallback;
 
 /// Answers one call of the webhook. Whatever comes in, there is an answer.
 pub async fn handle(state: &State, event: Value) -> ApiGatewayV2httpResponse {
@@ -38,9 +38,9 @@ pub async fn handle(state: &State, event: Value) -> ApiGatewayV2httpResponse {
 /// What the call counts as.
 async fn take(state: &State, event: Value) -> Result<Vec<Metric>, Declined> {
     let webhook = receive(event, state.public_url.as_ref(), &state.signer).await?;
-    let message = MessageStatus::read(&webhook)
+    let message = DeliveryCallback::read(&webhook)
         .map_err(|reason| Declined::Unfit(format!("This is not the status of a message: {reason}.")))?;
-    let report = Report {
+    let report = StatusReport {
         message_sid: message.message_sid,
         status: message.status,
         country: message.to.as_ref().and_then(PhoneNumber::region),
@@ -59,13 +59,17 @@ async fn take(state: &State, event: Value) -> Result<Vec<Metric>, Declined> {
 }
 
 /// Only the end of a message counts.
-fn metrics(report: Report<'_>) -> Vec<Metric> {
+fn metrics(report: StatusReport<'_>) -> Vec<Metric> {
     match report.status {
-        Status::Delivered => vec![Metric::Delivered(report.country)],
-        Status::Undelivered | Status::Failed => {
+        MessageStatus::Delivered => vec![Metric::Delivered(report.country)],
+        MessageStatus::Undelivered | MessageStatus::Failed => {
             let why = report.error_code.map(Metric::DeliveryErrors);
             [Metric::Undelivered(report.country)].into_iter().chain(why).collect()
         }
-        Status::Accepted | Status::Queued | Status::Sending | Status::Sent | Status::Canceled => vec![],
+        MessageStatus::Accepted
+        | MessageStatus::Queued
+        | MessageStatus::Sending
+        | MessageStatus::Sent
+        | MessageStatus::Canceled => vec![],
     }
 }

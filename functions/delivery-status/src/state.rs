@@ -1,16 +1,16 @@
 //! What a warm function keeps: built once, used by every invocation. It can read the auth token and nothing else, and write how
 //! messages fare and nothing else.
 
-use shared::aws::{Aws, AwsSettings};
-use shared::clock::Clock;
-use shared::credentials::{Secret, Signer};
-use shared::http::Tls;
-use shared::metrics::{Meter, Sink};
-use shared::phone_number;
-use shared::settings::Environment;
-use shared::start::StartError;
-use shared::table::deliveries::Deliveries;
-use shared::webhook::PublicUrl;
+use shared::phone::number;
+use shared::runtime::aws::{Aws, AwsSettings};
+use shared::runtime::clock::Clock;
+use shared::runtime::credentials::{Secret, Signer};
+use shared::runtime::http::Tls;
+use shared::runtime::metrics::{Meter, Sink};
+use shared::runtime::serve::StartError;
+use shared::runtime::settings::Environment;
+use shared::store::deliveries::Deliveries;
+use shared::twilio::webhook::PublicUrl;
 use std::time::Duration;
 
 /// Everything that taking a status needs.
@@ -66,7 +66,7 @@ impl State {
         let signer = Secret::signer(aws.secrets_manager, auth_token_secret, clock.clone());
         // The auth token may not be filled in yet; then the first webhook says so.
         let _ = signer.get().await;
-        phone_number::warm_up();
+        number::warm_up();
         Ok(Self { public_url, signer, deliveries, clock, time_limit, meter: Meter::new(environment, metrics) })
     }
 }

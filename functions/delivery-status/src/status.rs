@@ -1,17 +1,17 @@
 //! How a message of ours fares, read from a webhook that Twilio signed.
 
-use shared::credentials::is_sid;
-use shared::form::FormError;
-use shared::phone_number::PhoneNumber;
-use shared::table::deliveries::Status;
-use shared::webhook::Webhook;
+use shared::phone::number::PhoneNumber;
+use shared::store::deliveries::MessageStatus;
+use shared::twilio::form::FormError;
+use shared::twilio::sid::is_sid;
+use shared::twilio::webhook::Webhook;
 
 /// A status callback.
-pub struct MessageStatus<'a> {
+pub struct DeliveryCallback<'a> {
     /// `SM` or `MM`, and 32 hexadecimal digits.
     pub message_sid: &'a str,
     /// Where it is in its life.
-    pub status: Status,
+    pub status: MessageStatus,
     /// Whom it goes to, if that is a phone number as far as we know.
     pub to: Option<PhoneNumber>,
     /// Why it did not arrive, from Twilio's error dictionary.
@@ -38,7 +38,7 @@ pub enum NotAStatus {
     Form(#[from] FormError),
 }
 
-impl<'a> MessageStatus<'a> {
+impl<'a> DeliveryCallback<'a> {
     /// Reads a status.
     ///
     /// # Errors

@@ -16,12 +16,12 @@ use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpResponse;
 use lambda_http::http::StatusCode;
 use message::{InboundMessage, Keyword};
 use serde_json::Value;
-use shared::metrics::Metric;
-use shared::segments::Segments;
-use shared::table::StoreError;
-use shared::table::messages::{Effect, Inbound, Taken};
-use shared::twiml::{self, ReplyText};
-use shared::webhook::reception::{self, Declined, receive};
+use shared::runtime::metrics::Metric;
+use shared::store::inbound::{Effect, Inbound, RecordedMessage};
+use shared::store::table::StoreError;
+use shared::twilio::reception::{self, Declined, receive};
+use shared::twilio::segments::Segments;
+use shared::twilio::twiml::{self, ReplyText};
 use state::State;
 
 /// Answers one call of the webhook. Whatever comes in, there is an answer.
@@ -73,7 +73,7 @@ fn metric(state: &State, taken: &Result<Replied<'_>, Declined>) -> Option<Metric
     }
 }
 
-async fn take(state: &State, message: &InboundMessage<'_>) -> Result<Taken, StoreError> {
+async fn take(state: &State, message: &InboundMessage<'_>) -> Result<RecordedMessage, StoreError> {
     let settings = &state.settings;
     // A reply is an SMS: it goes only where a code may go. One to ourselves would start a loop.
     let may_be_answered = message.phone.as_ref().is_some_and(|phone| settings.policy.check(phone).is_ok())

@@ -3,8 +3,8 @@
 use inbound_sms::state::State;
 use lambda_http::{Error, LambdaEvent, service_fn};
 use serde_json::Value;
-use shared::settings::Environment;
-use shared::telemetry;
+use shared::runtime::settings::Environment;
+use shared::runtime::telemetry;
 use std::convert::Infallible;
 
 #[tokio::main(flavor = "current_thread")]

@@ -1,9 +1,9 @@
 //! What somebody texted us, read from a webhook that Twilio signed.
 
-use shared::credentials::is_sid;
-use shared::form::FormError;
-use shared::phone_number::PhoneNumber;
-use shared::webhook::Webhook;
+use shared::phone::number::PhoneNumber;
+use shared::twilio::form::FormError;
+use shared::twilio::sid::is_sid;
+use shared::twilio::webhook::Webhook;
 
 /// Twilio passes on at most ten attachments.
 const MAX_MEDIA: usize = 10;

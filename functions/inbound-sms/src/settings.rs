@@ -1,12 +1,12 @@
 //! What inbound-sms is told by its environment.
 
-use shared::limits::{Limits, Span};
-use shared::metrics::SegmentPrice;
-use shared::policy::Policy;
-use shared::settings::{Environment, SettingError};
-use shared::twilio::Sender;
-use shared::twiml::ReplyText;
-use shared::webhook::PublicUrl;
+use shared::limits::rules::{Period, WindowRules};
+use shared::phone::policy::Policy;
+use shared::runtime::settings::{Environment, SettingError};
+use shared::twilio::client::Sender;
+use shared::twilio::price::SegmentPrice;
+use shared::twilio::twiml::ReplyText;
+use shared::twilio::webhook::PublicUrl;
 
 /// The settings, all of them right.
 #[derive(Clone, Debug)]
@@ -26,9 +26,9 @@ pub struct Settings {
     /// Who may be answered: a reply is an SMS that we pay for, like a code.
     pub policy: Policy,
     /// How often one sender is answered.
-    pub reply_limit: Limits,
+    pub reply_limit: WindowRules,
     /// How long messages are kept.
-    pub message_lifetime: Span,
+    pub message_lifetime: Period,
     /// What a segment of a reply costs.
     pub segment_price: SegmentPrice,
 }

@@ -1,16 +1,16 @@
 //! What a warm function keeps: built once, used by every invocation.
 
 use crate::settings::Settings;
-use shared::aws::{Aws, AwsSettings};
-use shared::backoff::Backoff;
-use shared::clock::Clock;
-use shared::credentials::{Secret, Signer};
-use shared::http::Tls;
-use shared::metrics::{Meter, Sink};
-use shared::phone_number;
-use shared::settings::Environment;
-use shared::start::StartError;
-use shared::table::Table;
+use shared::phone::number;
+use shared::runtime::aws::{Aws, AwsSettings};
+use shared::runtime::backoff::Backoff;
+use shared::runtime::clock::Clock;
+use shared::runtime::credentials::{Secret, Signer};
+use shared::runtime::http::Tls;
+use shared::runtime::metrics::{Meter, Sink};
+use shared::runtime::serve::StartError;
+use shared::runtime::settings::Environment;
+use shared::store::table::Table;
 use std::time::Duration;
 
 /// Everything that taking a message needs.
@@ -66,7 +66,7 @@ impl State {
         let signer = Secret::signer(aws.secrets_manager, &settings.auth_token_secret, clock.clone());
         // The auth token may not be filled in yet; then the first webhook says so.
         let (hmac_key, _) = tokio::join!(hmac_key.get(), signer.get());
-        phone_number::warm_up();
+        number::warm_up();
 
         let name = settings.table_name.clone();
         Ok(Self {

@@ -2,11 +2,12 @@
 
 use crate::settings::Settings;
 use serde::{Deserialize, Serialize};
-use shared::clock::rfc3339;
-use shared::phone_number::InvalidPhoneNumber;
-use shared::policy::Violation;
-use shared::table::sends::{Limited, LimitedBy};
-use shared::twilio::{Code, MessageSid};
+use shared::phone::number::InvalidPhoneNumber;
+use shared::phone::policy::Violation;
+use shared::runtime::clock::rfc3339;
+use shared::store::admission::{LimitKind, LimitReached};
+use shared::twilio::client::MessageSid;
+use shared::twilio::error_code::TwilioErrorCode;
 
 /// The answer to a request, as JSON: `{"status": "sent", …}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -196,14 +197,14 @@ impl Refused {
 
     /// A limit is reached.
     #[must_use]
-    pub fn limited(limited: Limited, now_ms: u64) -> Self {
+    pub fn limited(limited: LimitReached, now_ms: u64) -> Self {
         let reason = match limited.by {
-            LimitedBy::Phone => Reason::PhoneLimit,
-            LimitedBy::Ip => Reason::IpLimit,
-            LimitedBy::Range => Reason::RangeLimit,
-            LimitedBy::Country => Reason::CountryLimit,
-            LimitedBy::Total => Reason::TotalLimit,
-            LimitedBy::Check => Reason::CheckLimit,
+            LimitKind::Phone => Reason::PhoneLimit,
+            LimitKind::Ip => Reason::IpLimit,
+            LimitKind::Range => Reason::RangeLimit,
+            LimitKind::Country => Reason::CountryLimit,
+            LimitKind::Total => Reason::TotalLimit,
+            LimitKind::Check => Reason::CheckLimit,
         };
         let until_ms = limited.exceeded.until_ms;
         Self {
@@ -216,7 +217,7 @@ impl Refused {
 
     /// Twilio will not text the number. The attempt counts: otherwise numbers could be probed for free.
     #[must_use]
-    pub fn by_twilio(code: Code, next_send_at: Option<String>) -> Self {
+    pub fn by_twilio(code: TwilioErrorCode, next_send_at: Option<String>) -> Self {
         let reason = if code.is_opt_out() { Reason::OptedOut } else { Reason::RejectedByTwilio };
         Self {
             twilio_code: Some(code.0),

@@ -20,15 +20,16 @@ use answer::{Answer, Refused};
 use message::Locale;
 use request::{InvalidRequest, Request};
 use serde_json::Value;
-use shared::clock::rfc3339;
-use shared::code::VerificationCode;
-use shared::credentials::{ApiKey, CredentialsError, Versions};
-use shared::metrics::Metric;
-use shared::phone_number::PhoneNumber;
-use shared::segments::Segments;
-use shared::table::StoreError;
-use shared::table::sends::{Admission, Decision, Earlier, Outcome, Outlook, Wish};
-use shared::twilio::{Code, Doubt, MessageSid, SendError};
+use shared::phone::code::VerificationCode;
+use shared::phone::number::PhoneNumber;
+use shared::runtime::clock::rfc3339;
+use shared::runtime::credentials::{ApiKey, CredentialsError, Versions};
+use shared::runtime::metrics::Metric;
+use shared::store::admission::{Admission, Decision, PreviousSend, SendForecast, SendOutcome, SendRequest};
+use shared::store::table::StoreError;
+use shared::twilio::client::{Doubt, MessageSid, SendError};
+use shared::twilio::error_code::TwilioErrorCode;
+use shared::twilio::segments::Segments;
 use state::State;
 
 /// Why there is no answer. Nothing was sent.
@@ -167,7 +168,7 @@ async fn send_code(state: &State, request_id: &str, event: &Value) -> Result<Tol
         None => VerificationCode::generate(state.random).map_err(SendCodeError::NoRandomness)?,
     };
 
-    let wish = Wish {
+    let wish = SendRequest {
         phone: &phone,
         ip: &request.ip,
         idempotency_key: &request.idempotency_key,
@@ -178,7 +179,7 @@ async fn send_code(state: &State, request_id: &str, event: &Value) -> Result<Tol
     let admission = match state.table.admit(wish, &state.settings.limits, now_ms).await? {
         Decision::Admitted(admission) => admission,
         Decision::OptedOut => return Ok(Told::refused(Refused::opted_out())),
-        Decision::Limited(limited) => return Ok(Told::refused(Refused::limited(limited, now_ms))),
+        Decision::LimitReached(limited) => return Ok(Told::refused(Refused::limited(limited, now_ms))),
         Decision::Repeated(earlier) => return repeat(earlier).map(Told::nothing_new),
     };
 
@@ -195,14 +196,14 @@ async fn send_code(state: &State, request_id: &str, event: &Value) -> Result<Tol
         Ok(sid) => {
             let expires_ms = now_ms + state.settings.limits.code_lifetime.as_ms();
             let answer = Answer::sent(&sid, expires_ms, next_send_at);
-            (Outcome::Sent, Told { answer, counts: vec![Metric::Sent, Metric::Verified(0), spend] })
+            (SendOutcome::Sent, Told { answer, counts: vec![Metric::Sent, Metric::Verified(0), spend] })
         }
-        Err(SendError::Rejected(code)) => (Outcome::Refused, Told::refused(Refused::by_twilio(code, next_send_at))),
+        Err(SendError::Rejected(code)) => (SendOutcome::Refused, Told::refused(Refused::by_twilio(code, next_send_at))),
         Err(error @ SendError::Unknown(_)) => {
             tracing::error!(%error, "the message may have gone");
             // Then it has to be paid for.
             let counts = vec![Metric::TwilioErrors, spend];
-            (Outcome::Unknown, Told { answer: Answer::Unknown { next_send_at }, counts })
+            (SendOutcome::Unknown, Told { answer: Answer::Unknown { next_send_at }, counts })
         }
         Err(error) => return Err(give_back(state, admission, error).await),
     };
@@ -217,7 +218,7 @@ fn asked(request: &Request) -> String {
 }
 
 /// Says which observed limits would have refused a send that went out.
-fn report_observed(request_id: &str, outlook: Option<&Outlook>) {
+fn report_observed(request_id: &str, outlook: Option<&SendForecast>) {
     for (by, rule) in outlook.iter().flat_map(|outlook| &outlook.observed) {
         tracing::warn!(request_id, limit = by.as_str(), %rule, "an observed limit would have refused this send");
     }
@@ -245,7 +246,7 @@ async fn text(
 ) -> Result<MessageSid, SendError> {
     let lifetime = state.settings.limits.code_lifetime;
     // There is always a first one; without any, Twilio would say the same.
-    let mut result = Err(SendError::Unauthorized(Code(20003)));
+    let mut result = Err(SendError::Unauthorized(TwilioErrorCode(20003)));
     for key in keys.iter() {
         result = state.twilio.send(key, phone, body, lifetime).await;
         if !matches!(result, Err(SendError::Unauthorized(_))) {
@@ -279,7 +280,7 @@ async fn give_back(state: &State, admission: Admission, error: SendError) -> Sen
 
 /// Keeps the answer for repeats. Failing here changes nothing for the caller: what was done was done, and a repeat is told
 /// that nobody knows, never sent again.
-async fn record(state: &State, admission: Admission, outcome: Outcome, answer: &Answer) {
+async fn record(state: &State, admission: Admission, outcome: SendOutcome, answer: &Answer) {
     let recorded = match serde_json::to_string(answer) {
         Ok(json) => state
             .table
@@ -294,12 +295,12 @@ async fn record(state: &State, admission: Admission, outcome: Outcome, answer: &
 }
 
 /// Answers what was asked for before.
-fn repeat(earlier: Earlier) -> Result<Answer, SendCodeError> {
+fn repeat(earlier: PreviousSend) -> Result<Answer, SendCodeError> {
     match earlier {
-        Earlier::Answered(json) => serde_json::from_str(&json)
+        PreviousSend::Answered(json) => serde_json::from_str(&json)
             .map_err(|_| StoreError::Corrupt("the stored answer of a send can't be read").into()),
-        Earlier::InProgress => Ok(Answer::InProgress { retry_after: 1 }),
-        Earlier::Lost => Ok(Answer::Unknown { next_send_at: None }),
-        Earlier::Different => Err(SendCodeError::IdempotencyKeyReused),
+        PreviousSend::InProgress => Ok(Answer::InProgress { retry_after: 1 }),
+        PreviousSend::Lost => Ok(Answer::Unknown { next_send_at: None }),
+        PreviousSend::Different => Err(SendCodeError::IdempotencyKeyReused),
     }
 }

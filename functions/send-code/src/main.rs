@@ -4,8 +4,8 @@ use lambda_runtime::{Diagnostic, Error, LambdaEvent, service_fn};
 use send_code::SendCodeError;
 use send_code::state::State;
 use serde_json::Value;
-use shared::settings::Environment;
-use shared::telemetry;
+use shared::runtime::settings::Environment;
+use shared::runtime::telemetry;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {

@@ -4,7 +4,7 @@
 //! the last line, so [`Messages::text`] can't fail; and what costs more than one segment is known before the bill.
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use shared::segments::{Encoding, Segments, first_outside_gsm7};
+use shared::twilio::segments::{Encoding, Segments, first_outside_gsm7};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;

@@ -2,9 +2,9 @@
 
 use crate::message::{InvalidLocale, Locale};
 use serde_json::{Map, Value};
-use shared::code::{InvalidCode, VerificationCode};
-use shared::ip::{ClientIp, InvalidIp};
-use shared::table::sends::{IdempotencyKey, InvalidIdempotencyKey};
+use shared::phone::code::{InvalidCode, VerificationCode};
+use shared::runtime::ip::{ClientIp, InvalidIp};
+use shared::store::admission::{IdempotencyKey, InvalidIdempotencyKey};
 
 const FIELDS: [&str; 5] = ["phone_number", "ip", "code", "locale", "idempotency_key"];
 

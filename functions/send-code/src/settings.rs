@@ -1,12 +1,12 @@
 //! What send-code is told by its environment.
 
 use crate::message::{AppDomain, Messages};
-use shared::metrics::SegmentPrice;
-use shared::policy::Policy;
-use shared::settings::{Environment, SettingError};
-use shared::table::sends::SendLimits;
-use shared::test_numbers::TestNumbers;
-use shared::twilio::{BaseUrl, Sender, StatusCallback};
+use shared::phone::policy::Policy;
+use shared::phone::test_numbers::TestNumbers;
+use shared::runtime::settings::{Environment, SettingError};
+use shared::store::send_limits::SendLimits;
+use shared::twilio::client::{BaseUrl, Sender, StatusCallback};
+use shared::twilio::price::SegmentPrice;
 
 /// The settings, all of them right.
 #[derive(Clone, Debug)]

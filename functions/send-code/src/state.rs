@@ -1,18 +1,18 @@
 //! What a warm function keeps: built once, used by every invocation.
 
 use crate::settings::Settings;
-use shared::aws::{Aws, AwsSettings};
-use shared::backoff::Backoff;
-use shared::clock::Clock;
-use shared::code::Random;
-use shared::credentials::{ApiKey, Secret};
-use shared::http::{Connections, Timeouts, Tls};
-use shared::metrics::{Meter, Sink};
-use shared::phone_number;
-use shared::settings::Environment;
-use shared::start::StartError;
-use shared::table::Table;
-use shared::twilio::Twilio;
+use shared::phone::code::Random;
+use shared::phone::number;
+use shared::runtime::aws::{Aws, AwsSettings};
+use shared::runtime::backoff::Backoff;
+use shared::runtime::clock::Clock;
+use shared::runtime::credentials::{ApiKey, Secret};
+use shared::runtime::http::{Connections, Timeouts, Tls};
+use shared::runtime::metrics::{Meter, Sink};
+use shared::runtime::serve::StartError;
+use shared::runtime::settings::Environment;
+use shared::store::table::Table;
+use shared::twilio::client::Twilio;
 use std::time::Duration;
 
 /// Everything that a send needs.
@@ -36,7 +36,7 @@ pub struct State {
 }
 
 /// The patience that the function has. A call of AWS is usually a few milliseconds and at the worst, with all its tries, 3.2 s
-/// (see [`shared::aws`]). With any two of them at their worst and Twilio's budget used up, a send ends within the 25 s that
+/// (see [`shared::runtime::aws`]). With any two of them at their worst and Twilio's budget used up, a send ends within the 25 s that
 /// `template.yaml` gives the function; if all of them are, Lambda ends it, and a repeat under the same key is told `unknown`.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
@@ -102,7 +102,7 @@ impl State {
         let api_key = Secret::api_key(aws.secrets_manager, &settings.sending_secret, clock.clone());
         // The credentials may not be filled in yet; then the first request says so.
         let (hmac_key, _) = tokio::join!(hmac_key.get(), api_key.get());
-        phone_number::warm_up();
+        number::warm_up();
 
         Ok(Self {
             table: Table {

@@ -2,8 +2,8 @@
 
 use crate::support::{Local, outcome, start};
 use serde_json::json;
-use shared::limits::{Budget, Limit};
-use shared::table::budgets::{Account, Spent};
+use shared::limits::rules::{CounterRules, Mode};
+use shared::store::counters::{CounterEntries, CounterScope};
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
@@ -88,13 +88,19 @@ async fn an_observed_limit_counts_and_refuses_nothing() {
     }
     // What it would have refused is known, limit by limit.
     let (table, limits) = (&local.system.send_code.table, &local.system.send_code.settings.limits);
-    let number = shared::phone_number::PhoneNumber::parse(PHONE).unwrap();
-    let address = shared::ip::ClientIp::parse(IP).unwrap();
+    let number = shared::phone::number::PhoneNumber::parse(PHONE).unwrap();
+    let address = shared::runtime::ip::ClientIp::parse(IP).unwrap();
     let (key, code) = ("k".parse().unwrap(), "1234".parse().unwrap());
-    let wish =
-        shared::table::sends::Wish { phone: &number, ip: &address, idempotency_key: &key, code: &code, asked: "" };
+    let wish = shared::store::admission::SendRequest {
+        phone: &number,
+        ip: &address,
+        idempotency_key: &key,
+        code: &code,
+        asked: "",
+    };
     let now_ms = local.clock.now_ms();
-    let shared::table::sends::Decision::Admitted(admission) = table.admit(wish, limits, now_ms).await.unwrap() else {
+    let shared::store::admission::Decision::Admitted(admission) = table.admit(wish, limits, now_ms).await.unwrap()
+    else {
         panic!()
     };
     let outlook = table.outlook(&admission, limits, now_ms).await.unwrap();
@@ -134,13 +140,13 @@ fn dice(seed: &mut u64, sides: u64) -> u64 {
 
 /// Counts in a budget and gives back at random, beside a model that keeps every time.
 async fn against_the_model(local: &Local, rule: &str, max_gap_ms: u64, seed: u64) {
-    let budget: Limit<Budget> = rule.parse().unwrap();
+    let budget: Mode<CounterRules> = rule.parse().unwrap();
     let rule = budget.counted().unwrap().rules()[0];
     let (window_ms, limit) = (rule.window().as_ms(), rule.count() as usize);
     let bucket_ms = window_ms / 4;
     let table = &local.system.send_code.table;
     let (mut seed, mut now_ms) = (seed, local.clock.now_ms());
-    let mut counted: Vec<(u64, Spent)> = vec![];
+    let mut counted: Vec<(u64, CounterEntries)> = vec![];
     for step in 0..400 {
         now_ms += dice(&mut seed, max_gap_ms);
         if dice(&mut seed, 4) == 0 && !counted.is_empty() {
@@ -154,8 +160,8 @@ async fn against_the_model(local: &Local, rule: &str, max_gap_ms: u64, seed: u64
         let times: Vec<u64> = counted.iter().map(|(at_ms, _)| *at_ms).collect();
         let within = |from_ms: u64| times.iter().filter(|at_ms| **at_ms >= from_ms).count();
         let expected = within(first_ms) < limit;
-        let (mut spent, mut observed) = (Spent::default(), vec![]);
-        let refused = table.spend(Account::Total, &budget, now_ms, &mut spent, &mut observed).await.unwrap();
+        let (mut spent, mut observed) = (CounterEntries::default(), vec![]);
+        let refused = table.spend(CounterScope::Total, &budget, now_ms, &mut spent, &mut observed).await.unwrap();
         assert_eq!(refused.is_none(), expected, "step {step}: {} within the window", within(first_ms));
         match refused {
             None => counted.push((now_ms, spent)),
@@ -188,11 +194,11 @@ async fn a_counter_stays_small_however_seldom_anybody_comes() {
 #[tokio::test]
 async fn a_request_whose_clock_is_behind_gets_no_more_than_the_limit() {
     let local = start([]).await;
-    let budget: Limit<Budget> = "5/1m".parse().unwrap();
+    let budget: Mode<CounterRules> = "5/1m".parse().unwrap();
     let table = &local.system.send_code.table;
     let spend = async |now_ms: u64| {
-        let (mut spent, mut observed) = (Spent::default(), vec![]);
-        table.spend(Account::Total, &budget, now_ms, &mut spent, &mut observed).await.unwrap().is_none()
+        let (mut spent, mut observed) = (CounterEntries::default(), vec![]);
+        table.spend(CounterScope::Total, &budget, now_ms, &mut spent, &mut observed).await.unwrap().is_none()
     };
     // A quarter of the window has just begun, but not for everybody.
     let begun_ms = local.clock.now_ms() / 15_000 * 15_000;
@@ -209,7 +215,7 @@ async fn a_request_whose_clock_is_behind_gets_no_more_than_the_limit() {
 #[tokio::test]
 async fn a_change_of_the_country_limit_gives_nothing_back_to_the_new_one() {
     let local = start([("COUNTRY_LIMIT", "2/1h")]).await;
-    let spent = |counted| Spent::of_country("US".parse().ok(), &"2/1h".parse().unwrap(), counted);
+    let spent = |counted| CounterEntries::of_country("US".parse().ok(), &"2/1h".parse().unwrap(), counted);
     let table = &local.system.send_code.table;
     let now_ms = local.clock.now_ms();
     for n in 0..2 {

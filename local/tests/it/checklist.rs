@@ -7,8 +7,8 @@ use local::system::{ACCOUNT_SID, API_KEY_SECRET, API_KEY_SECRET_NAME, API_KEY_SI
 use local::system::{OUR_NUMBER, OUR_SERVICE, TABLE_NAME};
 use send_code::state::Patience;
 use serde_json::{Value, json};
-use shared::http::Timeouts;
-use shared::telemetry;
+use shared::runtime::http::Timeouts;
+use shared::runtime::telemetry;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tracing::level_filters::LevelFilter;
@@ -99,7 +99,7 @@ async fn number(local: &Local) -> Value {
 
 fn client() -> reqwest::Client {
     let timeouts = Timeouts { connect: Duration::from_secs(5), total: Duration::from_secs(30) };
-    shared::http::Tls::new().unwrap().client(timeouts, shared::http::Connections::Fresh).unwrap()
+    shared::runtime::http::Tls::new().unwrap().client(timeouts, shared::runtime::http::Connections::Fresh).unwrap()
 }
 
 /// What is set on a number that replaces its own address.

@@ -90,19 +90,25 @@ async fn a_refused_send_voids_its_own_code_and_no_other() {
     // The fake Twilio answers a number the same each time, so the table is told directly what became of each send.
     let local = patient(("CODE_LIFETIME", "10m")).await;
     let (table, limits) = (&local.system.send_code.table, &local.system.send_code.settings.limits);
-    let phone = shared::phone_number::PhoneNumber::parse(PHONE).unwrap();
-    let ip = shared::ip::ClientIp::parse(IP).unwrap();
+    let phone = shared::phone::number::PhoneNumber::parse(PHONE).unwrap();
+    let ip = shared::runtime::ip::ClientIp::parse(IP).unwrap();
     let mut admissions = vec![];
     // All three in the same millisecond.
     for code in ["1111", "2222", "3333"] {
         let (key, code) = (code.parse().unwrap(), code.parse().unwrap());
-        let wish = shared::table::sends::Wish { phone: &phone, ip: &ip, idempotency_key: &key, code: &code, asked: "" };
+        let wish = shared::store::admission::SendRequest {
+            phone: &phone,
+            ip: &ip,
+            idempotency_key: &key,
+            code: &code,
+            asked: "",
+        };
         match table.admit(wish, limits, local.clock.now_ms()).await.unwrap() {
-            shared::table::sends::Decision::Admitted(admission) => admissions.push(admission),
+            shared::store::admission::Decision::Admitted(admission) => admissions.push(admission),
             other => panic!("{other:?}"),
         }
     }
-    let refused = shared::table::sends::Outcome::Refused;
+    let refused = shared::store::admission::SendOutcome::Refused;
     table.record(admissions.remove(1), limits, refused, "{}").await.unwrap();
     table.release(admissions.remove(0), limits, local.clock.now_ms()).await.unwrap();
     assert_eq!(local.check(PHONE, "2222").await, "incorrect", "refused by Twilio");
@@ -226,22 +232,28 @@ async fn a_code_keeps_its_own_time_when_settings_change_and_change_back() {
     let (table, limits) = (&local.system.send_code.table, &local.system.send_code.settings.limits);
     let limits_of = |phone: &str, lifetime: &str| {
         let (phone, code_lifetime) = (phone.parse().unwrap(), lifetime.parse().unwrap());
-        shared::table::sends::SendLimits { phone, code_lifetime, ..limits.clone() }
+        shared::store::send_limits::SendLimits { phone, code_lifetime, ..limits.clone() }
     };
     // Ten codes may be good at a time, then four, then ten again.
     let (many, few) = (limits_of("4/8s, 10/1h", "20s"), limits_of("4/8s, 10/1h", "8s"));
-    let phone = shared::phone_number::PhoneNumber::parse(PHONE).unwrap();
-    let ip = shared::ip::ClientIp::parse(IP).unwrap();
-    let send = async |code: &str, limits: &shared::table::sends::SendLimits| {
+    let phone = shared::phone::number::PhoneNumber::parse(PHONE).unwrap();
+    let ip = shared::runtime::ip::ClientIp::parse(IP).unwrap();
+    let send = async |code: &str, limits: &shared::store::send_limits::SendLimits| {
         let (key, code) = (code.parse().unwrap(), code.parse().unwrap());
-        let wish = shared::table::sends::Wish { phone: &phone, ip: &ip, idempotency_key: &key, code: &code, asked: "" };
+        let wish = shared::store::admission::SendRequest {
+            phone: &phone,
+            ip: &ip,
+            idempotency_key: &key,
+            code: &code,
+            asked: "",
+        };
         let decision = table.admit(wish, limits, local.clock.now_ms()).await.unwrap();
-        assert!(matches!(decision, shared::table::sends::Decision::Admitted(_)), "{decision:?}");
+        assert!(matches!(decision, shared::store::admission::Decision::Admitted(_)), "{decision:?}");
     };
     let check = async |code: &str| {
         let now_ms = local.clock.now_ms();
         let checked = table.check(&phone, &code.parse().unwrap(), &many, now_ms).await.unwrap();
-        matches!(checked, shared::table::checks::Checked::Approved(_))
+        matches!(checked, shared::store::checks::CheckResult::Approved(_))
     };
     for code in ["111111", "111112", "111113", "111114"] {
         send(code, &many).await;

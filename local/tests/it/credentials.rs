@@ -2,10 +2,10 @@
 
 use crate::support::{Local, PRIVATE, TestClock, message, outcome, sid, start};
 use local::system::{ACCOUNT_SID, AUTH_TOKEN, AUTH_TOKEN_SECRET};
-use shared::aws::AwsSettings;
-use shared::credentials::{CredentialsError, Secret, Unusable};
-use shared::http::Tls;
-use shared::settings::Environment;
+use shared::runtime::aws::AwsSettings;
+use shared::runtime::credentials::{CredentialsError, InvalidSecret, Secret};
+use shared::runtime::http::Tls;
+use shared::runtime::settings::Environment;
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
@@ -50,24 +50,24 @@ async fn a_secret_that_cant_be_used_says_which_and_how_to_fill_it() {
     let local = start([]).await;
     let client = secrets_manager(&local);
     for (value, problem) in [
-        ("", Unusable::NotJson),
-        ("0123456789abcdef0123456789abcdef", Unusable::NotJson),
-        ("[]", Unusable::NotJson),
-        (r#"{"accountSid": 7}"#, Unusable::NotJson),
-        ("{}", Unusable::Missing("authToken")),
-        (r#"{"authToken":"  "}"#, Unusable::Missing("authToken")),
-        (r#"{"accountSid":"REPLACE_ME","authToken":"REPLACE_ME"}"#, Unusable::Placeholder("authToken")),
-        (r#"{"authToken":"<your token>"}"#, Unusable::Placeholder("authToken")),
-        (r#"{"authToken":"0123456789abcdef0123456789abcdef"}"#, Unusable::Missing("accountSid")),
+        ("", InvalidSecret::NotJson),
+        ("0123456789abcdef0123456789abcdef", InvalidSecret::NotJson),
+        ("[]", InvalidSecret::NotJson),
+        (r#"{"accountSid": 7}"#, InvalidSecret::NotJson),
+        ("{}", InvalidSecret::Missing("authToken")),
+        (r#"{"authToken":"  "}"#, InvalidSecret::Missing("authToken")),
+        (r#"{"accountSid":"REPLACE_ME","authToken":"REPLACE_ME"}"#, InvalidSecret::Placeholder("authToken")),
+        (r#"{"authToken":"<your token>"}"#, InvalidSecret::Placeholder("authToken")),
+        (r#"{"authToken":"0123456789abcdef0123456789abcdef"}"#, InvalidSecret::Missing("accountSid")),
         (
             r#"{"accountSid":"AC1","authToken":"0123456789abcdef0123456789abcdef"}"#,
-            Unusable::Shape("accountSid", "an account SID (AC and 32 hexadecimal digits)"),
+            InvalidSecret::Shape("accountSid", "an account SID (AC and 32 hexadecimal digits)"),
         ),
     ] {
         local.system.secrets.put("trial", value);
         let error = Secret::signer(client.clone(), "trial", local.clock.clock()).get().await.unwrap_err();
         assert!(
-            matches!(&error, CredentialsError::Unusable { problem: found, .. } if *found == problem),
+            matches!(&error, CredentialsError::InvalidSecret { problem: found, .. } if *found == problem),
             "{value}: {error}"
         );
         let text = error.to_string();

@@ -4,7 +4,7 @@ use crate::support::{Local, items, outcome, sid, start};
 use local::system::{ACCOUNT_SID, AUTH_TOKEN, OUR_NUMBER};
 use proptest::prelude::*;
 use serde_json::Value;
-use shared::form::Form;
+use shared::twilio::form::Form;
 
 const PHONE: &str = "+14155550123";
 

@@ -3,7 +3,7 @@
 use crate::support::{outcome, start};
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use shared::settings::Environment;
+use shared::runtime::settings::Environment;
 
 fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![

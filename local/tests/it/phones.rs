@@ -5,7 +5,7 @@ use axum::http::{Method, StatusCode, header};
 use local::system::OUR_NUMBER;
 use send_code::state::Patience;
 use serde_json::{Value, json};
-use shared::http::Timeouts;
+use shared::runtime::http::Timeouts;
 use std::time::Duration;
 
 const PHONE: &str = "+14155550123";
@@ -79,7 +79,7 @@ impl Local {
 
 fn client() -> reqwest::Client {
     let timeouts = Timeouts { connect: Duration::from_mins(1), total: Duration::from_mins(2) };
-    shared::http::Tls::new().unwrap().client(timeouts, shared::http::Connections::Fresh).unwrap()
+    shared::runtime::http::Tls::new().unwrap().client(timeouts, shared::runtime::http::Connections::Fresh).unwrap()
 }
 
 #[tokio::test]
@@ -207,7 +207,10 @@ async fn a_caller_that_hangs_up_ends_no_function() {
     let local = start_with([], Patience { twilio: timeouts, ..no_waits() }, None).await;
     local.post("/faults", json!({"kind": "timeout"})).await;
     let impatient = Timeouts { connect: Duration::from_mins(1), total: Duration::from_millis(50) };
-    let impatient = shared::http::Tls::new().unwrap().client(impatient, shared::http::Connections::Fresh).unwrap();
+    let impatient = shared::runtime::http::Tls::new()
+        .unwrap()
+        .client(impatient, shared::runtime::http::Connections::Fresh)
+        .unwrap();
     let url = format!("{}/2015-03-31/functions/send-code/invocations", local.system.base_url);
     let request = json!({"phone_number": PHONE, "ip": IP, "idempotency_key": "one"});
     assert!(impatient.post(url).body(request.to_string()).send().await.unwrap_err().is_timeout());

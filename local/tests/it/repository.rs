@@ -4,8 +4,9 @@ use crate::support::{items, sid, start};
 use crate::template::Template;
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::Value;
-use shared::metrics::{Metric, NAMESPACE, SegmentPrice};
-use shared::settings::Environment;
+use shared::runtime::metrics::{Metric, NAMESPACE};
+use shared::runtime::settings::Environment;
+use shared::twilio::price::SegmentPrice;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -172,7 +173,7 @@ fn every_metric_and_alarm_of_the_template_is_one_that_is_counted_and_explained()
     assert!(alarmed.len() > 5, "{alarmed:?}");
     for (metric, dimensions) in alarmed {
         let line = all.iter().find(|counted| counted.name() == metric).unwrap();
-        let line = shared::metrics::line(&[*line], "stack", 0).unwrap();
+        let line = shared::runtime::metrics::line(&[*line], "stack", 0).unwrap();
         let line: Value = serde_json::from_str(&line).unwrap();
         let counted = &line["_aws"]["CloudWatchMetrics"][0]["Dimensions"];
         assert!(

@@ -4,8 +4,8 @@ use crate::support::{CODE, Local, PRIVATE, no_waits, outcome, sid, start, start_
 use send_code::SendCodeError;
 use send_code::answer::{Answer, Refused};
 use serde_json::{Value, json};
-use shared::backoff::Backoff;
-use shared::table::sends::{Decision, Wish};
+use shared::runtime::backoff::Backoff;
+use shared::store::admission::{Decision, SendRequest};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -367,12 +367,12 @@ async fn an_admission_that_is_given_back_leaves_those_that_came_since() {
     // Three at the same IP; the first and the second are given back, in this order, while the third stays.
     let table = &local.system.send_code.table;
     let limits = &local.system.send_code.settings.limits;
-    let phone = shared::phone_number::PhoneNumber::parse(PHONE).unwrap();
-    let ip = shared::ip::ClientIp::parse(IP).unwrap();
+    let phone = shared::phone::number::PhoneNumber::parse(PHONE).unwrap();
+    let ip = shared::runtime::ip::ClientIp::parse(IP).unwrap();
     let admit = async |key: &str, at_ms| {
         let key = key.parse().unwrap();
         let code = "493027".parse().unwrap();
-        let wish = Wish { phone: &phone, ip: &ip, idempotency_key: &key, code: &code, asked: "" };
+        let wish = SendRequest { phone: &phone, ip: &ip, idempotency_key: &key, code: &code, asked: "" };
         table.admit(wish, limits, at_ms).await.unwrap()
     };
     let admitted = |decision| match decision {
@@ -382,12 +382,12 @@ async fn an_admission_that_is_given_back_leaves_those_that_came_since() {
     let now_ms = local.clock.now_ms();
     let first = admitted(admit("1", now_ms).await);
     let second = admitted(admit("2", now_ms + 1000).await);
-    assert!(matches!(admit("3", now_ms + 2000).await, Decision::Limited(_)));
+    assert!(matches!(admit("3", now_ms + 2000).await, Decision::LimitReached(_)));
     table.release(first, limits, now_ms).await.unwrap();
     let third = admitted(admit("3", now_ms + 2000).await);
     table.release(second, limits, now_ms).await.unwrap();
     let fourth = admitted(admit("4", now_ms + 3000).await);
-    let Decision::Limited(limited) = admit("5", now_ms + 4000).await else { panic!() };
+    let Decision::LimitReached(limited) = admit("5", now_ms + 4000).await else { panic!() };
     assert_eq!(limited.exceeded.until_ms, now_ms + 2000 + 3_600_000, "the third's hour decides");
     table.release(third, limits, now_ms).await.unwrap();
     table.release(fourth, limits, now_ms).await.unwrap();

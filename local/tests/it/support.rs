@@ -3,20 +3,20 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use axum::http::HeaderMap;
 use check_code::CheckCodeError;
+use fake_twilio::Pace;
 use lambda_http::Body;
 use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpResponse;
-use local::fake_twilio::Pace;
 use local::system::{ACCOUNT_SID, API_KEY_SECRET, AUTH_TOKEN, Between, OUR_NUMBER, Options, System};
 use send_code::SendCodeError;
 use send_code::answer::Answer;
 use send_code::state::Patience;
 use serde_json::{Value, json};
-use shared::backoff::Backoff;
-use shared::clock::Clock;
-use shared::form::Form;
-use shared::http::Timeouts;
-use shared::metrics::Sink;
-use shared::signature::{AuthToken, sign};
+use shared::runtime::backoff::Backoff;
+use shared::runtime::clock::Clock;
+use shared::runtime::http::Timeouts;
+use shared::runtime::metrics::Sink;
+use shared::twilio::form::Form;
+use shared::twilio::signature::{AuthToken, sign};
 use std::collections::HashMap;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -272,7 +272,8 @@ pub async fn interleaved<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::
 fn watch_logs() {
     static STARTED: Once = Once::new();
     STARTED.call_once(|| {
-        tracing::subscriber::set_global_default(shared::telemetry::subscriber(LevelFilter::TRACE, || Watch)).unwrap();
+        tracing::subscriber::set_global_default(shared::runtime::telemetry::subscriber(LevelFilter::TRACE, || Watch))
+            .unwrap();
     });
 }
 

@@ -3,7 +3,7 @@
 use crate::support::{CODE, PRIVATE, no_waits, outcome, start_with};
 use send_code::state::Patience;
 use serde_json::json;
-use shared::http::Timeouts;
+use shared::runtime::http::Timeouts;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;

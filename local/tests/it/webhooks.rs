@@ -3,8 +3,8 @@
 use crate::support::{PRIVATE, items, message, sid, start};
 use local::system::{ACCOUNT_SID, AUTH_TOKEN, OUR_NUMBER};
 use serde_json::{Value, json};
-use shared::form::Form;
-use shared::signature::{AuthToken, sign};
+use shared::twilio::form::Form;
+use shared::twilio::signature::{AuthToken, sign};
 
 const PHONE: &str = "+14155550123";
 const THANKS: &str =

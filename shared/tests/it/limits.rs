@@ -1,5 +1,5 @@
 use proptest::prelude::*;
-use shared::limits::{Limits, LimitsError, Span};
+use shared::limits::rules::{LimitsError, Period, WindowRules};
 
 #[test]
 fn rules_read_as_they_are_written() {
@@ -11,7 +11,7 @@ fn rules_read_as_they_are_written() {
         ("80/366d", "80/366d"),
         ("1 / 5m", "1/5m"),
     ] {
-        assert_eq!(written.parse::<Limits>().unwrap().to_string(), shown, "{written}");
+        assert_eq!(written.parse::<WindowRules>().unwrap().to_string(), shown, "{written}");
     }
 }
 
@@ -33,14 +33,14 @@ fn a_rule_that_is_wrong_is_refused_with_its_reason() {
         ("3/367d", "the window of \"3/367d\" is longer than 366d"),
         ("3/99999999999d", "\"99999999999d\" is not a length of time such as 30s, 10m, 1h or 1d"),
     ] {
-        assert_eq!(written.parse::<Limits>().unwrap_err().to_string(), reason, "{written}");
+        assert_eq!(written.parse::<WindowRules>().unwrap_err().to_string(), reason, "{written}");
     }
-    assert_eq!("".parse::<Span>(), Err(LimitsError::Span(String::new())));
+    assert_eq!("".parse::<Period>(), Err(LimitsError::Period(String::new())));
 }
 
 #[test]
 fn the_rule_that_takes_longest_is_the_one_that_is_named() {
-    let limits: Limits = "1/30s, 2/1h".parse().unwrap();
+    let limits: WindowRules = "1/30s, 2/1h".parse().unwrap();
     let exceeded = limits.check(&[100_000, 90_000], 101_000).unwrap_err();
     assert_eq!((exceeded.rule.to_string().as_str(), exceeded.until_ms), ("2/1h", 90_000 + 3_600_000));
 }
@@ -50,7 +50,7 @@ proptest! {
     fn no_sliding_window_ever_holds_more_than_its_rule_allows(
         gaps_ms in prop::collection::vec(0_u64..40_000, 1..120),
     ) {
-        let limits: Limits = "1/2s, 3/20s, 5/60s".parse().unwrap();
+        let limits: WindowRules = "1/2s, 3/20s, 5/60s".parse().unwrap();
         let (mut now_ms, mut log) = (1_000_000, Vec::new());
         for gap_ms in gaps_ms {
             now_ms += gap_ms;
@@ -73,8 +73,8 @@ proptest! {
 
     #[test]
     fn hostile_rules_never_panic_and_good_ones_survive_being_shown(text in "[0-9/smhd, +\\-]{0,24}|.{0,24}") {
-        if let Ok(limits) = text.parse::<Limits>() {
-            prop_assert_eq!(limits.to_string().parse::<Limits>().unwrap(), limits);
+        if let Ok(limits) = text.parse::<WindowRules>() {
+            prop_assert_eq!(limits.to_string().parse::<WindowRules>().unwrap(), limits);
         }
     }
 }

@@ -1,8 +1,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use proptest::prelude::*;
-use shared::form::Form;
-use shared::signature::{AuthToken, Rejection, Request, sign, verify};
+use shared::twilio::form::Form;
+use shared::twilio::signature::{AuthToken, Rejection, Request, sign, verify};
 
 #[derive(serde::Deserialize)]
 struct Vectors {

@@ -9,8 +9,8 @@
 
 use crate::report::{Check, Outcome, Row};
 use crate::twilio_account::{Account, KeyPolicy, Session, Twilio, TwilioError};
-use shared::credentials::{AccountSid, ApiKey, CredentialsError, Signer};
-use shared::twilio::Code;
+use shared::runtime::credentials::{AccountSid, ApiKey, CredentialsError, Signer};
+use shared::twilio::error_code::TwilioErrorCode;
 
 /// The permission that a key needs to send, and all that it needs.
 const SEND: &str = "/twilio/messaging/messages/create";
@@ -262,7 +262,7 @@ fn only_reads(permission: &str) -> bool {
 
 fn unusable(error: &CredentialsError) -> Row {
     match error {
-        CredentialsError::Unusable { id, problem, fill_with } => Row::fail(
+        CredentialsError::InvalidSecret { id, problem, fill_with } => Row::fail(
             Check::Credentials,
             format!("the secret {problem}"),
             format!("aws secretsmanager put-secret-value --secret-id {id} --secret-string '{fill_with}'"),
@@ -279,7 +279,7 @@ fn accepted(account: &Result<Account, TwilioError>) -> Row {
     let check = Check::Credentials;
     match account {
         Ok(_) => Row::pass(check, "Twilio accepts it"),
-        Err(TwilioError::Forbidden { code: Code(20008), .. }) => Row::fail(
+        Err(TwilioError::Forbidden { code: TwilioErrorCode(20008), .. }) => Row::fail(
             check,
             "these are Twilio's test credentials: nothing is ever sent with them",
             "put the live auth token into the secret",
@@ -297,7 +297,7 @@ fn accepted(account: &Result<Account, TwilioError>) -> Row {
 }
 
 const fn is_inactive(error: &TwilioError) -> bool {
-    matches!(error, TwilioError::Forbidden { code: Code(20005 | 20403), .. })
+    matches!(error, TwilioError::Forbidden { code: TwilioErrorCode(20005 | 20403), .. })
 }
 
 fn closed(status: &str) -> Row {
@@ -321,7 +321,7 @@ fn account_row(account: &Account) -> Row {
 mod tests {
     use super::*;
     use crate::report::Outcome::{Fail, Pass, Unknown};
-    use shared::credentials::Unusable;
+    use shared::runtime::credentials::InvalidSecret;
 
     const ACCOUNT: &str = "AC00000000000000000000000000000001";
     const OTHER: &str = "AC00000000000000000000000000000002";
@@ -341,11 +341,11 @@ mod tests {
     }
 
     const fn unauthorized<T>() -> Result<T, TwilioError> {
-        Err(TwilioError::Unauthorized(Code(20003)))
+        Err(TwilioError::Unauthorized(TwilioErrorCode(20003)))
     }
 
     const fn forbidden<T>(code: u32) -> Result<T, TwilioError> {
-        Err(TwilioError::Forbidden { code: Code(code), permission: None })
+        Err(TwilioError::Forbidden { code: TwilioErrorCode(code), permission: None })
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "as above")]
@@ -405,9 +405,9 @@ mod tests {
     #[test]
     fn a_secret_that_is_not_filled_in_says_how_to_and_nothing_of_what_is_in_it() {
         let id = "arn:secret".to_owned();
-        let unfilled = CredentialsError::Unusable {
+        let unfilled = CredentialsError::InvalidSecret {
             id: id.clone(),
-            problem: Unusable::Placeholder("authToken"),
+            problem: InvalidSecret::Placeholder("authToken"),
             fill_with: "{…}",
         };
         let unread = CredentialsError::Unavailable { id, reason: "it did not answer in time".to_owned() };

@@ -9,8 +9,8 @@
 use super::named;
 use crate::report::{Check, Row};
 use crate::twilio_account::{MessagingPermission, PermissionChange, TwilioError};
-use shared::phone_number::Region;
-use shared::twilio::Code;
+use shared::phone::number::Region;
+use shared::twilio::error_code::TwilioErrorCode;
 
 /// A refusal to change a country of high risk by API. <https://www.twilio.com/docs/api/errors/30649>
 const CONSOLE_ONLY: u32 = 30_649;
@@ -157,7 +157,9 @@ pub fn judge_changes(
                 ),
                 CONSOLE,
             ),
-            (Some(code @ 1..), _) => Row::fail(Check::GeoPermissions, format!("not {wish} ({})", Code(code)), CONSOLE),
+            (Some(code @ 1..), _) => {
+                Row::fail(Check::GeoPermissions, format!("not {wish} ({})", TwilioErrorCode(code)), CONSOLE)
+            }
             (None, _) => Row::fail(Check::GeoPermissions, format!("not {wish}: Twilio says nothing of it"), CONSOLE),
             (Some(0), Err(error)) => Row::unknown(
                 Check::GeoPermissions,

@@ -1,8 +1,8 @@
 //! Is every limit enforced? One that only observes, or is off, is for trying out, not for a launch.
 
 use crate::report::{Check, Row};
-use shared::limits::{Budget, Limit, Limits};
-use shared::settings::{Environment, SettingError};
+use shared::limits::rules::{CounterRules, Mode, WindowRules};
+use shared::runtime::settings::{Environment, SettingError};
 
 /// A limit, as it is set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,11 +22,11 @@ impl LimitSetting {
     /// [`SettingError`] names the first variable that is wrong.
     pub fn all(environment: &Environment) -> Result<Vec<Self>, SettingError> {
         let log = |name, variable| {
-            let limit = environment.parsed::<Limit<Limits>>(variable)?;
+            let limit = environment.parsed::<Mode<WindowRules>>(variable)?;
             Ok(Self { name, value: environment.text(variable).to_owned(), enforced: limit.enforced().is_some() })
         };
         let budget = |name, variable| {
-            let limit = environment.parsed::<Limit<Budget>>(variable)?;
+            let limit = environment.parsed::<Mode<CounterRules>>(variable)?;
             Ok(Self { name, value: environment.text(variable).to_owned(), enforced: limit.enforced().is_some() })
         };
         Ok(vec![

@@ -3,8 +3,8 @@
 
 use super::webhooks::SenderFacts;
 use crate::report::{Check, Row};
-use shared::phone_number::Region;
-use shared::twilio::Sender;
+use shared::phone::number::Region;
+use shared::twilio::client::Sender;
 
 const CHECK: Check = Check::SenderRegistration;
 const REGISTER: &str = "register brand and campaign (A2P 10DLC) in the Twilio Console under Messaging, Regulatory Compliance; \

@@ -2,7 +2,7 @@
 
 use crate::report::{Check, Row};
 use aws_sdk_dynamodb::Client;
-use shared::aws::reason;
+use shared::runtime::aws::reason;
 
 /// The attribute by which items expire.
 const TTL_ATTRIBUTE: &str = "expires_at";

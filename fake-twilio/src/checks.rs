@@ -1,0 +1,183 @@
+//! What Twilio checks before it takes a message over the API.
+
+use super::errors::{self, Refusal, TwilioError, ensure};
+use super::message::is_sid;
+use super::paging::Parameters;
+use super::{Account, MAX_BODY, MAX_MEDIA};
+use crate::faults::is_e164;
+use axum::http::Uri;
+use shared::phone::number::PhoneNumber;
+
+const MAX_CALLBACK_URL: usize = 4000;
+const MAX_VALIDITY_SECONDS: u32 = 36_000;
+
+/// The parameters that take one of a few words, and the answer to any other word.
+const CHOICES: [(&str, [&str; 2], TwilioError); 3] = [
+    ("AddressRetention", ["retain", "obfuscate"], errors::ADDRESS_RETENTION),
+    ("ContentRetention", ["retain", "discard"], errors::CONTENT_RETENTION),
+    ("RiskCheck", ["enable", "disable"], errors::INVALID_PARAMETER),
+];
+
+/// Twilio's magic numbers for a sender that fails; `GOOD_SENDER` is the one that works.
+/// `https://www.twilio.com/docs/iam/test-credentials`
+const MAGIC_SENDERS: [(&str, TwilioError); 3] = [
+    ("+15005550001", errors::FROM_INVALID),
+    ("+15005550007", errors::FROM_NOT_OURS),
+    ("+15005550008", errors::QUEUE_FULL),
+];
+pub(super) const GOOD_SENDER: &str = "+15005550006";
+const MAGIC: &str = "+1500555000";
+
+/// Twilio's magic numbers for a recipient.
+const MAGIC_RECIPIENTS: [(&str, TwilioError); 5] = [
+    ("+15005550001", errors::TO_INVALID),
+    ("+15005550002", errors::UNROUTABLE),
+    ("+15005550003", errors::REGION),
+    ("+15005550004", errors::OPTED_OUT),
+    ("+15005550009", errors::NOT_MOBILE),
+];
+
+/// A message that Twilio would take.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    pub(super) to: &'a str,
+    pub(super) from: Option<&'a str>,
+    pub(super) service: Option<&'a str>,
+    pub(super) body: &'a str,
+}
+
+/// Reads what is wanted, and refuses what Twilio refuses whoever the recipient is.
+pub(super) fn check<'a>(account: &Account, parameters: &'a Parameters) -> Result<Wanted<'a>, Refusal> {
+    let to = parameters.get("To").ok_or(errors::TO_MISSING)?;
+    let (from, service) = check_sender(account, parameters)?;
+    let body = check_content(parameters)?;
+    check_options(parameters)?;
+    check_recipient(to, from)?;
+    Ok(Wanted { to, from, service, body })
+}
+
+/// The sender and the Messaging Service. With both, the service's sender is fixed.
+fn check_sender<'a>(
+    account: &Account,
+    parameters: &'a Parameters,
+) -> Result<(Option<&'a str>, Option<&'a str>), Refusal> {
+    let (from, service) = match (parameters.get("From"), parameters.get("MessagingServiceSid")) {
+        // A Messaging Service may also stand in From.
+        (Some(from), None) if is_sid("MG", from) => (None, Some(from)),
+        (None, None) => return Err(errors::FROM_MISSING.into()),
+        given => given,
+    };
+    if let Some(sid) = service.filter(|sid| !account.messaging_services.iter().any(|ours| ours == sid)) {
+        return Err(if is_sid("MG", sid) { errors::SERVICE_UNKNOWN } else { errors::SERVICE_INVALID }.into());
+    }
+    check_schedule(parameters, service)?;
+    let Some(number) = from else { return Ok((None, service)) };
+    if let Some((_, error)) = MAGIC_SENDERS.iter().find(|(magic, _)| *magic == number) {
+        return Err(error.about(&[number]));
+    }
+    ensure(may_be_sender(number), errors::FROM_INVALID.about(&[number]))?;
+    ensure(may_send_from(account, number), errors::FROM_NOT_OURS.about(&[number]))?;
+    Ok((from, service))
+}
+
+/// Nothing is scheduled here, and to send it at once would be worse than to say so. Of a request without a Messaging Service
+/// Twilio's pages say both: that it is refused, and that it is sent at once.
+/// <https://www.twilio.com/docs/api/errors/35118> <https://www.twilio.com/docs/api/errors/35111>
+fn check_schedule(parameters: &Parameters, service: Option<&str>) -> Result<(), Refusal> {
+    let (kind, send_at) = (parameters.get("ScheduleType"), parameters.get("SendAt"));
+    if kind.is_none() && send_at.is_none() {
+        return Ok(());
+    }
+    ensure(service.is_some(), errors::SCHEDULED_WITHOUT_SERVICE)?;
+    ensure(send_at.is_some(), errors::NO_SEND_AT)?;
+    Err(errors::NOT_SCHEDULED.into())
+}
+
+/// Whether the account may send from this number.
+pub(super) fn may_send_from(account: &Account, number: &str) -> bool {
+    number == GOOD_SENDER || account.numbers.iter().any(|ours| ours == number)
+}
+
+/// The text.
+fn check_content(parameters: &Parameters) -> Result<&str, Refusal> {
+    let body = parameters.get("Body").unwrap_or_default();
+    let num_media = parameters.all("MediaUrl").count();
+    // The account has no Content Templates, so any SID is of one that there is not.
+    ensure(parameters.get("ContentSid").is_none(), errors::CONTENT_INVALID)?;
+    ensure(!body.is_empty() || num_media > 0, errors::BODY_MISSING)?;
+    ensure(!is_too_long(body), errors::BODY_TOO_LONG)?;
+    ensure(num_media <= MAX_MEDIA, errors::TOO_MANY_MEDIA)?;
+    if let Some(url) = parameters.all("MediaUrl").find(|url| !is_url(url)) {
+        return Err(errors::MEDIA_URL.about(&[url]));
+    }
+    Ok(body)
+}
+
+/// Characters outside the Basic Multilingual Plane count twice.
+pub(super) fn is_too_long(body: &str) -> bool {
+    body.encode_utf16().count() > MAX_BODY
+}
+
+fn check_options(parameters: &Parameters) -> Result<(), Refusal> {
+    let is_validity = |text: &str| text.parse().is_ok_and(|seconds| (1..=MAX_VALIDITY_SECONDS).contains(&seconds));
+    ensure(parameters.get("ValidityPeriod").is_none_or(is_validity), errors::VALIDITY_PERIOD)?;
+    if let Some(url) = parameters.get("StatusCallback") {
+        ensure(is_url(url), errors::STATUS_CALLBACK.about(&[url]))?;
+    }
+    CHOICES.iter().try_for_each(|(name, words, error)| {
+        ensure(parameters.get(name).is_none_or(|word| words.contains(&word)), error.about(&[name]))
+    })
+}
+
+fn check_recipient(to: &str, from: Option<&str>) -> Result<(), Refusal> {
+    if let Some((_, error)) = MAGIC_RECIPIENTS.iter().find(|(magic, _)| *magic == to) {
+        return Err(error.about(&[&masked(to), from.unwrap_or_default()]));
+    }
+    ensure(from != Some(to), errors::TO_IS_FROM)?;
+    ensure(can_exist(to), errors::TO_INVALID.about(&[&masked(to)]))
+}
+
+/// Whether a phone could have this number. The magic ones have an area code that nobody has.
+pub(super) fn can_exist(number: &str) -> bool {
+    is_e164(number) && (number.starts_with(MAGIC) || PhoneNumber::parse(number).is_ok())
+}
+
+/// Whether somebody might own it as a sender: a number, a short code, or an alphanumeric sender ID.
+fn may_be_sender(text: &str) -> bool {
+    let digits = text.strip_prefix('+').unwrap_or(text);
+    let is_number = (3..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let is_name = text.len() <= 11
+        && text.bytes().any(|byte| byte.is_ascii_alphabetic())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b" +-_&".contains(&byte));
+    is_number || is_name
+}
+
+/// Whether Twilio would take it for a URL to call: HTTP, and a host that has a domain and no underscore. Twilio also refuses
+/// `localhost`, which it could not reach; here it is the one host that is called, so it and `[::1]` are as good as a domain.
+pub(super) fn is_url(url: &str) -> bool {
+    url.len() <= MAX_CALLBACK_URL
+        && url.parse::<Uri>().is_ok_and(|uri| {
+            let is_reachable = |host: &str| matches!(host, "localhost" | "[::1]") || host.contains('.');
+            ["http", "https"].map(Some).contains(&uri.scheme_str())
+                && uri.host().is_some_and(|host| is_reachable(host) && !host.contains('_'))
+        })
+}
+
+/// As Twilio shows a recipient in an error: without its last four characters.
+pub(super) fn masked(number: &str) -> String {
+    let shown = number.chars().count().saturating_sub(4);
+    number.chars().take(shown).chain("XXXX".chars()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recipient_is_masked_whatever_it_is() {
+        for (number, expected) in [("+14155550123", "+1415555XXXX"), ("12", "XXXX"), ("", "XXXX"), ("ééééé", "éXXXX")]
+        {
+            assert_eq!(masked(number), expected);
+        }
+    }
+}

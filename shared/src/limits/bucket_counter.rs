@@ -1,0 +1,117 @@
+//! The counter behind a [`CounterRules`](crate::limits::rules::CounterRules): any number of admissions in a sliding window, in one small item.
+//!
+//! The one idea: DynamoDB's conditions allow no arithmetic, but they compare attributes. `c` counts the admissions so far, `d` is
+//! always `c` + limit, and `q<k>` is what `d` was when bucket *k* began: so "fewer than the limit since bucket *k* began" is
+//! `c < q<k>`. The window is cut into four buckets, and all that began within it are asked: the limit is never exceeded in any
+//! window, and its wait is the window's length and at most one bucket more. The limit is part of `d` and `q`, so it must be part
+//! of the item's key as well.
+//!
+//! An item so busy must not stand in a transaction, where writes collide; alone, they queue.
+
+use crate::limits::rules::Rule;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
+
+/// How many buckets a window is cut into.
+const BUCKETS: u64 = 4;
+/// How many old buckets an admission clears away at most: those of a window in which nobody came.
+const CLEARED: u64 = 8;
+
+/// The terms of one update of a counter.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct CounterUpdate {
+    pub(crate) expression: String,
+    pub(crate) condition: String,
+    pub(crate) values: BTreeMap<String, u64>,
+}
+
+fn bucket_ms(rule: Rule) -> u64 {
+    (rule.window().as_ms() / BUCKETS).max(1)
+}
+
+fn bucket(rule: Rule, at_ms: u64) -> u64 {
+    at_ms / bucket_ms(rule)
+}
+
+/// The bucket that a window which ends in `bucket` begins in.
+fn first_of_window(bucket: u64) -> u64 {
+    bucket.saturating_sub(BUCKETS)
+}
+
+/// Counts one at `now_ms`, on the condition that the rule allows it.
+pub(crate) fn admit(rule: Rule, now_ms: u64) -> CounterUpdate {
+    let now = bucket(rule, now_ms);
+    let expires_s = (now_ms + 2 * rule.window().as_ms()) / 1000 + 3600;
+    let mut expression = format!(
+        "SET c = if_not_exists(c, :zero) + :one, d = if_not_exists(d, :limit) + :one, \
+         q{now} = if_not_exists(q{now}, if_not_exists(d, :limit)), expires_at = :exp"
+    );
+    let first = first_of_window(now);
+    for (index, old) in (first.saturating_sub(CLEARED)..first).enumerate() {
+        let _ = write!(expression, "{}q{old}", if index == 0 { " REMOVE " } else { ", " });
+    }
+    // A comparison with a missing attribute is false: a bucket in which nobody came refuses nobody. Buckets to come are asked
+    // as well: to others, whose clock is ahead or whose request was quicker, they may have begun.
+    let refuses: Vec<_> = (first..=now + BUCKETS).map(|bucket| format!("c >= q{bucket}")).collect();
+    CounterUpdate {
+        expression,
+        condition: format!("NOT ({})", refuses.join(" OR ")),
+        values: [(":zero", 0), (":one", 1), (":limit", u64::from(rule.count())), (":exp", expires_s)]
+            .map(|(name, value)| (name.to_owned(), value))
+            .into(),
+    }
+}
+
+/// Takes one back that was counted at `at_ms`: windows that begin later never counted it, and still don't. Exact as long as the
+/// clocks agree on which bucket it is.
+pub(crate) fn release(rule: Rule, at_ms: u64, now_ms: u64) -> CounterUpdate {
+    let (then, now) = (bucket(rule, at_ms), bucket(rule, now_ms));
+    let mut expression = "SET c = c - :one, d = d - :one".to_owned();
+    for later in (then + 1).max(first_of_window(now))..=now {
+        // Of a bucket in which nobody came since, `q` would be `d` as it is now.
+        let _ = write!(expression, ", q{later} = if_not_exists(q{later}, d) - :one");
+    }
+    CounterUpdate {
+        expression,
+        condition: "c > :zero".to_owned(),
+        values: [(":zero", 0), (":one", 1)].map(|(name, value)| (name.to_owned(), value)).into(),
+    }
+}
+
+/// An update that clears away the buckets which no window begins in any more, of those that a counter had; `None` if there are
+/// hardly any. An admission clears the latest itself, but after a long quiet time older ones would stay for ever.
+pub(crate) fn clear(rule: Rule, counter: &HashMap<String, u64>, now_ms: u64) -> Option<String> {
+    let oldest = first_of_window(bucket(rule, now_ms)).saturating_sub(CLEARED);
+    let is_stale = |name: &&String| {
+        let bucket = name.strip_prefix('q').and_then(|bucket| bucket.parse::<u64>().ok());
+        bucket.is_some_and(|bucket| bucket < oldest)
+    };
+    // DynamoDB takes expressions of up to 4 KB; a bucket's name has some ten characters.
+    let stale: Vec<_> = counter.keys().filter(is_stale).take(100).map(String::as_str).collect();
+    (!stale.is_empty()).then(|| format!("REMOVE {}", stale.join(", ")))
+}
+
+/// When the counter that refused at `now_ms` allows the next one, from its attributes; `None` if they refuse nothing.
+pub(crate) fn until_ms(rule: Rule, counter: &HashMap<String, u64>, now_ms: u64) -> Option<u64> {
+    let now = bucket(rule, now_ms);
+    let count = counter.get("c")?;
+    let newest = (first_of_window(now)..=now + BUCKETS)
+        .rev()
+        .find(|bucket| counter.get(&format!("q{bucket}")).is_some_and(|most| count >= most))?;
+    // It refuses for as long as a window begins in it or before.
+    Some((newest + BUCKETS + 1) * bucket_ms(rule))
+}
+
+/// What the counter still counts at `now_ms`, bucket by bucket: until when, in milliseconds, and how many. One more is
+/// allowed while their sum is below the rule's count.
+pub(crate) fn places(rule: Rule, counter: &HashMap<String, u64>, now_ms: u64) -> Vec<(u64, u64)> {
+    let first = first_of_window(bucket(rule, now_ms));
+    let begun = |(name, most): (&String, &u64)| Some((name.strip_prefix('q')?.parse::<u64>().ok()?, *most));
+    let begun: BTreeMap<u64, u64> = counter.iter().filter_map(begun).filter(|(bucket, _)| *bucket >= first).collect();
+    let ends = begun.values().skip(1).copied().chain(counter.get("d").copied());
+    let buckets = begun
+        .iter()
+        .zip(ends)
+        .map(|((bucket, most), end)| ((bucket + BUCKETS + 1) * bucket_ms(rule), end.saturating_sub(*most)));
+    buckets.filter(|(_, count)| *count > 0).collect()
+}

@@ -1,0 +1,347 @@
+//! Rate limits as settings write them: rules such as `1/30s, 3/1h, 10/1d`, exact in every sliding window.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// The largest `n` of a rule "n per W". The log of one key then stays within DynamoDB's smallest write unit, 1 KB.
+pub const MAX_COUNT: u32 = 80;
+/// The largest `n` of a [`CounterRules`]'s rule.
+pub const MAX_COUNTER_COUNT: u32 = 1_000_000_000;
+/// The shortest window of a [`CounterRules`]'s rule: clocks that differ by a second must not matter to a quarter of it.
+pub const MIN_COUNTER_WINDOW: Period = Period { ms: MINUTE_MS };
+/// The longest window of a rule.
+pub const MAX_WINDOW: Period = Period { ms: 366 * DAY_MS };
+
+const SECOND_MS: u64 = 1_000;
+const MINUTE_MS: u64 = 60 * SECOND_MS;
+const HOUR_MS: u64 = 60 * MINUTE_MS;
+const DAY_MS: u64 = 24 * HOUR_MS;
+const UNITS: [(char, u64); 4] = [('d', DAY_MS), ('h', HOUR_MS), ('m', MINUTE_MS), ('s', SECOND_MS)];
+
+/// A length of time of whole seconds, as settings write it: `30s`, `10m`, `1h`, `7d`.
+///
+/// ```
+/// use shared::limits::rules::Period;
+///
+/// let span: Period = "90m".parse()?;
+/// assert_eq!((span.as_seconds(), span.to_string().as_str()), (5400, "90m"));
+/// assert_eq!("3600s".parse::<Period>()?.to_string(), "1h");
+/// # Ok::<(), shared::limits::rules::LimitsError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Period {
+    ms: u64,
+}
+
+/// "At most `count` in any window of this length."
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rule {
+    count: u32,
+    window: Period,
+}
+
+/// A limit as a setting writes it: rules, `observe` and rules, or `off`.
+///
+/// ```
+/// use shared::limits::rules::{Mode, WindowRules};
+///
+/// assert_eq!("3/1h".parse(), Ok(Mode::Enforce("3/1h".parse::<WindowRules>()?)));
+/// assert_eq!("observe 3/1h".parse(), Ok(Mode::Observe("3/1h".parse::<WindowRules>()?)));
+/// assert_eq!("off".parse(), Ok(Mode::<WindowRules>::Off));
+/// # Ok::<(), shared::limits::rules::LimitsError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mode<L> {
+    /// Nothing is counted.
+    Off,
+    /// Counted and reported, but nothing is refused: to see what a limit would do before it does.
+    Observe(L),
+    /// Counted, and what exceeds it is refused.
+    Enforce(L),
+}
+
+/// One or more rules that all hold for a key, small enough for a [`SlidingLog`](super::sliding_log::SlidingLog).
+///
+/// ```
+/// use shared::limits::rules::WindowRules;
+///
+/// let limits: WindowRules = "1/30s, 3/1h".parse()?;
+/// // One admission, at 5 s: the next is good from 35 s on.
+/// assert!(limits.check(&[5_000], 34_999).is_err());
+/// assert!(limits.check(&[5_000], 35_000).is_ok());
+/// # Ok::<(), shared::limits::rules::LimitsError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WindowRules {
+    rules: Vec<Rule>,
+}
+
+/// Rules for what many share, a country or the whole bill: any count, kept by a counter (see [`crate::limits::bucket_counter`]).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CounterRules {
+    rules: Vec<Rule>,
+}
+
+/// What makes a text no list of rules, or no length of time.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LimitsError {
+    /// Nothing is there; a limit that is missing by mistake must not be no limit.
+    #[error("it is empty: write at least one rule, such as 3/1h")]
+    Empty,
+    /// A rule without its slash.
+    #[error("the rule {0:?} is not of the form count/window, such as 3/1h")]
+    NoSlash(String),
+    /// A count that is no number, or more than can be kept: a log keeps a time for each, a counter at most a number.
+    #[error("the count of {0:?} must be a whole number from 1 to {1}")]
+    Count(String, u32),
+    /// A length of time that can't be read or is zero.
+    #[error("{0:?} is not a length of time such as 30s, 10m, 1h or 1d")]
+    Period(String),
+    /// A window too long to be kept.
+    #[error("the window of {0:?} is longer than {MAX_WINDOW}")]
+    Window(String),
+    /// A window too short for what is counted in quarters of it.
+    #[error("the window of {0} is shorter than {MIN_COUNTER_WINDOW}, which a limit that many share can't keep")]
+    ShortWindow(Rule),
+    /// The same rule twice would count each admission twice.
+    #[error("the rule {0} is there twice")]
+    Twice(Rule),
+    /// A limit that protects from guessing can't be without effect.
+    #[error("this limit can be neither off nor only observed")]
+    MustBeEnforced,
+}
+
+/// The rule that refuses, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exceeded {
+    /// The rule that takes longest to allow the next one.
+    pub rule: Rule,
+    /// When, in milliseconds since the epoch, the next one is allowed.
+    pub until_ms: u64,
+}
+
+impl Period {
+    /// The length in milliseconds.
+    #[must_use]
+    pub const fn as_ms(self) -> u64 {
+        self.ms
+    }
+
+    /// Both, one after the other.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self { ms: self.ms.saturating_add(other.ms) }
+    }
+
+    /// The length in seconds; a span is always whole seconds.
+    #[must_use]
+    pub const fn as_seconds(self) -> u64 {
+        self.ms / SECOND_MS
+    }
+}
+
+impl From<Period> for Duration {
+    fn from(span: Period) -> Self {
+        Self::from_millis(span.ms)
+    }
+}
+
+impl FromStr for Period {
+    type Err = LimitsError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let text = text.trim();
+        let wrong = || LimitsError::Period(text.to_owned());
+        let unit = text.chars().next_back().ok_or_else(wrong)?;
+        let (_, unit_ms) = UNITS.into_iter().find(|(name, _)| *name == unit).ok_or_else(wrong)?;
+        let count = whole_number(&text[..text.len() - unit.len_utf8()]).filter(|&count| count > 0).ok_or_else(wrong)?;
+        Ok(Self { ms: u64::from(count).checked_mul(unit_ms).ok_or_else(wrong)? })
+    }
+}
+
+impl fmt::Display for Period {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, unit_ms) = UNITS.into_iter().find(|(_, ms)| self.ms.is_multiple_of(*ms)).unwrap_or(('s', SECOND_MS));
+        write!(f, "{}{name}", self.ms / unit_ms)
+    }
+}
+
+impl Rule {
+    /// How many are allowed.
+    #[must_use]
+    pub const fn count(self) -> u32 {
+        self.count
+    }
+
+    /// In any window of this length.
+    #[must_use]
+    pub const fn window(self) -> Period {
+        self.window
+    }
+
+    fn parse_list(text: &str, max_count: u32) -> Result<Vec<Self>, LimitsError> {
+        if text.trim().is_empty() {
+            return Err(LimitsError::Empty);
+        }
+        let rules: Vec<_> = text.split(',').map(|rule| Self::parse(rule, max_count)).collect::<Result<_, _>>()?;
+        let twice = rules.iter().enumerate().find(|(index, rule)| rules[..*index].contains(rule));
+        twice.map_or(Ok(()), |(_, rule)| Err(LimitsError::Twice(*rule)))?;
+        Ok(rules)
+    }
+
+    fn parse(text: &str, max_count: u32) -> Result<Self, LimitsError> {
+        let text = text.trim();
+        let (count, window) = text.split_once('/').ok_or_else(|| LimitsError::NoSlash(text.to_owned()))?;
+        let count = whole_number(count.trim())
+            .filter(|count| (1..=max_count).contains(count))
+            .ok_or_else(|| LimitsError::Count(text.to_owned(), max_count))?;
+        let window: Period = window.parse()?;
+        if window > MAX_WINDOW {
+            return Err(LimitsError::Window(text.to_owned()));
+        }
+        Ok(Self { count, window })
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.count, self.window)
+    }
+}
+
+impl FromStr for WindowRules {
+    type Err = LimitsError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Rule::parse_list(text, MAX_COUNT).map(|rules| Self { rules })
+    }
+}
+
+impl FromStr for CounterRules {
+    type Err = LimitsError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let rules = Rule::parse_list(text, MAX_COUNTER_COUNT)?;
+        match rules.iter().find(|rule| rule.window < MIN_COUNTER_WINDOW) {
+            Some(rule) => Err(LimitsError::ShortWindow(*rule)),
+            None => Ok(Self { rules }),
+        }
+    }
+}
+
+impl<L: FromStr<Err = LimitsError>> FromStr for Mode<L> {
+    type Err = LimitsError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let text = text.trim();
+        match text.split_once(char::is_whitespace) {
+            _ if text.eq_ignore_ascii_case("off") => Ok(Self::Off),
+            Some((mode, rules)) if mode.eq_ignore_ascii_case("observe") => rules.parse().map(Self::Observe),
+            _ => text.parse().map(Self::Enforce),
+        }
+    }
+}
+
+impl fmt::Display for WindowRules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, rule) in self.rules.iter().enumerate() {
+            write!(f, "{}{rule}", if index == 0 { "" } else { ", " })?;
+        }
+        Ok(())
+    }
+}
+
+impl<L> Mode<L> {
+    /// The rules that count, enforced or not.
+    pub const fn counted(&self) -> Option<&L> {
+        match self {
+            Self::Off => None,
+            Self::Observe(rules) | Self::Enforce(rules) => Some(rules),
+        }
+    }
+
+    /// The rules that refuse.
+    pub const fn enforced(&self) -> Option<&L> {
+        match self {
+            Self::Enforce(rules) => Some(rules),
+            Self::Off | Self::Observe(_) => None,
+        }
+    }
+
+    /// The rules that only report.
+    pub const fn observed(&self) -> Option<&L> {
+        match self {
+            Self::Observe(rules) => Some(rules),
+            Self::Off | Self::Enforce(_) => None,
+        }
+    }
+}
+
+impl CounterRules {
+    /// The rules, each of which is a counter of its own.
+    #[must_use]
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+}
+
+impl WindowRules {
+    /// How many admissions a log keeps so that every rule can be decided.
+    #[must_use]
+    pub fn slots(&self) -> u32 {
+        self.rules.iter().map(|rule| rule.count).max().unwrap_or(1)
+    }
+
+    /// The longest window: what is older decides nothing.
+    #[must_use]
+    pub fn longest_window(&self) -> Period {
+        self.rules.iter().map(|rule| rule.window).max().unwrap_or(MAX_WINDOW)
+    }
+
+    /// The most that these rules allow within any `span`: each rule as often as its window fits in, begun windows included.
+    #[must_use]
+    pub fn most_within(&self, span: Period) -> u32 {
+        let most = |rule: &Rule| {
+            let windows = u32::try_from(span.ms.div_ceil(rule.window.ms)).unwrap_or(u32::MAX);
+            rule.count.saturating_mul(windows)
+        };
+        self.rules.iter().map(most).min().unwrap_or(u32::MAX)
+    }
+
+    /// Decides whether one more is allowed at `now_ms`, for a log of admissions in milliseconds, newest first; 0 is an
+    /// empty slot. This is the same decision that [`SlidingLog`](super::sliding_log::SlidingLog) makes inside DynamoDB.
+    ///
+    /// # Errors
+    /// [`Exceeded`] names the rule that takes longest, and when it allows the next one.
+    pub fn check(&self, log: &[u64], now_ms: u64) -> Result<(), Exceeded> {
+        let blocking = self.rules.iter().filter_map(|rule| {
+            let nth_newest = log.get(rule.count as usize - 1).copied().filter(|&at_ms| at_ms > 0)?;
+            let until_ms = nth_newest.saturating_add(rule.window.ms);
+            (until_ms > now_ms).then_some(Exceeded { rule: *rule, until_ms })
+        });
+        blocking.max_by_key(|exceeded| exceeded.until_ms).map_or(Ok(()), Err)
+    }
+
+    /// The rules, all of which hold.
+    #[must_use]
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// How many more are allowed at `now_ms`, by the rule that allows least.
+    #[must_use]
+    pub fn left(&self, log: &[u64], now_ms: u64) -> u32 {
+        let left = |rule: &Rule| {
+            let within =
+                log.iter().filter(|&&at_ms| at_ms > 0 && at_ms.saturating_add(rule.window.ms) > now_ms).count();
+            rule.count.saturating_sub(u32::try_from(within).unwrap_or(u32::MAX))
+        };
+        self.rules.iter().map(left).min().unwrap_or_default()
+    }
+}
+
+/// Digits only: `u32::from_str` would take `+3` too.
+fn whole_number(text: &str) -> Option<u32> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+}

@@ -1,0 +1,147 @@
+//! Who may be texted at all, whatever the limits: by region, prefix and type of number. Pure.
+
+use crate::phone::number::{NumberType, PhoneNumber, Region};
+use crate::runtime::settings::{Environment, SettingError};
+use std::str::FromStr;
+
+/// Codes that belong to no country: freephone, shared cost, satellite phones, international networks, premium rate. Fraud
+/// lives there, and a number's type does not give it away (+881 counts as mobile), so they are refused by list, always.
+const NON_GEOGRAPHIC: [&str; 9] = ["+800", "+808", "+870", "+878", "+881", "+882", "+883", "+888", "+979"];
+
+/// Types that no person receives a code on, or that earn the called money: personal numbers (+44 70) do.
+const REFUSED_TYPES: [NumberType; 8] = [
+    NumberType::PremiumRate,
+    NumberType::SharedCost,
+    NumberType::TollFree,
+    NumberType::Pager,
+    NumberType::Voicemail,
+    NumberType::Uan,
+    NumberType::Personal,
+    NumberType::Unknown,
+];
+
+/// What Twilio's "magic" test numbers begin with. They are personal numbers that nobody has, so they may pass.
+const TEST_NUMBERS: &str = "+1500555000";
+
+/// The countries that may be texted, and the prefixes that may not.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// Regions, not dial codes: +1 is shared by 25 of them.
+    pub allowed_countries: Vec<Region>,
+    /// Beside those that belong to no country.
+    pub blocked_prefixes: Vec<Prefix>,
+}
+
+/// The first digits of numbers, with a `+`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prefix(String);
+
+/// Not a `+` and digits.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a prefix: write + and 1 to 15 digits, such as +1900")]
+pub struct InvalidPrefix(String);
+
+impl FromStr for Prefix {
+    type Err = InvalidPrefix;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let digits = text.strip_prefix('+').unwrap_or_default();
+        let right = (1..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
+        if right { Ok(Self(text.to_owned())) } else { Err(InvalidPrefix(text.to_owned())) }
+    }
+}
+
+/// What a number does not have that the policy asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Violation {
+    /// It begins with a blocked prefix.
+    Prefix,
+    /// It belongs to a region that is not allowed, or to none.
+    Country(Option<Region>),
+    /// It is of a type that is never texted.
+    NumberType(NumberType),
+}
+
+impl Policy {
+    /// Reads `ALLOWED_COUNTRIES` and `BLOCKED_PREFIXES`.
+    ///
+    /// # Errors
+    /// [`SettingError`] names the variable that is wrong, and the reason.
+    pub fn from_environment(environment: &Environment) -> Result<Self, SettingError> {
+        environment.required("ALLOWED_COUNTRIES")?;
+        Ok(Self {
+            allowed_countries: environment.list("ALLOWED_COUNTRIES")?,
+            blocked_prefixes: environment.list("BLOCKED_PREFIXES")?,
+        })
+    }
+
+    /// Checks a number.
+    ///
+    /// # Errors
+    /// The first [`Violation`], in the order prefix, country, type.
+    pub fn check(&self, number: &PhoneNumber) -> Result<(), Violation> {
+        let blocked = self.blocked_prefixes.iter().map(|prefix| prefix.0.as_str()).chain(NON_GEOGRAPHIC);
+        if blocked.into_iter().any(|prefix| number.as_str().starts_with(prefix)) {
+            return Err(Violation::Prefix);
+        }
+        if !number.region().is_some_and(|region| self.allowed_countries.contains(&region)) {
+            return Err(Violation::Country(number.region()));
+        }
+        if REFUSED_TYPES.contains(&number.number_type()) && !number.as_str().starts_with(TEST_NUMBERS) {
+            return Err(Violation::NumberType(number.number_type()));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(number: &str) -> Result<(), Violation> {
+        let policy = Policy {
+            allowed_countries: ["US", "CA", "GB"].map(|region| region.parse().unwrap()).into(),
+            blocked_prefixes: vec!["+1907".parse().unwrap()],
+        };
+        policy.check(&PhoneNumber::parse(number).unwrap())
+    }
+
+    #[test]
+    fn the_region_decides_and_not_the_dial_code() {
+        let region = |code: &str| Some(code.parse::<Region>().unwrap());
+        assert_eq!(check("+14155550123"), Ok(()));
+        assert_eq!(check("+14165550123"), Ok(()));
+        assert_eq!(check("+18762101234"), Err(Violation::Country(region("JM"))));
+        assert_eq!(check("+12684641234"), Err(Violation::Country(region("AG"))));
+        assert_eq!(check("+447797712345"), Err(Violation::Country(region("JE"))));
+        assert_eq!(check("+4915123456789"), Err(Violation::Country(region("DE"))));
+    }
+
+    #[test]
+    fn a_blocked_prefix_and_a_number_of_no_country_are_refused() {
+        assert_eq!(check("+19072345678"), Err(Violation::Prefix));
+        for number in ["+881612345678", "+80012345678", "+870773111632"] {
+            assert_eq!(check(number), Err(Violation::Prefix), "{number}");
+        }
+    }
+
+    #[test]
+    fn numbers_that_earn_or_that_nobody_reads_are_refused() {
+        for (number, number_type) in [
+            ("+19002345678", NumberType::PremiumRate),
+            ("+18002345678", NumberType::TollFree),
+            ("+448712345678", NumberType::PremiumRate),
+            ("+447012345678", NumberType::Personal),
+            ("+15332345678", NumberType::Personal),
+        ] {
+            assert_eq!(check(number), Err(Violation::NumberType(number_type)), "{number}");
+        }
+    }
+
+    #[test]
+    fn a_prefix_is_a_plus_and_digits() {
+        for text in ["1907", "+", "+1 907", "+1907x", "", "+1234567890123456"] {
+            assert!(text.parse::<Prefix>().is_err(), "{text}");
+        }
+    }
+}

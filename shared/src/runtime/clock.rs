@@ -1,0 +1,42 @@
+//! Time as a parameter: what needs the present time is given a [`Clock`], so that tests move it by hand.
+
+use jiff::Timestamp;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Tells the time in milliseconds since the epoch.
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> u64 + Send + Sync>);
+
+impl Clock {
+    /// The machine's clock.
+    #[must_use]
+    pub fn system() -> Self {
+        Self::new(|| {
+            let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
+        })
+    }
+
+    /// A clock that says what `now_ms` says.
+    pub fn new(now_ms: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now_ms))
+    }
+
+    /// The present, in milliseconds since the epoch.
+    #[must_use]
+    pub fn now_ms(&self) -> u64 {
+        (self.0)()
+    }
+}
+
+/// A time as answers give it: RFC 3339 in UTC, whole seconds, rounded up so that it is never too early.
+///
+/// ```
+/// assert_eq!(shared::runtime::clock::rfc3339(1_800_000_000_001), "2027-01-15T08:00:01Z");
+/// ```
+#[must_use]
+pub fn rfc3339(at_ms: u64) -> String {
+    let seconds = i64::try_from(at_ms.div_ceil(1000)).unwrap_or(i64::MAX);
+    Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX).to_string()
+}

@@ -1,0 +1,376 @@
+//! The secrets: fetched from AWS Secrets Manager, cached while warm, and never behind a rotation for long.
+//!
+//! The one idea: what is cached is only ever a guess at what is live. A credential that fails (a webhook's signature, a 401
+//! from Twilio) makes us look again, at most once a minute, at the current, the pending and the previous version, because while
+//! a secret rotates any of the three may be the live one. The shapes are those of Secrets Manager's managed rotation for
+//! Twilio, `TwilioAuthToken` and `TwilioApiKey`.
+
+use crate::runtime::aws::reason;
+use crate::runtime::clock::Clock;
+use crate::twilio::sid::is_sid;
+use crate::twilio::signature::AuthToken;
+use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::error::SdkError;
+use aws_sdk_secretsmanager::operation::get_secret_value::{GetSecretValueError, GetSecretValueOutput};
+use serde::Deserialize;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+use tokio::sync::Mutex;
+
+/// How long a cached secret is used before the current version is asked for again: a token that was revoked because it had
+/// leaked is refused after this time even if nothing else makes us look.
+const MAX_AGE_MS: u64 = 5 * 60 * 1000;
+/// How often a failed credential, or a failed refresh, may make us look again.
+const REFETCH_INTERVAL_MS: u64 = 60 * 1000;
+/// The same when looking again failed: a hiccup of Secrets Manager must not cost a minute of webhooks.
+const REFETCH_AFTER_FAILURE_MS: u64 = 2 * 1000;
+/// How long the previous version of a secret is accepted after a new one was made. Long enough to put a new token into the
+/// secret first and promote it at Twilio afterwards; not for ever, since a leaked token becomes the previous version.
+const PREVIOUS_GRACE_MS: u64 = 60 * 60 * 1000;
+
+/// A secret in Secrets Manager, read as a `T`.
+pub struct Secret<T> {
+    client: Client,
+    id: String,
+    clock: Clock,
+    parse: fn(&str) -> Result<T, InvalidSecret>,
+    fill_with: &'static str,
+    cache: Mutex<Cache<T>>,
+}
+
+/// The versions of a secret that may be live, the current one first.
+pub type Versions<T> = Arc<[T]>;
+
+struct Cache<T> {
+    versions: Option<Versions<T>>,
+    stale_from_ms: u64,
+    refetch_from_ms: u64,
+}
+
+/// Why there is no credential.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CredentialsError {
+    /// The secret was read, but what is in it can't be used.
+    #[error(
+        "the secret {id} {problem}; fill it with: aws secretsmanager put-secret-value --secret-id {id} --secret-string '{fill_with}'"
+    )]
+    InvalidSecret {
+        /// The secret's name or ARN.
+        id: String,
+        /// What is wrong with it.
+        problem: InvalidSecret,
+        /// What it should look like.
+        fill_with: &'static str,
+    },
+    /// The secret could not be read.
+    #[error("the secret {id} can't be read from Secrets Manager: {reason}")]
+    Unavailable {
+        /// The secret's name or ARN.
+        id: String,
+        /// What Secrets Manager said, or that it said nothing.
+        reason: String,
+    },
+}
+
+/// What is wrong with the text of a secret. It never repeats the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidSecret {
+    /// There is no text.
+    #[error("has no text value")]
+    Empty,
+    /// It is not a JSON object with text in its fields.
+    #[error("is not a JSON object of text fields")]
+    NotJson,
+    /// A field is not there.
+    #[error("has no field {0}")]
+    Missing(&'static str),
+    /// A field still is what the stack was created with.
+    #[error("still has a placeholder in its field {0}")]
+    Placeholder(&'static str),
+    /// A field is not of the shape that Twilio gives it.
+    #[error("has something else in its field {0} than {1}")]
+    Shape(&'static str, &'static str),
+}
+
+/// The SID of a Twilio account: `AC` and 32 hexadecimal digits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountSid(String);
+
+/// What verifies webhooks: the account and its auth token, which nothing else in the project reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signer {
+    /// The account whose webhooks are signed with this token.
+    pub account_sid: AccountSid,
+    /// The token.
+    pub auth_token: AuthToken,
+}
+
+/// What authorises calls of Twilio's API: an API key, or the account with its auth token.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ApiKey {
+    /// The account that sends and pays.
+    pub account_sid: AccountSid,
+    pub(crate) username: String,
+    pub(crate) password: String,
+}
+
+/// The key under which phone numbers and addresses stand in the table.
+#[derive(Clone)]
+pub struct HmacKey(Vec<u8>);
+
+impl AccountSid {
+    /// The SID as Twilio writes it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl ApiKey {
+    /// Adds the credentials to a request.
+    pub fn authorize(&self, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
+        request.basic_auth(&self.username, Some(&self.password))
+    }
+
+    /// The key's SID; `None` if it is the account with its auth token.
+    #[must_use]
+    pub fn key_sid(&self) -> Option<&str> {
+        Some(self.username.as_str()).filter(|username| *username != self.account_sid.as_str())
+    }
+}
+
+impl FromStr for Signer {
+    type Err = InvalidSecret;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        parse_signer(text)
+    }
+}
+
+impl From<Signer> for ApiKey {
+    fn from(Signer { account_sid, auth_token }: Signer) -> Self {
+        let (username, password) = (account_sid.as_str().to_owned(), auth_token.expose().to_owned());
+        Self { account_sid, username, password }
+    }
+}
+
+impl HmacKey {
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ApiKey({} for {}, [redacted])", self.username, self.account_sid.as_str())
+    }
+}
+
+impl fmt::Debug for HmacKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HmacKey([redacted])")
+    }
+}
+
+impl Secret<Signer> {
+    /// The secret with the account's auth token: `{"accountSid": "AC…", "authToken": "…"}`.
+    #[must_use]
+    pub fn signer(client: Client, id: &str, clock: Clock) -> Self {
+        Self::new(client, id, clock, parse_signer, r#"{"accountSid":"AC…","authToken":"…"}"#)
+    }
+}
+
+impl Secret<ApiKey> {
+    /// The secret with an API key: `{"accountSid": "AC…", "apiKeySid": "SK…", "apiKeySecret": "…"}`. One with an auth token
+    /// serves as well.
+    #[must_use]
+    pub fn api_key(client: Client, id: &str, clock: Clock) -> Self {
+        let fill_with = r#"{"accountSid":"AC…","apiKeySid":"SK…","apiKeySecret":"…"}"#;
+        Self::new(client, id, clock, parse_api_key, fill_with)
+    }
+}
+
+impl Secret<HmacKey> {
+    /// The secret with the table's key, which the stack generates: `{"key": "…"}`.
+    #[must_use]
+    pub fn hmac_key(client: Client, id: &str, clock: Clock) -> Self {
+        Self::new(client, id, clock, parse_hmac_key, r#"{"key":"at least 32 random characters"}"#)
+    }
+}
+
+impl<T> Secret<T> {
+    fn new(
+        client: Client,
+        id: &str,
+        clock: Clock,
+        parse: fn(&str) -> Result<T, InvalidSecret>,
+        fill_with: &'static str,
+    ) -> Self {
+        let cache = Mutex::new(Cache { versions: None, stale_from_ms: 0, refetch_from_ms: 0 });
+        Self { client, id: id.to_owned(), clock, parse, fill_with, cache }
+    }
+
+    /// The versions that are known, fetched if there are none or they are old. Concurrent first uses fetch once.
+    ///
+    /// # Errors
+    /// [`CredentialsError`] if there is nothing to go on. A refresh that fails keeps what was cached.
+    pub async fn get(&self) -> Result<Versions<T>, CredentialsError> {
+        let mut cache = self.cache.lock().await;
+        let now_ms = self.clock.now_ms();
+        if let Some(versions) = cache.versions.clone().filter(|_| now_ms < cache.stale_from_ms) {
+            return Ok(versions);
+        }
+        match (self.current().await, cache.versions.clone()) {
+            (Ok((current, _)), _) => Ok(cache.keep([current].into(), now_ms)),
+            // Not to be reached is no reason to stop; to be emptied is.
+            (Err(error @ CredentialsError::Unavailable { .. }), Some(versions)) => {
+                tracing::error!(%error, "a secret can't be refreshed; its cached value stays in use");
+                cache.stale_from_ms = now_ms + REFETCH_INTERVAL_MS;
+                Ok(versions)
+            }
+            (Err(error), _) => {
+                cache.versions = None;
+                Err(error)
+            }
+        }
+    }
+
+    /// Looks again after the versions in `failed` did not do: the current, the pending and the previous one. `None` if that
+    /// was done within the last minute, so a stream of forged requests costs one look a minute and no more.
+    ///
+    /// # Errors
+    /// [`CredentialsError`] if the secret can't be read.
+    pub async fn refetch(&self, failed: &Versions<T>) -> Result<Option<Versions<T>>, CredentialsError> {
+        let mut cache = self.cache.lock().await;
+        if let Some(versions) = cache.versions.as_ref().filter(|versions| !Arc::ptr_eq(versions, failed)) {
+            return Ok(Some(versions.clone())); // Another request looked in the meantime.
+        }
+        let now_ms = self.clock.now_ms();
+        if now_ms < cache.refetch_from_ms {
+            return Ok(None);
+        }
+        cache.refetch_from_ms = now_ms + REFETCH_AFTER_FAILURE_MS;
+        let (current, pending, previous) =
+            tokio::join!(self.current(), self.fetch("AWSPENDING"), self.fetch("AWSPREVIOUS"));
+        let (current, made_ms) = current?;
+        cache.refetch_from_ms = now_ms + REFETCH_INTERVAL_MS;
+        let mut versions = vec![current];
+        // These two are extra chances: where there is none, or it is half filled, the current one still stands.
+        versions.extend(pending.ok().and_then(|pending| self.read(&pending).ok()));
+        if now_ms < made_ms.saturating_add(PREVIOUS_GRACE_MS) {
+            versions.extend(previous.ok().and_then(|previous| self.read(&previous).ok()));
+        }
+        Ok(Some(cache.keep(versions.into(), now_ms)))
+    }
+
+    /// The current version, and when it was made.
+    async fn current(&self) -> Result<(T, u64), CredentialsError> {
+        let output = self
+            .fetch("AWSCURRENT")
+            .await
+            .map_err(|error| CredentialsError::Unavailable { id: self.id.clone(), reason: reason(&error) })?;
+        let made_ms = output.created_date().and_then(|date| date.to_millis().ok()).unwrap_or_default();
+        let current = self.read(&output).map_err(|problem| CredentialsError::InvalidSecret {
+            id: self.id.clone(),
+            problem,
+            fill_with: self.fill_with,
+        })?;
+        Ok((current, u64::try_from(made_ms).unwrap_or_default()))
+    }
+
+    async fn fetch(&self, stage: &str) -> Result<GetSecretValueOutput, SdkError<GetSecretValueError>> {
+        self.client.get_secret_value().secret_id(&self.id).version_stage(stage).send().await
+    }
+
+    fn read(&self, output: &GetSecretValueOutput) -> Result<T, InvalidSecret> {
+        (self.parse)(output.secret_string().ok_or(InvalidSecret::Empty)?)
+    }
+}
+
+impl<T> Cache<T> {
+    fn keep(&mut self, versions: Versions<T>, now_ms: u64) -> Versions<T> {
+        self.stale_from_ms = now_ms + MAX_AGE_MS;
+        self.versions.insert(versions).clone()
+    }
+}
+
+/// The fields of both shapes. Snake case is accepted as well, since people write it.
+#[derive(Deserialize)]
+struct Fields {
+    #[serde(rename = "accountSid", alias = "account_sid")]
+    account_sid: Option<String>,
+    #[serde(rename = "authToken", alias = "auth_token")]
+    auth_token: Option<String>,
+    #[serde(rename = "apiKeySid", alias = "api_key_sid")]
+    api_key_sid: Option<String>,
+    #[serde(rename = "apiKeySecret", alias = "api_key_secret")]
+    api_key_secret: Option<String>,
+    key: Option<String>,
+}
+
+impl Fields {
+    fn parse(text: &str) -> Result<Self, InvalidSecret> {
+        serde_json::from_str(text).map_err(|_| InvalidSecret::NotJson)
+    }
+
+    fn account_sid(&self) -> Result<AccountSid, InvalidSecret> {
+        sid("accountSid", self.account_sid.as_deref(), "AC", "an account SID (AC and 32 hexadecimal digits)")
+            .map(AccountSid)
+    }
+}
+
+fn parse_signer(text: &str) -> Result<Signer, InvalidSecret> {
+    let fields = Fields::parse(text)?;
+    let auth_token = filled("authToken", fields.auth_token.as_deref())?;
+    Ok(Signer {
+        account_sid: fields.account_sid()?,
+        auth_token: AuthToken::new(auth_token).map_err(|_| InvalidSecret::Missing("authToken"))?,
+    })
+}
+
+fn parse_api_key(text: &str) -> Result<ApiKey, InvalidSecret> {
+    let fields = Fields::parse(text)?;
+    if fields.api_key_sid.is_none() && fields.auth_token.is_some() {
+        return parse_signer(text).map(ApiKey::from);
+    }
+    Ok(ApiKey {
+        account_sid: fields.account_sid()?,
+        username: sid(
+            "apiKeySid",
+            fields.api_key_sid.as_deref(),
+            "SK",
+            "an API key SID (SK and 32 hexadecimal digits)",
+        )?,
+        password: filled("apiKeySecret", fields.api_key_secret.as_deref())?.to_owned(),
+    })
+}
+
+fn parse_hmac_key(text: &str) -> Result<HmacKey, InvalidSecret> {
+    let fields = Fields::parse(text)?;
+    let key = filled("key", fields.key.as_deref())?;
+    if key.len() < 32 {
+        return Err(InvalidSecret::Shape("key", "at least 32 characters"));
+    }
+    Ok(HmacKey(key.as_bytes().to_vec()))
+}
+
+/// A field that has something in it, and not what stands there before somebody fills it in.
+fn filled<'a>(field: &'static str, value: Option<&'a str>) -> Result<&'a str, InvalidSecret> {
+    let value = value.map(str::trim).filter(|value| !value.is_empty()).ok_or(InvalidSecret::Missing(field))?;
+    let lower_case = value.to_ascii_lowercase();
+    let placeholder = ["replace", "placeholder", "changeme", "change_me", "change-me", "your", "todo", "…", "...", "<"]
+        .iter()
+        .any(|start| lower_case.starts_with(start));
+    if placeholder { Err(InvalidSecret::Placeholder(field)) } else { Ok(value) }
+}
+
+fn sid(
+    field: &'static str,
+    value: Option<&str>,
+    prefix: &str,
+    expected: &'static str,
+) -> Result<String, InvalidSecret> {
+    let value = filled(field, value)?;
+    if is_sid(value, prefix) { Ok(value.to_owned()) } else { Err(InvalidSecret::Shape(field, expected)) }
+}

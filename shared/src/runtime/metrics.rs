@@ -1,0 +1,306 @@
+//! Metrics: one line of CloudWatch's embedded metric format for each invocation, on standard output, where Lambda's logs go anyway.
+//! No call to make, no permission to have, nothing to wait for.
+//!
+//! The one idea: what an invocation came to is a list of [`Metric`]s, and the line is a pure function of it. The libraries for this
+//! keep counters of the whole process and flush them; here each invocation stands by itself, so a line can be tested like an answer.
+//!
+//! Dimensions are few, because each combination of their values is a metric that costs: the stack, and for some metrics one more,
+//! of few values. None of them is about a person.
+//! Format: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
+
+use crate::phone::number::Region;
+use crate::runtime::settings::Environment;
+use crate::twilio::price::Dollars;
+use serde_json::{Map, Value, json};
+use std::io::Write as _;
+use std::sync::Arc;
+
+/// The namespace of all metrics.
+pub const NAMESPACE: &str = "Tollgate";
+
+/// Something that happened in an invocation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Metric {
+    /// Twilio has taken a code.
+    Sent,
+    /// A send was refused, for this reason.
+    Refused(&'static str),
+    /// So many codes were approved: over [`Metric::Sent`] this is the conversion, which pumping does not have. A send counts as none:
+    /// what is never written is missing and not zero, and then nobody could tell that nobody verifies.
+    Verified(u64),
+    /// A code was wrong.
+    CheckIncorrect,
+    /// A message to this country has arrived.
+    Delivered(Option<Region>),
+    /// A message to this country will not arrive.
+    Undelivered(Option<Region>),
+    /// Why it will not, by Twilio's code: 30007 is carrier filtering, 30450 a block against SMS pumping.
+    DeliveryErrors(u32),
+    /// Somebody who is not Twilio has called a webhook.
+    ForgedWebhooks,
+    /// Twilio did not take a message for no fault of its recipient's, or did not say whether it did.
+    TwilioErrors,
+    /// A caller's mistake: the function ends with an error, which is in Lambda's own count, but nothing here is broken.
+    InvalidRequests,
+    /// The table, or AWS as a whole, did not answer as it should.
+    StoreErrors,
+    /// A secret can't be read or used, or Twilio does not accept what is in it.
+    CredentialErrors,
+    /// How long send-code took, in milliseconds.
+    SendLatency(u64),
+    /// What was texted costs about this.
+    EstimatedSpend(Dollars),
+    /// How many checks of the checklist have failed.
+    ChecklistFailures(u64),
+}
+
+/// The second dimension of a metric, beside the stack.
+enum By {
+    /// None: the stack's metric only.
+    Nothing,
+    /// The stack's metric, and one for each value.
+    Also(&'static str, String),
+    /// One for each value.
+    Only(&'static str, String),
+}
+
+impl Metric {
+    /// Its name in CloudWatch.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sent => "Sent",
+            Self::Refused(_) => "Refused",
+            Self::Verified(_) => "Verified",
+            Self::CheckIncorrect => "CheckIncorrect",
+            Self::Delivered(_) => "Delivered",
+            Self::Undelivered(_) => "Undelivered",
+            Self::DeliveryErrors(_) => "DeliveryErrors",
+            Self::ForgedWebhooks => "ForgedWebhooks",
+            Self::TwilioErrors => "TwilioErrors",
+            Self::InvalidRequests => "InvalidRequests",
+            Self::StoreErrors => "StoreErrors",
+            Self::CredentialErrors => "CredentialErrors",
+            Self::SendLatency(_) => "SendLatency",
+            Self::EstimatedSpend(_) => "EstimatedSpend",
+            Self::ChecklistFailures(_) => "ChecklistFailures",
+        }
+    }
+
+    /// CloudWatch knows no currency.
+    const fn unit(self) -> &'static str {
+        match self {
+            Self::SendLatency(_) => "Milliseconds",
+            Self::EstimatedSpend(_) => "None",
+            _ => "Count",
+        }
+    }
+
+    fn value(self) -> Value {
+        match self {
+            Self::Verified(number) | Self::SendLatency(number) | Self::ChecklistFailures(number) => number.into(),
+            Self::EstimatedSpend(dollars) => dollars.as_f64().into(),
+            _ => 1.into(),
+        }
+    }
+
+    fn by(self) -> By {
+        match self {
+            Self::Refused(reason) => By::Also("Reason", reason.to_owned()),
+            Self::Delivered(country) | Self::Undelivered(country) => {
+                By::Also("Country", country.map_or_else(|| "none".to_owned(), |country| country.to_string()))
+            }
+            Self::DeliveryErrors(code) => By::Only("ErrorCode", code.to_string()),
+            _ => By::Nothing,
+        }
+    }
+}
+
+/// The line that makes CloudWatch count these metrics of a stack; `None` without any. An invocation has each metric once.
+#[must_use]
+pub fn line(metrics: &[Metric], stack: &str, now_ms: u64) -> Option<String> {
+    if metrics.is_empty() {
+        return None;
+    }
+    let directive = |dimensions: Value, metrics: Value| json!({"Namespace": NAMESPACE, "Dimensions": dimensions, "Metrics": metrics});
+    let mut members = Map::new();
+    let (mut directives, mut of_the_stack) = (vec![], vec![]);
+    for metric in metrics {
+        let definition = json!({"Name": metric.name(), "Unit": metric.unit()});
+        members.insert(metric.name().to_owned(), metric.value());
+        match metric.by() {
+            By::Nothing => of_the_stack.push(definition),
+            By::Also(dimension, value) => {
+                members.insert(dimension.to_owned(), value.into());
+                directives.push(directive(json!([["Stack"], ["Stack", dimension]]), json!([definition])));
+            }
+            By::Only(dimension, value) => {
+                members.insert(dimension.to_owned(), value.into());
+                directives.push(directive(json!([["Stack", dimension]]), json!([definition])));
+            }
+        }
+    }
+    if !of_the_stack.is_empty() {
+        directives.push(directive(json!([["Stack"]]), of_the_stack.into()));
+    }
+    members.insert("Stack".to_owned(), stack.into());
+    members.insert("_aws".to_owned(), json!({"Timestamp": now_ms, "CloudWatchMetrics": directives}));
+    Some(Value::Object(members).to_string())
+}
+
+/// Where the lines go.
+#[derive(Clone)]
+pub struct Sink(Arc<dyn Fn(&str) + Send + Sync>);
+
+impl Sink {
+    /// Standard output, from where Lambda takes them to CloudWatch.
+    #[must_use]
+    pub fn stdout() -> Self {
+        // A line that can't be written is a metric that is missing; the invocation goes on.
+        Self::new(|line| drop(writeln!(std::io::stdout(), "{line}")))
+    }
+
+    /// Nowhere.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::new(|_| {})
+    }
+
+    /// To whoever takes them.
+    pub fn new(take: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(take))
+    }
+}
+
+/// Writes the lines of a stack.
+#[derive(Clone)]
+pub struct Meter {
+    stack: String,
+    sink: Sink,
+}
+
+impl Meter {
+    /// Metrics of the stack in `STACK_NAME`.
+    #[must_use]
+    pub fn new(environment: &Environment, sink: Sink) -> Self {
+        Self { stack: environment.optional("STACK_NAME").unwrap_or("tollgate").to_owned(), sink }
+    }
+
+    /// Writes what an invocation came to, if it came to anything.
+    pub fn record(&self, metrics: &[Metric], now_ms: u64) {
+        if let Some(line) = line(metrics, &self.stack, now_ms) {
+            (self.sink.0)(&line);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::twilio::price::SegmentPrice;
+    use std::collections::BTreeSet;
+
+    /// One of each.
+    fn all() -> [Metric; 15] {
+        let us = "US".parse().ok();
+        [
+            Metric::Sent,
+            Metric::Refused("phone_limit"),
+            Metric::Verified(1),
+            Metric::CheckIncorrect,
+            Metric::Delivered(us),
+            Metric::Undelivered(us),
+            Metric::DeliveryErrors(30007),
+            Metric::ForgedWebhooks,
+            Metric::TwilioErrors,
+            Metric::InvalidRequests,
+            Metric::StoreErrors,
+            Metric::CredentialErrors,
+            Metric::SendLatency(380),
+            Metric::EstimatedSpend("0.0083".parse::<SegmentPrice>().unwrap().of(2)),
+            Metric::ChecklistFailures(3),
+        ]
+    }
+
+    /// What the specification asks of a line, as far as it is to be checked without CloudWatch.
+    fn assert_is_emf(line: &str) {
+        assert!(!line.contains('\n'), "one event, one line: {line}");
+        let root: Value = serde_json::from_str(line).unwrap();
+        let aws = root["_aws"].as_object().unwrap();
+        assert_eq!(aws.keys().collect::<Vec<_>>(), ["CloudWatchMetrics", "Timestamp"]);
+        assert!(aws["Timestamp"].is_u64());
+        let text = |value: &Value, longest| {
+            let text = value.as_str().unwrap().to_owned();
+            assert!((1..=longest).contains(&text.len()) && text.is_ascii() && !text.starts_with(':'), "{text}");
+            text
+        };
+        for directive in aws["CloudWatchMetrics"].as_array().unwrap() {
+            let members: BTreeSet<_> = directive.as_object().unwrap().keys().map(String::as_str).collect();
+            assert_eq!(members, ["Dimensions", "Metrics", "Namespace"].into());
+            text(&directive["Namespace"], 1024);
+            for set in directive["Dimensions"].as_array().unwrap() {
+                let set = set.as_array().unwrap();
+                assert!(set.len() <= 30);
+                for dimension in set {
+                    text(&root[text(dimension, 250)], 1024);
+                }
+            }
+            let metrics = directive["Metrics"].as_array().unwrap();
+            assert!((1..=100).contains(&metrics.len()));
+            for metric in metrics {
+                let members: BTreeSet<_> = metric.as_object().unwrap().keys().map(String::as_str).collect();
+                assert_eq!(members, ["Name", "Unit"].into());
+                assert!(["Count", "Milliseconds", "None"].contains(&text(&metric["Unit"], 1024).as_str()));
+                assert!(root[text(&metric["Name"], 1024)].is_number(), "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_line_is_what_the_specification_asks_for() {
+        let all = all();
+        assert_is_emf(&line(&all, "tollgate", 1_800_000_000_250).unwrap());
+        for metric in all {
+            assert_is_emf(&line(&[metric], "my-stack", 1).unwrap());
+        }
+        assert_eq!(line(&[], "tollgate", 1), None);
+    }
+
+    #[test]
+    fn a_line_says_what_happened_to_the_stack_and_by_one_dimension_more() {
+        let metrics = [Metric::Refused("ip_limit"), Metric::SendLatency(12)];
+        let line: Value = serde_json::from_str(&line(&metrics, "tollgate", 1_800_000_000_250).unwrap()).unwrap();
+        assert_eq!(
+            line,
+            json!({
+                "_aws": {
+                    "Timestamp": 1_800_000_000_250_u64,
+                    "CloudWatchMetrics": [
+                        {
+                            "Namespace": "Tollgate",
+                            "Dimensions": [["Stack"], ["Stack", "Reason"]],
+                            "Metrics": [{"Name": "Refused", "Unit": "Count"}],
+                        },
+                        {
+                            "Namespace": "Tollgate",
+                            "Dimensions": [["Stack"]],
+                            "Metrics": [{"Name": "SendLatency", "Unit": "Milliseconds"}],
+                        },
+                    ],
+                },
+                "Stack": "tollgate",
+                "Reason": "ip_limit",
+                "Refused": 1,
+                "SendLatency": 12,
+            })
+        );
+    }
+
+    #[test]
+    fn a_number_of_no_country_and_an_error_code_are_dimensions_too() {
+        let metrics = [Metric::Undelivered(None), Metric::DeliveryErrors(30450)];
+        let line: Value = serde_json::from_str(&line(&metrics, "tollgate", 1).unwrap()).unwrap();
+        assert_eq!((&line["Country"], &line["ErrorCode"]), (&json!("none"), &json!("30450")));
+        assert_eq!(line["_aws"]["CloudWatchMetrics"][1]["Dimensions"], json!([["Stack", "ErrorCode"]]));
+    }
+}

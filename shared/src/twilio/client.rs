@@ -1,0 +1,291 @@
+//! Twilio's REST API, as far as we call it: creating a message.
+//!
+//! The one idea: Twilio has no idempotency key, so what matters about a failure is only whether the message may have gone.
+//! [`SendError`] says exactly that, and nothing is sent again unless it certainly has not gone.
+
+use super::error_code::TwilioErrorCode;
+use super::sid::is_sid;
+use crate::limits::rules::Period;
+use crate::phone::number::PhoneNumber;
+use crate::runtime::backoff::Backoff;
+use crate::runtime::credentials::ApiKey;
+use reqwest::StatusCode;
+use serde::Deserialize;
+use std::fmt;
+use std::str::FromStr;
+
+/// Where Twilio's API is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BaseUrl(String);
+
+/// Whom the messages come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sender {
+    /// A number of ours, in E.164.
+    Number(String),
+    /// A Messaging Service, which picks the number.
+    MessagingService(String),
+}
+
+/// Where Twilio reports how a message fares.
+///
+/// ```
+/// use shared::twilio::client::StatusCallback;
+///
+/// assert!("https://sms.example.com/sms/status".parse::<StatusCallback>().is_ok());
+/// assert!("https://my_app.example.com/sms/status".parse::<StatusCallback>().is_err());
+/// assert!("http://sms.example.com/sms/status".parse::<StatusCallback>().is_err());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatusCallback(String);
+
+/// An address or sender that can't be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TwilioSettingError {
+    /// Not HTTPS: the credentials would travel in the open.
+    #[error("it must begin with https:// (or http:// and a loopback address, for a stand-in)")]
+    NotHttps,
+    /// Twilio refuses such a host name with error 21609, and the message with it.
+    #[error("its host name has an underscore, which Twilio takes for no valid URL")]
+    Underscore,
+    /// Neither a number nor a service.
+    #[error("it must be a number such as +14155550123 or a Messaging Service SID (MG and 32 hexadecimal digits)")]
+    NotASender,
+}
+
+/// A client of Twilio's API.
+pub struct Twilio {
+    /// The HTTP client; its time-outs end a call, its connections are not reused (see [`crate::runtime::http::Connections`]).
+    pub http: reqwest::Client,
+    /// Where the API is.
+    pub base_url: BaseUrl,
+    /// Whom the messages come from.
+    pub sender: Sender,
+    /// Where Twilio reports how they fare, if anywhere.
+    pub status_callback: Option<StatusCallback>,
+    /// How often a message that certainly has not gone is tried again.
+    pub backoff: Backoff,
+}
+
+/// The SID of a message that Twilio has taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageSid(String);
+
+/// A message that was not, or may not have been, sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// Twilio will not text this number; nothing on our side changes that.
+    #[error("Twilio refused this message: {0}")]
+    Rejected(TwilioErrorCode),
+    /// Twilio does not accept the credentials. The message has not gone.
+    #[error(
+        "Twilio does not accept the credentials ({0}): check the secret that send-code reads, and that the account is active"
+    )]
+    Unauthorized(TwilioErrorCode),
+    /// Twilio does not accept our set-up. The message has not gone.
+    #[error("Twilio does not accept the set-up: {0}")]
+    Misconfigured(TwilioErrorCode),
+    /// Twilio was too busy each time. The message has not gone.
+    #[error("Twilio answered 429 (too many requests) each time: lower the load or raise the account's concurrency")]
+    Busy,
+    /// Twilio could not be reached. The message has not gone.
+    #[error("Twilio could not be reached: check the network, TWILIO_BASE_URL, and Twilio's status page")]
+    Unreachable,
+    /// The request went out and no answer that can be relied on came back. The message may have gone.
+    #[error("no usable answer from Twilio ({0}): the message may have gone")]
+    Unknown(Doubt),
+}
+
+/// What kept us from knowing whether a message has gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doubt {
+    /// No answer in time.
+    TimedOut,
+    /// The connection broke after the request was on its way.
+    ConnectionLost,
+    /// An answer that is not Twilio's, or that says Twilio itself failed; with its HTTP status.
+    Answer(u16),
+}
+
+impl MessageSid {
+    /// The SID as Twilio writes it: `SM` (or `MM`) and 32 hexadecimal digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Twilio {
+    /// Texts `body` to `to`, once. Twilio drops the message if it can't be delivered within `lifetime`.
+    ///
+    /// Tries again only on 429, which Twilio documents as "never processed", and where no connection came about.
+    ///
+    /// # Errors
+    /// [`SendError`] says whether the message may have gone.
+    pub async fn send(
+        &self,
+        key: &ApiKey,
+        to: &PhoneNumber,
+        body: &str,
+        lifetime: Period,
+    ) -> Result<MessageSid, SendError> {
+        let mut tried = 0;
+        loop {
+            let error = match self.post(key, to, body, lifetime).await {
+                Err(error @ (SendError::Busy | SendError::Unreachable)) => error,
+                result => return result,
+            };
+            tried += 1;
+            tracing::warn!(tried, %error, "the message has not gone");
+            if !self.backoff.wait(tried).await {
+                return Err(error);
+            }
+        }
+    }
+
+    async fn post(
+        &self,
+        key: &ApiKey,
+        to: &PhoneNumber,
+        body: &str,
+        lifetime: Period,
+    ) -> Result<MessageSid, SendError> {
+        let url = format!("{}/2010-04-01/Accounts/{}/Messages.json", self.base_url.0, key.account_sid.as_str());
+        let lifetime = lifetime.as_seconds().to_string();
+        let from = match &self.sender {
+            Sender::Number(number) => ("From", number.as_str()),
+            Sender::MessagingService(sid) => ("MessagingServiceSid", sid.as_str()),
+        };
+        let mut form =
+            vec![("To", to.as_str()), from, ("Body", body), ("ValidityPeriod", &lifetime), ("RiskCheck", "enable")];
+        form.extend(self.status_callback.iter().map(|url| ("StatusCallback", url.0.as_str())));
+
+        let request = self.http.post(url).basic_auth(&key.username, Some(&key.password)).form(&form);
+        let response = request.send().await.map_err(|error| not_answered(&error))?;
+        let status = response.status();
+        let answer = response.bytes().await.map_err(|error| not_answered(&error))?;
+        read_answer(status, &answer)
+    }
+}
+
+/// Only a connection that never came about proves that nothing was sent.
+fn not_answered(error: &reqwest::Error) -> SendError {
+    if error.is_connect() {
+        SendError::Unreachable
+    } else if error.is_timeout() {
+        SendError::Unknown(Doubt::TimedOut)
+    } else {
+        SendError::Unknown(Doubt::ConnectionLost)
+    }
+}
+
+/// What an answer means. Twilio's own message text is left alone: it repeats the number.
+fn read_answer(status: StatusCode, answer: &[u8]) -> Result<MessageSid, SendError> {
+    #[derive(Deserialize)]
+    struct Message {
+        sid: String,
+    }
+    #[derive(Deserialize)]
+    struct Failure {
+        code: u32,
+    }
+
+    if status.is_success() {
+        let sid = serde_json::from_slice::<Message>(answer).ok().map(|message| message.sid);
+        let sid = sid.filter(|sid| is_sid(sid, "SM") || is_sid(sid, "MM"));
+        return sid.map(MessageSid).ok_or(SendError::Unknown(Doubt::Answer(status.as_u16())));
+    }
+    let code = serde_json::from_slice::<Failure>(answer).ok().map(|failure| TwilioErrorCode(failure.code));
+    Err(match (status.as_u16(), code) {
+        (429, _) => SendError::Busy,
+        (401, code) => SendError::Unauthorized(code.unwrap_or(TwilioErrorCode(0))),
+        (400..=499, Some(code)) => meaning(code),
+        (status, _) => SendError::Unknown(Doubt::Answer(status)),
+    })
+}
+
+/// What a definite refusal with this code means for us. Codes: <https://www.twilio.com/docs/api/errors>
+fn meaning(code: TwilioErrorCode) -> SendError {
+    match code.0 {
+        20003 => SendError::Unauthorized(code),
+        20429 => SendError::Busy,
+        // The account, the sender, the body or the trial: ours to mend, and no fault of the recipient's.
+        21212 | 21601..=21603 | 21606 | 21608 | 21609 | 21611 | 21617 | 21659..=21661 | 21701..=21705 => {
+            SendError::Misconfigured(code)
+        }
+        // The families that judge a message and its recipient. Anything else is about us: an account that is not active,
+        // a key without the permission to send.
+        21000..=21999 | 30000..=30999 | 60000..=60999 => SendError::Rejected(code),
+        _ => SendError::Misconfigured(code),
+    }
+}
+
+impl fmt::Display for Doubt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TimedOut => f.write_str("no answer in time"),
+            Self::ConnectionLost => f.write_str("the connection broke"),
+            Self::Answer(status) => write!(f, "an answer with HTTP status {status}"),
+        }
+    }
+}
+
+impl BaseUrl {
+    /// The address, without a slash at its end.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for BaseUrl {
+    type Err = TwilioSettingError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if is_https_or_loopback(text) {
+            Ok(Self(text.trim_end_matches('/').to_owned()))
+        } else {
+            Err(TwilioSettingError::NotHttps)
+        }
+    }
+}
+
+/// HTTPS anywhere, or plain HTTP that does not leave the machine.
+#[must_use]
+pub fn is_https_or_loopback(url: &str) -> bool {
+    let Ok(url) = reqwest::Url::parse(url) else { return false };
+    url.scheme() == "https"
+        || url.scheme() == "http" && matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"))
+}
+
+impl FromStr for StatusCallback {
+    type Err = TwilioSettingError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if !is_https_or_loopback(text) {
+            return Err(TwilioSettingError::NotHttps);
+        }
+        let host = reqwest::Url::parse(text).ok().and_then(|url| url.host_str().map(str::to_owned));
+        if host.is_none_or(|host| host.contains('_')) {
+            return Err(TwilioSettingError::Underscore);
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl FromStr for Sender {
+    type Err = TwilioSettingError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let is_number = |digits: &str| {
+            (7..=15).contains(&digits.len()) && !digits.starts_with('0') && digits.bytes().all(|d| d.is_ascii_digit())
+        };
+        if text.strip_prefix('+').is_some_and(is_number) {
+            Ok(Self::Number(text.to_owned()))
+        } else if is_sid(text, "MG") {
+            Ok(Self::MessagingService(text.to_owned()))
+        } else {
+            Err(TwilioSettingError::NotASender)
+        }
+    }
+}

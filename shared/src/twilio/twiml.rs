@@ -1,0 +1,60 @@
+//! TwiML: the XML that answers a webhook.
+
+use quick_xml::escape::escape;
+use std::str::FromStr;
+
+/// The answer that says nothing back: Twilio takes the message and texts no reply.
+pub const NO_REPLY: &str = r#"<?xml version="1.0" encoding="UTF-8"?><Response/>"#;
+/// The longest text that Twilio takes, in characters. <https://www.twilio.com/docs/api/errors/21617>
+const MAX_CHARACTERS: usize = 1600;
+
+/// The text of an automatic reply: one that XML and an SMS can carry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplyText(String);
+
+impl ReplyText {
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A text that can't be a reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidReplyText {
+    /// Longer than an SMS may be.
+    #[error("it is longer than {MAX_CHARACTERS} characters")]
+    TooLong,
+    /// XML 1.0 has no way to write it.
+    #[error("it contains a control character")]
+    ControlCharacter,
+}
+
+impl FromStr for ReplyText {
+    type Err = InvalidReplyText;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let unwritable = |c: char| c.is_control() && c != '\n' || matches!(c, '\u{fffe}' | '\u{ffff}');
+        if text.chars().count() > MAX_CHARACTERS {
+            Err(InvalidReplyText::TooLong)
+        } else if text.contains(unwritable) {
+            Err(InvalidReplyText::ControlCharacter)
+        } else {
+            Ok(Self(text.to_owned()))
+        }
+    }
+}
+
+/// The answer that texts this back.
+///
+/// ```
+/// let text = "Fish & chips".parse()?;
+/// assert!(shared::twilio::twiml::reply(&text).ends_with("<Response><Message>Fish &amp; chips</Message></Response>"));
+/// # Ok::<(), shared::twilio::twiml::InvalidReplyText>(())
+/// ```
+#[must_use]
+pub fn reply(text: &ReplyText) -> String {
+    let text = escape(text.0.as_str());
+    format!(r#"<?xml version="1.0" encoding="UTF-8"?><Response><Message>{text}</Message></Response>"#)
+}
