@@ -29,21 +29,21 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
 
 /// The modules that the page is made of; `page.js` is the first.
 const SCRIPTS: [(&str, &str); 10] = [
-    ("/page.js", include_str!("page/page.js")),
-    ("/activity.js", include_str!("page/activity.js")),
-    ("/app.js", include_str!("page/app.js")),
-    ("/failures.js", include_str!("page/failures.js")),
-    ("/gate.js", include_str!("page/gate.js")),
-    ("/limits.js", include_str!("page/limits.js")),
-    ("/phone.js", include_str!("page/phone.js")),
-    ("/phones.js", include_str!("page/phones.js")),
-    ("/scripts.js", include_str!("page/scripts.js")),
-    ("/tools.js", include_str!("page/tools.js")),
+    ("/page.js", include_str!("../page/page.js")),
+    ("/activity.js", include_str!("../page/activity.js")),
+    ("/app.js", include_str!("../page/app.js")),
+    ("/failures.js", include_str!("../page/failures.js")),
+    ("/gate.js", include_str!("../page/gate.js")),
+    ("/limits.js", include_str!("../page/limits.js")),
+    ("/phone.js", include_str!("../page/phone.js")),
+    ("/phones.js", include_str!("../page/phones.js")),
+    ("/scripts.js", include_str!("../page/scripts.js")),
+    ("/tools.js", include_str!("../page/tools.js")),
 ];
 
 /// The routes beside `/` itself, which [`index`] answers.
 pub fn router(desk: Desk) -> Router {
-    let style = get(async || asset("text/css; charset=utf-8", include_str!("page/page.css")));
+    let style = get(async || asset("text/css; charset=utf-8", include_str!("../page/page.css")));
     let router = Router::new().route("/page.css", style).route("/events", get(events));
     let scripts = SCRIPTS.into_iter().fold(router, |router, (path, script)| {
         router.route(path, get(async move || asset("text/javascript; charset=utf-8", script)))
@@ -55,7 +55,7 @@ pub fn router(desk: Desk) -> Router {
 pub fn index(desk: &Desk, headers: &HeaderMap) -> Response {
     let accepted = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     if accepted.contains("text/html") {
-        asset("text/html; charset=utf-8", include_str!("page/index.html"))
+        asset("text/html; charset=utf-8", include_str!("../page/index.html"))
     } else {
         overview(&desk.base_url, &desk.twilio.account()).into_response()
     }

@@ -1,5 +1,6 @@
-// The page in a real browser: the story that a developer plays on it, with a picture of each step in target/ci/screenshots.
+// The page in a real browser, used as a developer would, with a screenshot of each step in target/ci/screenshots.
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { mkdir, readFile, mkdtemp, rm } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
@@ -12,12 +13,12 @@ import { ACCOUNT_SID, AUTH_TOKEN, OUR_NUMBER, call, startSystem } from "./system
 const PHONE = "+14155550123";
 const SCREENSHOTS = fileURLToPath(new URL("../../../target/ci/screenshots/", import.meta.url));
 const AXE = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-// Nothing but the page: the browser's own calls home are switched off.
+// Turn off the browser's own network requests, so that only the page makes any.
 const SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
   "--disable-component-update", "--disable-sync"];
 const DESK = { width: 1440, height: 1000 };
 
-/** The page of a new system, in a new browser. What goes wrong on it fails the test at its end. */
+/** Opens the page of a new system in a new browser. Any error on the page fails the test at its end. */
 async function open(t, { viewport = DESK, colorScheme = "light", system, prepare } = {}) {
   system ??= await startSystem(t);
   await prepare?.(system.url);
@@ -33,7 +34,7 @@ async function open(t, { viewport = DESK, colorScheme = "light", system, prepare
     if (!request.url().startsWith(system.url) && !request.url().startsWith("data:")) wrong.push(`fetched ${request.url()}`);
   });
   page.on("console", (message) => {
-    // A refused request is an answer; everything else on the console is a defect.
+    // A refused request is a normal answer; anything else on the console is a defect.
     if (message.type() === "error" && !message.text().startsWith("Failed to load resource")) wrong.push(message.text());
   });
   t.after(() => assert.deepEqual(wrong, []));
@@ -60,13 +61,13 @@ async function picture(page, name) {
   await page.screenshot({ path: join(SCREENSHOTS, `${name}.png`) });
 }
 
-/** Waits until the page says so; the error tells what it said instead. */
+/** Waits until the page shows the text. */
 const says = (locator, text) => locator.filter({ hasText: text }).first().waitFor({ timeout: 15_000 });
 
 test("the story: send, read, check, text back, hit the limit, watch the bar, break something", async (t) => {
   const { page, url } = await open(t);
   const [phone, answer] = [conversation(page), page.getByRole("region", { name: "Answer", exact: true })];
-  const bar = page.getByRole("meter", { name: /^phone_limit 1\/30s/ });
+  const bar = page.getByRole("meter", { name: "Phone: one code per 30 seconds" });
   await says(page.locator("#verdict"), "The next send is allowed now.");
   await picture(page, "01-start");
 
@@ -79,18 +80,20 @@ test("the story: send, read, check, text back, hit the limit, watch the bar, bre
   await picture(page, "02-sent");
 
   await code.click();
-  assert.match(await page.getByLabel("Code that the user typed").inputValue(), /^\d{6}$/);
+  assert.match(await page.getByLabel("Code the user typed").inputValue(), /^\d{6}$/);
   await page.getByRole("button", { name: "Check code" }).click();
   await says(answer, "approved");
   await picture(page, "03-checked");
 
   await page.getByRole("button", { name: "Send code" }).click();
   await says(answer, "refused: phone_limit");
-  await says(page.locator("#verdict"), "by phone_limit 1/30s");
-  await says(page.locator("#refusals"), "phone_limit");
+  await says(page.locator("#verdict"), "The phone limit allows one code per 30 seconds.");
+  await says(answer, "The phone limit allows one code per 30 seconds. Try again in");
+  await says(page.locator("#refusals"), "Phone limit");
+  await says(page.locator("#refusals"), "one code per 30 seconds");
   await picture(page, "04-limited");
   await page.getByRole("button", { name: "Repeat with the same key" }).click();
-  await says(answer, "it was decided anew");
+  await says(answer, "this retry was evaluated again");
 
   // The bar drains on the clock of the system, which the page can move.
   await page.getByRole("button", { name: "+30 s" }).click();
@@ -113,15 +116,15 @@ test("the story: send, read, check, text back, hit the limit, watch the bar, bre
   assert.ok(await page.locator("#verdict-warning").isHidden());
   await picture(page, "07-unknown");
   await page.getByRole("button", { name: "Repeat with the same key" }).click();
-  await says(answer, "nothing was sent twice");
+  await says(answer, "no second SMS was sent");
   const { messages } = await call(`${url}/phones/${PHONE}/messages`);
-  assert.equal(messages.filter(({ code }) => code).length, 2, "the one that timed out has arrived, once");
+  assert.equal(messages.filter(({ code }) => code).length, 2, "the send that timed out arrived exactly once");
 
   await page.getByLabel("What goes wrong").selectOption("dynamodb_away");
   await page.getByLabel("How often").selectOption("until removed");
   await page.getByRole("button", { name: "Add failure" }).click();
   await page.getByRole("button", { name: "+1 h" }).click();
-  await says(page.locator("#verdict.good"), "A failure is waiting: dynamodb_away");
+  await says(page.locator("#verdict.good"), "Pending failure: dynamodb_away");
   await page.getByRole("button", { name: "Send code" }).click();
   await says(answer, "StoreUnavailable");
   await picture(page, "08-store-away");
@@ -130,15 +133,15 @@ test("the story: send, read, check, text back, hit the limit, watch the bar, bre
   await page.keyboard.press("Enter");
   await says(phone.locator(".bubble.received"), "unsubscribed");
 
-  // Whoever starts over, nothing is left that tells of what is gone.
+  // After a reset by anyone, the page shows nothing of the deleted data.
   await call(`${url}/phones`, "DELETE");
-  await says(answer, "Send code: a phone gets it");
+  await says(answer, "Send code: the phone receives it");
   await says(page.locator("#verdict"), "The next send is allowed now.");
   assert.equal(await phone.locator(".bubble").count(), 0);
   assert.ok(await page.locator("#verdict-warning").isHidden());
 });
 
-test("a code that is under way is shown lighter, and one that is lost is none to tap", async (t) => {
+test("a code under way is shown lighter, and a lost code can't be tapped", async (t) => {
   const { page, url } = await open(t);
   const bubbles = conversation(page).locator(".bubble");
   const send = () => page.getByRole("button", { name: "Send code" }).click();
@@ -158,23 +161,47 @@ test("a code that is under way is shown lighter, and one that is lost is none to
   await picture(page, "12-lost");
 });
 
-test("what is refused is a send, and says what is allowed", async (t) => {
+test("only refused sends are listed, and the gate says what is allowed", async (t) => {
   const { page, url } = await open(t);
-  await page.getByLabel("Code that the user typed").fill("123456");
+  await page.getByLabel("Code the user typed").fill("123456");
   await page.getByRole("button", { name: "Check code" }).click();
   await says(page.getByRole("region", { name: "Answer", exact: true }), "expired");
   await invoke(url, "send-code", { phone_number: "+436601234567", ip: "203.0.113.7" });
-  await says(page.locator("#refusals"), "country_not_allowed");
+  await says(page.locator("#refusals"), "Country not allowed");
   assert.equal(await page.locator("#refusals li").count(), 1);
   await page.getByLabel("Phone number", { exact: true }).selectOption("");
   await page.getByLabel("Other phone number").fill("+436601234567");
-  await says(page.locator("#verdict"), "Never sent: country_not_allowed. The number belongs to AT. AllowedCountries is US,CA.");
+  await says(page.locator("#verdict"), "Never sent: country not allowed. The number belongs to AT. AllowedCountries is US,CA.");
 });
 
-test("there are arrows to the phones that are out of view", async (t) => {
+test("the strip opens at the phone in use, and a typed code stays with its phone", async (t) => {
+  const others = Array.from({ length: 9 }, (_, n) => `+1416555010${n}`);
+  const { page, url } = await open(t, {
+    prepare: async (url) => {
+      for (const number of others) await call(`${url}/phones/${number}/messages`, "POST", { body: "Hello" });
+    },
+  });
+  const isInView = (number) => page.locator(`[data-number="${number}"]`).evaluate((card) => {
+    const [strip, own] = [card.parentElement.getBoundingClientRect(), card.getBoundingClientRect()];
+    return own.left >= strip.left - 8 && own.right <= strip.right + 8;
+  });
+  for (const number of [PHONE, others[7]]) {
+    await page.getByLabel("Phone number", { exact: true }).selectOption(number);
+    await page.reload();
+    await page.getByText("Live", { exact: true }).waitFor();
+    await page.locator(`[data-number="${others[8]}"]`).waitFor();
+    assert.ok(await isInView(number), number);
+  }
+  const code = page.getByLabel("Code the user typed");
+  await code.fill("493027");
+  await page.getByLabel("Phone number", { exact: true }).selectOption(PHONE);
+  assert.equal(await code.inputValue(), "");
+});
+
+test("arrows lead to the phones that are out of view", async (t) => {
   const { page } = await open(t);
   const last = page.getByLabel("Add a phone");
-  const [left, right] = [page.getByLabel("Phones on the left"), page.getByLabel("Phones on the right")];
+  const [left, right] = [page.getByLabel("Previous phones"), page.getByLabel("Next phones")];
   const can = (button) => button.and(page.locator("[aria-disabled=false]")).waitFor();
   await can(right);
   assert.equal(await left.getAttribute("aria-disabled"), "true");
@@ -182,14 +209,15 @@ test("there are arrows to the phones that are out of view", async (t) => {
   await can(left);
   const { x, width } = await last.boundingBox();
   assert.ok(x + width <= DESK.width);
-  for (const number of ["+1 415 555 0199", "+1 613 555 0142"]) await page.getByRole("button", { name: `Forget ${number}` }).click();
+  for (const number of ["+1 415 555 0199", "+1 613 555 0142"]) await page.getByRole("button", { name: `Remove ${number}` }).click();
   await left.waitFor({ state: "hidden" });
 });
 
-test("the example for Playwright is that of the README", async (t) => {
+test("the Playwright example is the one in the documentation", async (t) => {
   const { page, url } = await open(t);
-  const readme = await readFile(new URL("../../../README.md", import.meta.url), "utf8");
-  const [, example] = readme.match(/^```js\n(import \{ expect, test \}[^]*?)\n```$/m);
+  const [guide, readme] = ["docs/local.md", "README.md"].map((path) => new URL(`../../../${path}`, import.meta.url));
+  const documentation = await readFile(existsSync(guide) ? guide : readme, "utf8");
+  const [, example] = documentation.match(/^```js\n(import \{ expect, test \}[^]*?)\n```$/m);
   const code = page.getByLabel("Example with Playwright");
   await says(code, url);
   assert.equal(await code.textContent(), example.replace("http://127.0.0.1:7878", url));
@@ -228,23 +256,23 @@ test("what a message says stays text", async (t) => {
   const bubbles = conversation(page).locator(".bubble");
   const sent = conversation(page).locator(".bubble.sent");
   assert.equal(await sent.locator(".text").textContent(), evil);
-  // What lies elsewhere is named: neither fetched nor linked.
+  // Media on another host is only named, not fetched or linked.
   const attached = bubbles.filter({ has: page.locator(".chip") });
   assert.equal(await attached.count(), 1);
   assert.equal(await attached.locator(".text").textContent(), evil);
   assert.match(await attached.locator(".chip").textContent(), /^example\.com\/.*<img src=x onerror=alert\(5\)>$/);
   assert.equal(await bubbles.locator("a, img, script, b").count(), 0);
-  // What happened shows the same texts, as JSON and as TwiML.
+  // The activity shows the same texts, as JSON and as TwiML.
   const rows = page.locator("#exchanges details");
   assert.ok((await rows.count()) >= 3);
-  // All of them at once: more may come meanwhile.
+  // Open all rows in one step, because more may arrive meanwhile.
   const opened = await rows.evaluateAll((all) => all.map((row) => row.querySelector("summary").click()).length);
   await page.waitForFunction((count) => document.querySelectorAll("#exchanges .exchange").length === count, opened);
   await says(page.locator("#exchanges .json"), "onerror");
   assert.equal(await page.locator("#exchanges img, #exchanges script, #exchanges pre b").count(), 0);
 });
 
-test("a number that can be none gets no phone, and none that was kept comes back", async (t) => {
+test("an invalid number gets no phone, even one stored by an older page", async (t) => {
   const { page, url } = await open(t);
   await invoke(url, "send-code", { phone_number: "garbage", ip: "203.0.113.7" });
   await says(page.locator("#exchanges"), "send-code");
@@ -258,21 +286,21 @@ test("a number that can be none gets no phone, and none that was kept comes back
   const numbers = () => page.locator("[data-number]").evaluateAll((cards) => cards.map((card) => card.dataset.number));
   assert.deepEqual(await numbers(), ["+14155550123"]);
   assert.ok(await page.locator("#exchanges li").first().isVisible());
-  // A card goes even when the system refuses to forget its phone, and says so.
+  // The card disappears even if the system reports an error, and the page shows the error.
   await page.route("**/phones/*", (route) => route.fulfill({ status: 400, body: `{"error": "no such phone"}` }));
-  await page.getByRole("button", { name: "Forget +1 415 555 0123" }).click();
+  await page.getByRole("button", { name: "Remove +1 415 555 0123" }).click();
   await says(page.locator("#add-note"), "no such phone");
   assert.deepEqual(await numbers(), []);
 });
 
-test("the bars follow while a script sends, and then show the truth", async (t) => {
+test("the bars keep up while a script sends, and end with the right counts", async (t) => {
   const [sends, many] = [20, "80/1h"];
   const system = await startSystem(t, { settings: { PHONE_LIMIT: many, IP_LIMIT: many, RANGE_LIMIT: many } });
   const { page, url } = await open(t, { system });
   await says(page.locator("#verdict"), "The next send is allowed now.");
   let asked = 0;
   page.on("request", (request) => (asked += request.url().includes("/gate?") ? 1 : 0));
-  // Between the codes something happens every few milliseconds, so the page has no pause to wait for.
+  // Refused sends every few milliseconds make sure that the page never gets a pause.
   const enough = 8;
   let sending = true;
   const bustle = async () => {
@@ -283,11 +311,11 @@ test("the bars follow while a script sends, and then show the truth", async (t) 
     sending = false;
   };
   await Promise.all([send(), bustle(), bustle(), bustle(), bustle()]);
-  assert.ok(asked >= enough, `the page asked ${asked} times while the codes were sent`);
+  assert.ok(asked >= enough, `the page queried the gate ${asked} times while the codes were sent`);
   const { limits } = await gateOf(url);
   for (const { name, rules } of limits.filter(({ name }) => name !== "check_limit")) {
     for (const { rule, entries } of rules) {
-      const bar = page.getByRole("meter", { name: new RegExp(`^${name} ${rule}`) });
+      const bar = page.getByRole("meter").and(page.locator(`[data-rule="${name} ${rule}"]`));
       const counted = entries.reduce((sum, { count }) => sum + count, 0);
       assert.equal(counted, sends, `${name} ${rule}`);
       await page.waitForFunction(([meter, now]) => meter.getAttribute("aria-valuenow") === now, [await bar.elementHandle(), `${counted}`]);
@@ -295,16 +323,17 @@ test("the bars follow while a script sends, and then show the truth", async (t) 
   }
 });
 
-test("the page says when a limit is free as the refusal does", async (t) => {
+test("the page and the refusal agree on when a limit has a free slot", async (t) => {
   const { page, url } = await open(t);
   const ask = () => invoke(url, "send-code", { phone_number: PHONE, ip: "203.0.113.7" });
   const pageSays = async () => {
     const gate = await gateOf(url);
-    const closed = await page.evaluate(
-      async ({ limits, now }) => (await import("/limits.js")).closedBy(limits, now), { limits: gate.limits, now: gate.now_ms });
-    return { ...closed, wait: (closed?.at ?? gate.now_ms) - gate.now_ms };
+    const blocking = await page.evaluate(
+      async ({ limits, now }) => (await import("/limits.js")).blockingRule(limits, now), { limits: gate.limits, now: gate.now_ms });
+    return { ...blocking, wait: (blocking?.at ?? gate.now_ms) - gate.now_ms };
   };
-  // Twice the rule of 30 seconds is full; the third code fills that of an hour as well, which is free later.
+  // The rule of 30 seconds is full twice. The third code also fills the rule of an hour, which has a free slot later.
+  const inWords = { "1/30s": "one code per 30 seconds", "3/1h": "3 codes per hour" };
   for (const advance of ["31s", "12m", "31s"]) {
     assert.equal((await ask()).status, "sent");
     const before = await pageSays();
@@ -312,16 +341,16 @@ test("the page says when a limit is free as the refusal does", async (t) => {
     const after = await pageSays();
     assert.equal(refusal.status, "refused");
     assert.equal(`${refusal.reason} ${refusal.rule}`, `${before.limit} ${before.rule}`);
-    // The refusal counts whole seconds, rounded up, from a moment between the two.
+    // The refusal rounds up to whole seconds and was made between the two queries.
     assert.ok(refusal.retry_after * 1000 >= after.wait && refusal.retry_after * 1000 < before.wait + 1000,
       `${refusal.retry_after} s; the page: ${before.wait} ms before, ${after.wait} ms after`);
-    await says(page.locator("#verdict"), `by ${before.limit} ${before.rule}`);
+    await says(page.locator("#verdict"), `The phone limit allows ${inWords[before.rule]}.`);
     assert.equal(Date.parse(await page.locator("#verdict time").getAttribute("datetime")), Date.parse(refusal.next_send_at));
     await call(`${url}/clock`, "POST", { advance });
   }
 });
 
-test("a secret that a script has rotated is shown at once", async (t) => {
+test("a secret rotated by a script is shown at once", async (t) => {
   const { page, url } = await open(t);
   const account = page.locator("#account");
   await says(account, AUTH_TOKEN);
@@ -333,7 +362,7 @@ test("a secret that a script has rotated is shown at once", async (t) => {
   assert.equal(await account.getByText(AUTH_TOKEN).count(), 0);
 });
 
-test("a message that is deleted disappears, and of one that is redacted the text", async (t) => {
+test("a deleted message disappears, and so does the text of a redacted one", async (t) => {
   const { page, url } = await open(t);
   const authorization = `Basic ${btoa(`${ACCOUNT_SID}:${AUTH_TOKEN}`)}`;
   const bubbles = conversation(page).locator(".bubble");
@@ -349,29 +378,29 @@ test("a message that is deleted disappears, and of one that is redacted the text
   assert.equal((await fetch(resource(sids[2]), { method: "DELETE", headers: { authorization } })).status, 204);
   await bubbles.filter({ hasText: "the third" }).waitFor({ state: "detached" });
   assert.deepEqual(await bubbles.locator(".text").allTextContents(), ["the first, 111111", "Redacted"]);
-  // The last one takes its day with it.
+  // The heading of the day disappears with its last message.
   for (const sid of sids.slice(0, 2)) await fetch(resource(sid), { method: "DELETE", headers: { authorization } });
   await says(conversation(page), "No messages.");
   assert.equal(await conversation(page).locator("li").count(), 0);
 });
 
-test("bars of one phone are not shown for a number that can't be read", async (t) => {
+test("the bars are hidden while the input is invalid", async (t) => {
   const { page, url } = await open(t);
   await invoke(url, "send-code", { phone_number: PHONE, ip: "203.0.113.7" });
   const bars = page.getByRole("meter");
-  await says(page.locator("#verdict"), "by phone_limit 1/30s");
-  const ip = page.getByLabel("IP address of the user");
+  await says(page.locator("#verdict"), "The phone limit allows one code per 30 seconds.");
+  const ip = page.getByLabel("User’s IP address");
   await ip.fill("203.0.113.");
   await says(page.locator("#verdict.warn"), "203.0.113.");
   assert.equal(await bars.count(), 0);
   await picture(page, "11-unreadable");
   await ip.fill("203.0.113.7");
-  await says(page.locator("#verdict"), "by phone_limit 1/30s");
+  await says(page.locator("#verdict"), "The phone limit allows one code per 30 seconds.");
   assert.ok((await bars.count()) > 5);
 });
 
-test("any number of pages can be open: those that nobody sees leave the connections to the others", async (t) => {
-  // Of several pages a headless browser says that all are seen, so the test tells it which is.
+test("any number of pages can be open, because hidden pages close their connection", async (t) => {
+  // A headless browser reports every page as visible, so the test sets which one is.
   const seen = () => {
     let hidden = location.hash === "#behind";
     Object.defineProperty(document, "hidden", { get: () => hidden });
@@ -393,14 +422,14 @@ test("any number of pages can be open: those that nobody sees leave the connecti
   }
   await says(first.locator("#connection"), "Paused while hidden");
   assert.match(await first.title(), /^\(paused\)/);
-  // One that is opened behind the others waits until it is shown.
+  // A page opened in the background connects when it is shown.
   const behind = await first.context().newPage();
   await behind.goto(`${url}/#behind`);
   await says(behind.locator("#connection"), "Paused while hidden");
   await show(behind, true);
   await behind.getByText("Live", { exact: true }).waitFor();
   await behind.close();
-  // What happened meanwhile is there when a page is shown again, and what its reader had opened still is.
+  // A page that is shown again catches up, and rows that were opened stay open.
   await call(`${url}/phones/${PHONE}/messages`, "POST", { body: "one" });
   await show(first, true);
   await says(conversation(first).locator(".bubble.sent"), "one");
@@ -416,7 +445,7 @@ test("any number of pages can be open: those that nobody sees leave the connecti
   assert.equal(await first.title(), "Tollgate, local");
 });
 
-test("a thousand messages are there at once and scroll smoothly", async (t) => {
+test("a thousand messages are rendered and scroll smoothly", async (t) => {
   const { page } = await open(t, {
     prepare: async (url) => {
       for (let n = 0; n < 1000; n++) {
@@ -471,7 +500,7 @@ for (const [name, viewport, colorScheme] of [
   ["desk-light", DESK, "light"], ["desk-dark", DESK, "dark"], ["tablet-light", { width: 900, height: 1100 }, "light"],
   ["phone-light", { width: 360, height: 740 }, "light"], ["phone-dark", { width: 360, height: 740 }, "dark"],
 ]) {
-  test(`it can be read by everybody: ${name}`, async (t) => {
+  test(`the page is accessible: ${name}`, async (t) => {
     const { page } = await open(t, {
       viewport, colorScheme, prepare: async (url) => {
         for (let n = 0; n < 2; n++) await invoke(url, "send-code", { phone_number: PHONE, ip: "203.0.113.7" });
@@ -479,7 +508,7 @@ for (const [name, viewport, colorScheme] of [
         await call(`${url}/faults`, "POST", { kind: "twilio_error", code: 30003 });
       },
     });
-    await says(page.locator("#verdict"), "phone_limit");
+    await says(page.locator("#verdict"), "The phone limit allows one code per 30 seconds.");
     await page.locator("#exchanges summary").first().click();
     assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "the page does not scroll sideways");
     await page.evaluate(AXE);

@@ -1,4 +1,4 @@
-// Starts the local system for a test, on a free port, and ends it with the test.
+// Starts the local system for a test on a free port, and stops it at the end of the test.
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { createServer } from "node:http";
@@ -11,9 +11,9 @@ export const OUR_NUMBER = "+15005550006";
 export const ACCOUNT_SID = "AC00000000000000000000000000000001";
 export const AUTH_TOKEN = "0123456789abcdef0123456789abcdef";
 
-/** The running system: its URL, and a way to end it before the test does. */
+/** The running system: its URL, and `stop` to stop it before the test ends. */
 export async function startSystem(test, { data, settings = {} } = {}) {
-  if (!existsSync(BINARY)) throw new Error(`${BINARY} is not there: cargo build -p local`);
+  if (!existsSync(BINARY)) throw new Error(`${BINARY} does not exist; run cargo build -p local`);
   const options = ["--port", "0", ...(data ? ["--data", data] : [])];
   const process_ = spawn(BINARY, options, { stdio: ["ignore", "pipe", "inherit"], env: { ...process.env, ...settings } });
   const ended = new Promise((resolve) => process_.once("exit", resolve));
@@ -22,13 +22,13 @@ export async function startSystem(test, { data, settings = {} } = {}) {
     await ended;
   };
   test.after(stop);
-  // The first line is the address.
+  // The first line of the output is the address.
   const first = createInterface({ input: process_.stdout })[Symbol.asyncIterator]().next();
-  const { value: url } = await Promise.race([first, ended.then((code) => Promise.reject(new Error(`ended with ${code}`)))]);
+  const { value: url } = await Promise.race([first, ended.then((code) => Promise.reject(new Error(`the local system exited with ${code}`)))]);
   return { url, stop };
 }
 
-/** A call of the system's own API: the JSON that it answers. */
+/** Calls the API of the local system and returns the JSON of the answer. */
 export async function call(url, method = "GET", body = undefined) {
   const headers = body === undefined ? {} : { "content-type": "application/json" };
   const answer = await fetch(url, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
@@ -37,7 +37,7 @@ export async function call(url, method = "GET", body = undefined) {
   return text === "" ? undefined : JSON.parse(text);
 }
 
-/** An app's own web server on this machine: it keeps the forms that it is posted, and answers with `answer(form)`. */
+/** An app's web server on this machine. It records the forms posted to it and answers each with `answer(form)`. */
 export async function startApp(test, answer = () => "<Response/>") {
   const requests = [];
   let heard = () => {};
@@ -51,7 +51,7 @@ export async function startApp(test, answer = () => "<Response/>") {
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   test.after(() => server.close());
-  /** The requests, as soon as there are so many. */
+  /** Waits for `count` requests and returns all so far. */
   const wait = async (count) => {
     while (requests.length < count) await new Promise((resolve) => (heard = resolve));
     return requests;

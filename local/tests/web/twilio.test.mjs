@@ -1,4 +1,4 @@
-// Twilio's official library for Node, with nothing but its base URL changed, gets what it would get from Twilio.
+// Twilio's official Node library, with only its base URL changed, gets the answers it would get from Twilio.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import twilio from "twilio";
@@ -42,7 +42,7 @@ test("a message is sent, delivered, fetched, listed, redacted and deleted", asyn
   await assert.rejects(client.messages(sent.sid).fetch(), { status: 404, code: 20404 });
 });
 
-test("what Twilio refuses is refused in Twilio's words", async (t) => {
+test("invalid messages are refused with Twilio's error codes", async (t) => {
   const { url } = await startSystem(t);
   const client = library(url);
   for (const [message, status, code] of [
@@ -62,7 +62,7 @@ test("what Twilio refuses is refused in Twilio's words", async (t) => {
   await assert.rejects(library(url, "wrong").messages.list(), { status: 401, code: 20003 });
 });
 
-test("the state of a message is called back, signed, in its order", async (t) => {
+test("status callbacks are signed and arrive in order", async (t) => {
   const { url } = await startSystem(t);
   const app = await startApp(t);
   const statusCallback = `${app.url}/status?order=7&name=%C3%A9`;
@@ -76,7 +76,7 @@ test("the state of a message is called back, signed, in its order", async (t) =>
   }
 });
 
-test("a webhook that it makes passes validateRequest, and its TwiML is carried out", async (t) => {
+test("inbound webhooks pass validateRequest, and the TwiML reply is executed", async (t) => {
   const { url } = await startSystem(t);
   const client = library(url);
   const reply = new twilio.twiml.MessagingResponse();
@@ -96,7 +96,7 @@ test("a webhook that it makes passes validateRequest, and its TwiML is carried o
   assert.deepEqual(texted.replies.map(({ body }) => body), ["It's <b>4</b> & a half"]);
 });
 
-test("the library tries again after 429, and a message goes out once", async (t) => {
+test("the library retries after 429, and the message is sent once", async (t) => {
   const { url } = await startSystem(t);
   const client = twilio(ACCOUNT_SID, AUTH_TOKEN, { autoRetry: true });
   client.api.baseUrl = url;
@@ -106,7 +106,7 @@ test("the library tries again after 429, and a message goes out once", async (t)
   assert.deepEqual((await call(`${url}/faults`)).faults, []);
 });
 
-test("what is on its way to a phone survives a restart, and arrives", async (t) => {
+test("a message under way survives a restart and arrives", async (t) => {
   const { mkdtemp, rm } = await import("node:fs/promises");
   const data = await mkdtemp("/tmp/tollgate-");
   t.after(() => rm(data, { recursive: true }));

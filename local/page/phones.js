@@ -1,4 +1,4 @@
-// The table of phones: which there are, which one the app uses, and to whom a message belongs.
+// The strip of phones: which phones are shown, which one the app uses, and which one a message belongs to.
 
 import { chosen, refreshGate, systemNow } from "./gate.js";
 import { Phone } from "./phone.js";
@@ -9,13 +9,19 @@ const FIRST_PHONES = ["+14155550123", "+14155550199", "+16135550142"];
 /** @type {Map<string, Phone>} by number */
 export const phones = new Map();
 
-// What a tap on a code does; the app says.
+// Called with a code when it is tapped; set by the app.
 let fillIn;
 
-/** Chooses the number that the app sends to and the gate shows. */
-export function choosePhone(number) {
+/** Sets the number that the app uses. A code typed for another number is cleared. */
+export function setChosenNumber(number) {
+  if (number !== chosen.phone) $("check-code").value = "";
   chosen.phone = number;
   kept.set("phone", number);
+}
+
+/** Chooses the phone that the app sends to and the gate shows. */
+export function choosePhone(number) {
+  setChosenNumber(number);
   showChosenPhone();
   refreshGate();
 }
@@ -32,7 +38,7 @@ export function markChosen() {
   for (const phone of phones.values()) phone.choose(phone.number === chosen.phone);
 }
 
-/** The selects that name phones. */
+/** Fills the selects that list phones. */
 function listPhones() {
   const options = () => [...phones.keys()].map((number) => el("option", { value: number }, forPeople(number)));
   $("app-phone").replaceChildren(...options(), el("option", { value: "" }, "Another number…"));
@@ -43,11 +49,11 @@ function listPhones() {
   showChosenPhone();
 }
 
-/** The phone of this number, in E.164; it is put on the table if it was not there. */
+/** The phone with this E.164 number; adds it if it is not there yet. */
 export function phoneOf(number) {
   let phone = phones.get(number);
   if (!phone) {
-    phone = new Phone(number, { now: systemNow, choose: choosePhone, fillIn, forget });
+    phone = new Phone(number, { now: systemNow, choose: choosePhone, fillIn, remove });
     phone.load([]);
     phones.set(number, phone);
     $("add-phone").before(phone.card);
@@ -56,27 +62,29 @@ export function phoneOf(number) {
   return phone;
 }
 
-/** Forgets a phone. Its card goes even if the system refuses, for it would only be in the way. */
-function forget(number) {
+/** Removes a phone from the system and the page; from the page even if the system reports an error. */
+function remove(number) {
   return attempt($("add-note"), async () => {
     try {
       await ask("DELETE", `/phones/${number}`);
     } finally {
-      removePhone(number);
+      removeCard(number);
     }
-    return `${forPeople(number)} is forgotten.`;
+    return `Removed ${forPeople(number)}.`;
   });
 }
 
-function removePhone(number) {
+function removeCard(number) {
   phones.get(number)?.card.remove();
   phones.delete(number);
-  if (chosen.phone === number && phones.size) kept.set("phone", (chosen.phone = phones.keys().next().value));
+  if (chosen.phone === number && phones.size) setChosenNumber(phones.keys().next().value);
   listPhones();
   refreshGate();
 }
 
-/** Shows these messages, oldest first, instead of those that were there. */
+let isFirstLoad = true;
+
+/** Replaces the messages shown with these, oldest first. */
 export function loadPhones(messages) {
   arrived.splice(0);
   const byNumber = new Map([...phones.keys()].map((number) => [number, []]));
@@ -85,9 +93,12 @@ export function loadPhones(messages) {
     byNumber.get(message.number).push(message);
   }
   for (const [number, own] of byNumber) phoneOf(number).load(own);
+  // While phones are added, browsers keep the strip scrolled to what is after them.
+  if (isFirstLoad) phones.get(chosen.phone)?.reveal({ smooth: false });
+  isFirstLoad = false;
 }
 
-// A script may send a thousand messages in a second; they are shown once per frame.
+// A script may send a thousand messages in a second, so the page renders them once per frame.
 const arrived = [];
 
 export function messageArrived(message) {
@@ -103,21 +114,21 @@ export function messageDeleted({ number, sid }) {
   phones.get(number)?.remove(sid);
 }
 
-/** The messages of this phone are gone; without a number, all of them. */
+/** The messages of this phone were deleted; without a number, those of all phones. */
 export function messagesForgotten(number) {
   showArrived();
   for (const phone of number ? [phones.get(number)] : phones.values()) phone?.load([]);
 }
 
-/** Shows on which side of the strip there are more phones, and turns to them. */
-function startTurning() {
+/** The buttons that scroll the strip; each is active while there are more phones on its side. */
+function startScrollButtons() {
   const strip = $("strip");
   const buttons = [...$("turn").children];
   const show = () => {
     const hidden = { "-1": strip.scrollLeft, 1: strip.scrollWidth - strip.clientWidth - strip.scrollLeft };
     for (const button of buttons) {
       const more = hidden[button.dataset.turn] > 8;
-      // Not `disabled`, which would take the focus away at the last phone.
+      // `disabled` would drop the keyboard focus at the last phone.
       button.setAttribute("aria-disabled", !more);
       strip.classList.toggle(button.dataset.turn === "1" ? "more-right" : "more-left", more);
     }
@@ -131,27 +142,27 @@ function startTurning() {
   }
   strip.addEventListener("scroll", show, { passive: true });
   new ResizeObserver(show).observe(strip);
-  // A phone that comes or goes changes what the strip holds, not how large it is.
+  // An added or removed phone changes the content of the strip, not its size.
   new MutationObserver(show).observe(strip, { childList: true });
 }
 
-/** Puts the phones of the last visit on the table. `useCode` is told the code that is tapped. */
+/** Shows the phones of the last visit. `useCode` is called with a code when it is tapped. */
 export function startPhones(useCode) {
   fillIn = useCode;
   const numbers = kept.get("phones", Array.isArray, FIRST_PHONES);
   for (const number of numbers.filter(isE164)) phoneOf(number);
   listPhones();
-  startTurning();
+  startScrollButtons();
   $("add-form").addEventListener("submit", (event) => {
     event.preventDefault();
     attempt($("add-note"), async () => {
       const number = e164($("add-number").value);
       if (!number)
-        throw new Error("A number in international format starts with + and has 7 to 15 digits, such as +14165550100.");
+        throw new Error("Enter the number in international format: + and 7 to 15 digits, for example +14165550100.");
       $("add-number").value = "";
       phoneOf(number).reveal();
       choosePhone(number);
-      return `${forPeople(number)} is here.`;
+      return `Added ${forPeople(number)}.`;
     });
   });
 }

@@ -1,6 +1,6 @@
-// What happened: a line for each exchange between the app, the functions and Twilio.
+// The activity: a row for each exchange between the app, the functions and Twilio.
 //
-// The one idea: a row that is there stays. After a gap only what is new is added, so what a reader has opened is open.
+// Rows are never rebuilt. After a lost connection only new rows are added, so rows that were opened stay open.
 
 import { refreshGate, showRefusals } from "./gate.js";
 import { phoneOf } from "./phones.js";
@@ -14,21 +14,21 @@ const KINDS = {
   dynamodb: "DynamoDB",
   local: "This machine",
 };
-const MOST_EXCHANGES = 200;
+const MAX_EXCHANGES = 200;
 const activity = { rows: new Map(), latest: [], kind: kept.get("kind", (kind) => Object.hasOwn(KINDS, kind), "") };
 
-/** Whether these exchanges go on from those that are shown; after a reset or a new start of the system they do not. */
+/** Whether these exchanges continue the ones shown; after a reset or a restart of the system they don’t. */
 export function isContinued(exchanges) {
   const last = activity.latest.at(-1);
   if (!last || exchanges.some(({ id, at_ms: at }) => id === last.id && at === last.at_ms)) return true;
-  // So much has happened meanwhile that it is no longer among them.
-  return exchanges.length >= MOST_EXCHANGES && exchanges[0].id > last.id;
+  // After many new exchanges, the last one shown is no longer in the list.
+  return exchanges.length >= MAX_EXCHANGES && exchanges[0].id > last.id;
 }
 
-/** Shows these exchanges, oldest first, instead of those that were there. */
+/** Replaces the exchanges shown with these, oldest first. */
 export function showActivity(exchanges) {
   const times = new Map(exchanges.map(({ id, at_ms: at }) => [id, at]));
-  // What another run of the system has told may have the same ids.
+  // Exchanges from a previous run of the system may have the same ids.
   const gone = activity.latest.filter(({ id, at_ms: at }) => times.get(id) !== at);
   for (const { id } of gone) removeRow(id);
   activity.latest = activity.latest.filter(({ id }) => activity.rows.has(id));
@@ -50,7 +50,7 @@ function add(exchange) {
   activity.rows.set(exchange.id, row);
   activity.latest.push(exchange);
   $("exchanges").prepend(row);
-  while (activity.latest.length > MOST_EXCHANGES) removeRow(activity.latest.shift().id);
+  while (activity.latest.length > MAX_EXCHANGES) removeRow(activity.latest.shift().id);
 }
 
 function removeRow(id) {
@@ -58,10 +58,10 @@ function removeRow(id) {
   activity.rows.delete(id);
 }
 
-/** A row that is a line; its request and response are built when it is opened. */
+/** A collapsed row; its request and response are built when it is opened. */
 function exchangeRow(exchange) {
   const { at_ms: at, between, title, summary, outcome, fault } = exchange;
-  // An app may ask for anything; only what can be a number has a phone to go to.
+  // An app may send any text as a number; only a valid one has a phone to link to.
   const number = isE164(exchange.number) && exchange.number;
   const details = el(
     "details",
@@ -103,7 +103,7 @@ function exchangeDetails({ request, response }) {
       "div",
       {},
       el("h3", {}, title),
-      value === null ? el("p", { class: "hint" }, "None is known.") : jsonBlock(value, title),
+      value === null ? el("p", { class: "hint" }, "No data") : jsonBlock(value, title),
     );
   return el("div", { class: "exchange" }, part("Request", request), part("Response", response));
 }

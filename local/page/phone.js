@@ -1,7 +1,7 @@
 // A phone: its frame, its conversation, and the field to text the service.
 //
-// The one idea: the log is a reversed box, whose origin is its end. So the browser itself keeps the newest message in view
-// while others come, keeps the place of a reader who has scrolled up, and lets older ones be filled in above later.
+// The log is a reversed flex box, whose scroll origin is its end. So the browser keeps the newest message in view, keeps the
+// position of a reader who has scrolled up, and allows older messages to be added above later.
 
 import {
   $,
@@ -21,10 +21,10 @@ import {
   timeElement,
 } from "./tools.js";
 
-// So many of the newest messages are there at once; the older ones come in batches when the browser has nothing else to do.
+// The newest messages are rendered at once, the older ones in batches while the browser is idle.
 const AT_ONCE = 60;
 const BATCH = 250;
-const LARGEST_IMAGE = 5 * 1024 * 1024;
+const MAX_IMAGE_BYTES = 5 * 1024 * 1024;
 const whenIdle = window.requestIdleCallback?.bind(window) ?? ((action) => setTimeout(action, 16));
 
 const STATES = {
@@ -37,17 +37,17 @@ const STATES = {
   failed: ["failed", "failed"],
 };
 
-/** What became of a message for the phone: it is there, on its way, or lost. */
+/** From the phone’s point of view a message has arrived, is under way, or is lost. */
 const isLost = ({ status }) => STATES[status]?.[0] === "failed";
 const isUnderWay = ({ direction, status }) =>
   direction === "received" && !isLost({ status }) && STATES[status]?.[0] !== "delivered";
 
-/** What is shown of one phone. Whoever makes it puts `card` on the page and tells it of messages. */
+/** One phone on the page. The caller adds `card` to the document and passes on messages. */
 export class Phone {
   /**
    * @param {string} number in E.164
-   * @param {{now: function(), choose: function(string), fillIn: function(string), forget: function(string)}} page the
-   *   system's time, and what the page does when this phone is chosen, a code in it is tapped, or it is to be forgotten
+   * @param {{now: function(), choose: function(string), fillIn: function(string), remove: function(string)}} page the
+   *   system's time, and what the page does when this phone is chosen, a code in it is tapped, or it is removed
    */
   constructor(number, page) {
     this.number = number;
@@ -71,9 +71,9 @@ export class Phone {
         class: "log",
         role: "log",
         tabindex: "0",
-        "aria-label": `Messages of ${name}`,
+        "aria-label": `Messages on ${name}`,
         "aria-live": "off",
-        "aria-description": "Up and down go from code to code",
+        "aria-description": "Use the up and down arrows to move between codes",
       },
       this.list,
     );
@@ -101,9 +101,9 @@ export class Phone {
             {
               type: "button",
               class: "quiet square",
-              "aria-label": `Forget ${name}`,
-              title: "Forget this phone: messages, limits, codes, opt-out",
-              onclick: () => this.#forget(),
+              "aria-label": `Remove ${name}`,
+              title: "Remove this phone with its messages, limits, codes and opt-out",
+              onclick: () => this.#remove(),
             },
             icon("close"),
           ),
@@ -119,7 +119,7 @@ export class Phone {
       rows: "1",
       placeholder: "Text the service",
       "aria-label": `Text from ${name}`,
-      title: "Enter sends, Shift+Enter starts a new line",
+      title: "Enter sends; Shift+Enter adds a line",
     });
     this.file = el("input", {
       type: "file",
@@ -158,10 +158,10 @@ export class Phone {
     this.chooser.setAttribute("aria-label", `${chosen ? "In use" : "Use"}: ${forPeople(this.number)} in your app`);
   }
 
-  /** Shows these messages, oldest first, instead of those that were there. A reader of what stays is not disturbed. */
+  /** Replaces the messages shown with these, oldest first. Messages that stay are not rebuilt. */
   load(messages) {
-    const there = [...this.messages.keys()];
-    if (there.length && there.every((sid, index) => sid === messages[index]?.sid)) messages.forEach(this.upsert, this);
+    const shown = [...this.messages.keys()];
+    if (shown.length && shown.every((sid, index) => sid === messages[index]?.sid)) messages.forEach(this.upsert, this);
     else this.#replace(messages);
   }
 
@@ -173,7 +173,7 @@ export class Phone {
     this.lastAt = messages.at(-1)?.at_ms ?? null;
     this.empty.hidden = messages.length > 0;
     this.#read();
-    // A screen reader should hear what comes from now on, not the history.
+    // A screen reader announces new messages only, not the history.
     this.log.setAttribute("aria-live", "off");
     let from = Math.max(0, messages.length - AT_ONCE);
     this.list.replaceChildren(this.#batch(messages, from, messages.length));
@@ -206,7 +206,7 @@ export class Phone {
     return row;
   }
 
-  /** Of a thousand codes only the newest is a stop of the tab key; the arrows go from one to the next. */
+  /** Only one code of the log is a tab stop, at first the newest; the arrow keys move between codes. */
   #stopAt(row) {
     for (const button of [...(this.stop?.querySelectorAll("button") ?? [])]) button.tabIndex = -1;
     for (const button of row.querySelectorAll("button")) button.tabIndex = 0;
@@ -231,7 +231,7 @@ export class Phone {
     code.focus();
   }
 
-  /** Adds a message, or shows the new state of one that is there. */
+  /** Adds a message, or updates one that is shown. */
   upsert(message) {
     const before = this.messages.get(message.sid);
     this.messages.set(message.sid, message);
@@ -241,7 +241,7 @@ export class Phone {
 
   #change(before, message) {
     const row = this.rows.get(message.sid);
-    // Without a row it is among the older ones that are still to come.
+    // A message without a row is an older one that is not rendered yet.
     if (!row || JSON.stringify(before) === JSON.stringify(message)) return;
     const content = (of) => JSON.stringify([of.body, of.code, of.media, isLost(of)]);
     if (content(before) === content(message)) {
@@ -255,12 +255,12 @@ export class Phone {
     if (this.stop === row) this.#stopAtNewest();
   }
 
-  /** Takes away a message that was deleted. */
+  /** Removes a deleted message. */
   remove(sid) {
     if (!this.messages.delete(sid)) return;
     const left = [...this.messages.values()];
     const row = this.rows.get(sid);
-    // One that is still to come, or the last: the rest is shown anew.
+    // It is not rendered yet, or was the only one: render the rest again.
     if (!row || left.length === 0) {
       this.#replace(left);
       return;
@@ -286,17 +286,17 @@ export class Phone {
     if (this.away) this.#unread();
   }
 
-  /** Brings the phone into the view of the strip, without moving the page. */
-  reveal() {
+  /** Scrolls the strip, but not the page, until the phone is in view. */
+  reveal({ smooth = true } = {}) {
     const strip = this.card.parentElement;
     const { left, right } = this.card.getBoundingClientRect();
     const frame = strip.getBoundingClientRect();
     if (left >= frame.left - 8 && right <= frame.right + 8) return;
-    strip.scrollBy({ left: left - frame.left - 4, behavior: reducedMotion.matches ? "auto" : "smooth" });
+    strip.scrollBy({ left: left - frame.left - 4, behavior: smooth && !reducedMotion.matches ? "smooth" : "instant" });
   }
 
   #scrolled() {
-    // The origin of a reversed box is its end: the newest message is at 0, older ones are below 0.
+    // In a reversed box the newest message is at 0 and older ones are at negative offsets.
     this.away = this.log.scrollTop < -48;
     if (!this.away) this.#read();
   }
@@ -322,8 +322,8 @@ export class Phone {
     await attempt(this.note, async () => {
       this.image = null;
       if (file && !file.type.startsWith("image/")) throw new Error(`${file.name} is not an image.`);
-      if (file && file.size > LARGEST_IMAGE)
-        throw new Error(`${file.name} is larger than 5 MB, which is the most that an MMS may have.`);
+      if (file && file.size > MAX_IMAGE_BYTES)
+        throw new Error(`${file.name} is larger than 5 MB, the limit for an MMS.`);
       if (file) this.image = await dataUrl(file);
       const drop = el(
         "button",
@@ -355,19 +355,19 @@ export class Phone {
     this.#toNewest();
     await attempt(this.note, async () => {
       const { value } = await ask("POST", `/phones/${this.number}/messages`, { body, ...media }).catch((error) => {
-        // What was not taken is not lost.
+        // Keep the text, so that it can be sent again.
         this.text.value ||= body;
         throw error;
       });
       const { status, error } = value.webhook;
       if (error) throw new Error(`The service did not answer: ${error}`);
-      if (status >= 300) throw new Error(`The service answered ${status}: see “What happened”.`);
+      if (status >= 300) throw new Error(`The service answered ${status}: see Activity.`);
     });
   }
 
-  async #forget() {
+  async #remove() {
     const next = this.card.nextElementSibling;
-    await this.page.forget(this.number);
+    await this.page.remove(this.number);
     (next?.querySelector("button:not([hidden])") ?? $("add-number")).focus();
   }
 }
@@ -382,7 +382,7 @@ const dataUrl = (file) =>
 
 const dayRow = (ms, now) => el("li", { class: "day" }, sameDay(ms, now) ? "Today" : dayName.format(ms));
 
-/** A bubble. Of `received` and `sent`, the point of view is the phone's. */
+/** A bubble. `received` and `sent` are from the phone’s point of view. */
 function messageRow(message, fillIn) {
   return el(
     "li",
@@ -399,7 +399,7 @@ function messageRow(message, fillIn) {
   );
 }
 
-/** The text, in which the code is a button: unless the phone has not got it. */
+/** The text with the code as a button, except in a message that never reached the phone. */
 function textWithCode(message, fillIn) {
   const { body, code } = message;
   const at = code && !isLost(message) ? body.indexOf(code) : -1;
@@ -410,7 +410,7 @@ function textWithCode(message, fillIn) {
       type: "button",
       class: "code",
       tabindex: "-1",
-      title: "Fill this code in",
+      title: "Fill in this code",
       "aria-label": `Fill in the code ${code}`,
       onclick: () => fillIn(code),
     },
@@ -430,7 +430,7 @@ function messageFooter(message) {
     { "aria-live": "off" },
     timeElement(message.at_ms, shortTime),
     message.segments > 1 &&
-      el("span", { title: "An SMS this long is sent, and paid for, in parts" }, `${message.segments} segments`),
+      el("span", { title: "A text this long is sent and billed as several segments" }, `${message.segments} segments`),
     el(
       "span",
       { class: `state ${symbol}`, title: text },
@@ -440,15 +440,15 @@ function messageFooter(message) {
   );
 }
 
-/** An image that is kept here is shown; one that lies elsewhere is only named, for nothing is fetched from outside. */
+/** Shows an image that the local system stores; names any other, because the page fetches nothing from elsewhere. */
 function attachment({ url, source, content_type: type }) {
   const ours = typeof url === "string" && /^\/(?!\/)/.test(url);
   if (!ours)
     return el(
       "p",
-      { class: "chip", title: `${source}, not fetched` },
+      { class: "chip", title: `${source} (not fetched)` },
       icon("image"),
-      el("span", {}, source?.replace(/^https?:\/\//, "") ?? "an attachment"),
+      el("span", {}, source?.replace(/^https?:\/\//, "") ?? "Attachment"),
     );
   if (type?.startsWith("image/"))
     return el(
@@ -460,6 +460,6 @@ function attachment({ url, source, content_type: type }) {
     "a",
     { class: "chip", href: url, target: "_blank", rel: "noopener" },
     icon("image"),
-    el("span", {}, type ?? "an attachment"),
+    el("span", {}, type ?? "Attachment"),
   );
 }

@@ -1,13 +1,27 @@
 // The gate: what each limit has counted for the chosen phone and IP address, and when the next send is allowed.
 //
-// The one idea: the server tells until when each entry counts, once; what is used now is the sum of those that still do. So
-// the bars drain by the clock alone, and the gate is asked again only when something has happened to it.
+// The server reports once until when each entry counts; the usage is the sum of the entries that still do. So the bars
+// drain with the clock alone, and the page queries the gate again only after an event that may have changed it.
 
-import { closedBy, freeAt, placesLeft, standing, usedOf } from "./limits.js";
+import {
+  activeEntries,
+  allowance,
+  allowanceOf,
+  blockingRule,
+  formatNumber,
+  limitSentence,
+  limitTitle,
+  nextSlotAt,
+  rate,
+  reasonWords,
+  slotsLeft,
+  usedSlots,
+} from "./limits.js";
 import {
   $,
   ask,
   attempt,
+  capitalized,
   clockTime,
   countryName,
   dayAndTime,
@@ -23,7 +37,7 @@ import {
   timeElement,
 } from "./tools.js";
 
-/** The number and the address that the app and the gate are about. */
+/** The phone number and the IP address that the app sends and the gate shows. */
 export const chosen = {
   phone: kept.get("phone", isString, "+14155550123"),
   ip: kept.get("ip", isString, "203.0.113.7"),
@@ -38,89 +52,81 @@ export function setClock(nowMs) {
   aheadMs = nowMs - Date.now();
   $("clock").textContent =
     aheadMs > 5000
-      ? `The system’s clock is ${duration(Math.round(aheadMs / 1000) * 1000)} ahead.`
-      : "The system’s clock is right.";
+      ? `Clock: ${duration(Math.round(aheadMs / 1000) * 1000)} ahead of real time`
+      : "Clock: real time";
 }
 
-// With more places than this a rule is one bar; with fewer, each place is a cell that drains on its own clock.
-const MOST_CELLS = 12;
-// One of ten thousand is still to be seen.
+// With more slots than this a rule is one bar; with fewer, each slot is a cell that drains on its own.
+const MAX_CELLS = 12;
+// The least a bar shows, so that one of ten thousand is still visible.
 const SLIVER = 0.015;
-const LIMITS = {
-  phone_limit: "Phone",
-  ip_limit: "IP address",
-  range_limit: "Range",
-  country_limit: "Country",
-  total_limit: "Total",
-  check_limit: "Failed checks",
-};
-// The others are exact to the millisecond.
+// Counted in quarters of the period; all other limits are exact to the millisecond.
 const COUNTED_IN_QUARTERS = ["country_limit", "total_limit"];
 
-// The failures that a send meets.
-const SPOILS_SENDS = /^(dynamodb|http|timeout$|connection_reset$|twilio_error$)/;
+// The failures that affect a send.
+const AFFECTS_SENDS = /^(dynamodb|http|timeout$|connection_reset$|twilio_error$)/;
 
 const gate = { answer: null, error: null, settings: {}, faults: [], shape: "", meters: [], timer: undefined };
 
 /** The gate in a sentence. */
 function verdict(now) {
-  if (gate.error) return { tone: "warn", text: [gate.error] };
+  if (gate.error) return { tone: "warn", text: [sentence(gate.error)] };
   const { refused, opted_out: optedOut, limits, phone_number: number } = gate.answer;
   if (refused) {
     const allowed = refused.reason === "country_not_allowed" && `AllowedCountries is ${gate.settings.AllowedCountries}.`;
     const why = [refused.detail && sentence(refused.detail), allowed].filter(Boolean);
-    return { tone: "bad", text: ["Never sent: ", el("b", {}, refused.reason), ". ", why.join(" ")] };
+    return { tone: "bad", text: ["Never sent: ", el("b", {}, reasonWords(refused.reason)), ". ", why.join(" ")] };
   }
   if (optedOut)
     return {
       tone: "bad",
       text: [`${forPeople(number)} has opted out with STOP. Text START from the phone to allow codes again.`],
     };
-  const closed = closedBy(limits, now);
-  if (!closed) return { tone: "good", text: ["The next send is allowed ", el("b", {}, "now"), "."] };
-  const format = closed.at - now < 20 * 3600e3 ? clockTime : dayAndTime;
+  const blocking = blockingRule(limits, now);
+  if (!blocking) return { tone: "good", text: ["The next send is allowed ", el("b", {}, "now"), "."] };
+  const format = blocking.at - now < 20 * 3600e3 ? clockTime : dayAndTime;
   return {
     tone: "bad",
     text: [
       "The next send is allowed at ",
-      // A whole second, rounded up like `next_send_at`: nobody may come too early.
-      timeElement(Math.ceil(closed.at / 1000) * 1000, format),
+      // Rounded up to a whole second like `next_send_at`, so that a send at this time is never too early.
+      timeElement(Math.ceil(blocking.at / 1000) * 1000, format),
       " (in ",
-      el("b", {}, duration(closed.at - now)),
-      `), by ${closed.limit} ${closed.rule}.`,
+      el("b", {}, duration(blocking.at - now)),
+      `). ${limitSentence(blocking.limit, blocking.rule)}`,
     ],
   };
 }
 
-/** Warns of the failures that wait for the next send, which the limits know nothing of. */
-export function warnOf(faults) {
+/** Warns of pending failures that affect the next send; the limits don’t show them. */
+export function warnAbout(faults) {
   gate.faults = faults;
   showWarning();
 }
 
 function showWarning() {
-  const waiting = gate.faults.filter(
-    ({ kind, number }) => SPOILS_SENDS.test(kind) && (!number || number === chosen.phone),
+  const pending = gate.faults.filter(
+    ({ kind, number }) => AFFECTS_SENDS.test(kind) && (!number || number === chosen.phone),
   );
-  const kinds = [...new Set(waiting.map(({ kind, code }) => (code ? `${kind} ${code}` : kind)))].join(", ");
+  const kinds = [...new Set(pending.map(({ kind, code }) => (code ? `${kind} ${code}` : kind)))].join(", ");
   setText($("verdict-faults"), kinds);
   $("verdict-warning").hidden = kinds === "";
 }
 
-const question = () => `/gate?${new URLSearchParams({ phone_number: chosen.phone, ip: chosen.ip })}`;
+const gatePath = () => `/gate?${new URLSearchParams({ phone_number: chosen.phone, ip: chosen.ip })}`;
 
 export const refreshGate = paced(async () => {
-  const asked = question();
+  const path = gatePath();
   showWarning();
   try {
-    const { value } = await ask("GET", asked);
-    // Meanwhile another phone was chosen, which has asked again already.
-    if (asked !== question()) return;
+    const { value } = await ask("GET", path);
+    // Another phone was chosen meanwhile; its own query is already on the way.
+    if (path !== gatePath()) return;
     setClock(value.now_ms);
     Object.assign(gate, { answer: value, error: null });
     showLimits();
   } catch (error) {
-    if (asked !== question()) return;
+    if (path !== gatePath()) return;
     gate.error = error.message;
     // The functions are still starting.
     if (error.status === 503) setTimeout(refreshGate, 1000);
@@ -128,15 +134,15 @@ export const refreshGate = paced(async () => {
   tick();
 }, 100);
 
-/** What a limit counts by, for people. */
+/** What a limit is counted for, in words. */
 function subjectOf({ name, subject }, answer) {
   if (name === "phone_limit" || name === "check_limit") return forPeople(subject);
   if (name === "range_limit") return forPeople(subject.padEnd(answer.phone_number.length, "•"));
   if (name === "country_limit") return countryName(subject);
-  return name === "total_limit" ? "everybody" : subject;
+  return name === "total_limit" ? "all phones" : subject;
 }
 
-/** Builds the rows when the rules or whom they are about have changed; else exchanges the entries, so that bars move. */
+/** Rebuilds the rows if the rules or subjects have changed; otherwise replaces only the entries, so the bars animate. */
 function showLimits() {
   const { limits } = gate.answer;
   const rules = limits.flatMap((limit) => limit.rules);
@@ -147,11 +153,16 @@ function showLimits() {
     gate.shape = shape;
     gate.meters = [];
     $("limits").replaceChildren(...limits.map(limitRows));
+    if (limits.some(isInQuarters)) $("limits").append(el("p", { class: "hint" }, QUARTERS_HINT));
   }
   rules.forEach((rule, index) => {
     gate.meters[index].rule = rule;
   });
 }
+
+const isInQuarters = ({ name, rules }) => COUNTED_IN_QUARTERS.includes(name) && rules.length > 0;
+const QUARTERS_HINT =
+  "Country and Total are counted in quarters of their period, so a slot can come back up to 25% late.";
 
 function limitRows(limit) {
   const mode =
@@ -159,16 +170,16 @@ function limitRows(limit) {
       ? null
       : el(
           "span",
-          { class: "tag", title: limit.mode === "off" ? "Not counted" : "Counts and logs, refuses nothing" },
+          { class: "tag", title: limit.mode === "off" ? "Not counted" : "Counted and logged, but never refuses" },
           limit.mode,
         );
   return el(
     "section",
-    { class: `limit ${limit.mode}`, "aria-label": limit.name },
+    { class: `limit ${limit.mode}`, "aria-label": limitTitle(limit.name) },
     el(
       "h3",
-      { title: `${limit.parameter}: counts ${limit.counts}` },
-      LIMITS[limit.name] ?? limit.name,
+      { title: `${limit.parameter}, counts ${limit.counts}` },
+      limitTitle(limit.name),
       " ",
       el("span", { class: "subject" }, subjectOf(limit, gate.answer)),
       mode,
@@ -178,26 +189,26 @@ function limitRows(limit) {
 }
 
 function ruleRow(limit, rule) {
-  const cells = Array.from({ length: rule.limit > MOST_CELLS ? 1 : rule.limit }, () =>
+  const cells = Array.from({ length: rule.limit > MAX_CELLS ? 1 : rule.limit }, () =>
     el("span", { class: "cell" }, el("i")),
   );
   const meter = el(
     "div",
     {
-      class: rule.limit > MOST_CELLS ? "meter whole" : "meter",
+      class: rule.limit > MAX_CELLS ? "meter whole" : "meter",
       role: "meter",
-      "aria-label": `${limit.name} ${rule.rule}, ${limit.counts}`,
+      "data-rule": `${limit.name} ${rule.rule}`,
+      "aria-label": `${limitTitle(limit.name)}: ${allowance(limit.name, rule.limit, rule.window_ms)}`,
       "aria-valuemin": "0",
       "aria-valuemax": rule.limit,
     },
     ...cells,
   );
   const count = el("span", { class: "count" });
-  const free = el("span", { class: "free" });
-  if (COUNTED_IN_QUARTERS.includes(limit.name))
-    free.title = `Counted in quarters of ${duration(rule.window_ms)}, so it takes up to ${duration(rule.window_ms * 1.25)}`;
-  const row = el("div", { class: "rule" }, el("code", {}, rule.rule), meter, count, free);
-  gate.meters.push({ rule, row, meter, count, free, cells });
+  const wait = el("span", { class: "wait" });
+  const of = el("span", { class: "of", title: rule.rule }, count, ` of ${rate(rule.limit, rule.window_ms)}`);
+  const row = el("div", { class: "rule" }, of, meter, wait);
+  gate.meters.push({ rule, row, meter, count, wait, cells });
   return row;
 }
 
@@ -208,73 +219,77 @@ const setAttribute = (element, name, value) => {
   if (element.getAttribute(name) !== String(value)) element.setAttribute(name, value);
 };
 
-/** Shows one rule as it stands now. */
-function showMeter({ rule, row, meter, count, free, cells }, now) {
-  const entries = standing(rule, now);
-  const used = usedOf(rule, now);
+/** Shows the current usage of one rule. */
+function showMeter({ rule, row, meter, count, wait, cells }, now) {
+  const entries = activeEntries(rule, now);
+  const used = usedSlots(rule, now);
   const full = used >= rule.limit;
-  const next = full ? freeAt(rule, now) : Math.min(...entries.map((entry) => entry.until_ms));
-  const wait = used === 0 ? "" : next - now;
+  const next = full ? nextSlotAt(rule, now) : Math.min(...entries.map((entry) => entry.until_ms));
+  const back = used - usedSlots(rule, next);
+  const what = full ? "next slot" : back === 1 ? "one slot back" : `${formatNumber(back)} slots back`;
   row.classList.toggle("full", full);
-  setText(count, `${used}/${rule.limit}`);
-  setText(free, wait && `${full ? "free" : "−1"} in ${shortDuration(wait)}`);
+  setText(count, formatNumber(used));
+  setText(wait, used ? `${what} in ${shortDuration(next - now)}` : "");
   setAttribute(meter, "aria-valuenow", Math.min(used, rule.limit));
   setAttribute(
     meter,
     "aria-valuetext",
-    `${used} of ${rule.limit} used${wait && `, ${full ? "free" : "one less"} in ${duration(wait)}`}`,
+    `${formatNumber(used)} of ${formatNumber(rule.limit)} used${used ? `, ${what} in ${duration(next - now)}` : ""}`,
   );
-  const left = rule.limit > MOST_CELLS ? [used && Math.max(SLIVER, used / rule.limit)] : placesLeft(entries, rule, now);
+  const left = rule.limit > MAX_CELLS ? [used && Math.max(SLIVER, used / rule.limit)] : slotsLeft(entries, rule, now);
   cells.forEach((cell, index) => {
     cell.classList.toggle("taken", (left[index] ?? 0) > 0);
     cell.style.setProperty("--left", Math.min(1, left[index] ?? 0).toFixed(4));
   });
 }
 
-/** Shows the gate as it stands, and comes back while something drains: four times a second if it ends soon, else once. */
+/** Shows the gate, repeatedly while bars drain: four times a second if an entry expires soon, else once a second. */
 function tick() {
   clearTimeout(gate.timer);
   if (!gate.answer && !gate.error) return;
   const now = systemNow();
   const { tone, text } = verdict(now);
   $("verdict").className = `verdict ${tone}`;
-  const said = el("p", {}, ...text).textContent;
-  // Said aloud when it changes for a reason, not with every second.
-  if (said !== $("verdict-text").textContent) {
+  const shown = el("p", {}, ...text).textContent;
+  // A screen reader announces a new verdict, but not each second of the countdown.
+  if (shown !== $("verdict-text").textContent) {
     $("verdict-text").setAttribute(
       "aria-live",
-      said.replace(/\(.*?\)/, "") === $("verdict-text").textContent.replace(/\(.*?\)/, "") ? "off" : "polite",
+      shown.replace(/\(.*?\)/, "") === $("verdict-text").textContent.replace(/\(.*?\)/, "") ? "off" : "polite",
     );
     $("verdict-text").replaceChildren(...text);
   }
-  // What was counted for another phone says nothing about this one.
+  // After an error, the counts shown belong to the previous phone.
   $("limits").hidden = gate.error !== null;
   if (gate.error) return;
   for (const meter of gate.meters) showMeter(meter, now);
-  const ends = gate.meters.flatMap(({ rule }) => standing(rule, now).map((entry) => entry.until_ms));
+  const ends = gate.meters.flatMap(({ rule }) => activeEntries(rule, now).map((entry) => entry.until_ms));
   if (ends.length)
     gate.timer = setTimeout(tick, Math.min(...ends) - now < 120e3 && !reducedMotion.matches ? 250 : 1000);
 }
 
-const MOST_REFUSALS = 3;
+const MAX_REFUSALS = 3;
 
 export function showRefusals(exchanges) {
   const refused = exchanges
     .filter(({ outcome, title }) => outcome === "refused" && title === "send-code")
-    .slice(-MOST_REFUSALS)
+    .slice(-MAX_REFUSALS)
     .reverse();
   $("refusals").replaceChildren(...refused.map(refusalRow));
   $("no-refusals").hidden = refused.length > 0;
 }
 
-const refusalRow = ({ at_ms: at, number, summary }) =>
-  el(
+function refusalRow({ at_ms: at, number, summary, response }) {
+  const { reason, rule } = response ?? {};
+  return el(
     "li",
     {},
     timeElement(at, clockTime),
-    el("b", {}, summary.replace(/^refused:\s*/, "")),
+    el("b", {}, reason ? capitalized(reasonWords(reason)) : summary),
+    rule && el("span", {}, allowanceOf(reason, rule)),
     number && el("span", {}, forPeople(number)),
   );
+}
 
 export function startGate() {
   for (const button of document.querySelectorAll("[data-advance]")) {
@@ -290,26 +305,26 @@ export function startGate() {
   startReset();
 }
 
-const SECOND_THOUGHT_MS = 4000;
+const CONFIRM_MS = 4000;
 
 function startReset() {
   const button = $("reset");
   let timer;
-  const calm = () => {
+  const disarm = () => {
     clearTimeout(timer);
     timer = undefined;
     button.textContent = "Reset everything";
   };
   button.addEventListener("click", () => {
     if (!timer) {
-      button.textContent = "Really? Press again";
-      timer = setTimeout(calm, SECOND_THOUGHT_MS);
+      button.textContent = "Press again to confirm";
+      timer = setTimeout(disarm, CONFIRM_MS);
       return;
     }
-    calm();
+    disarm();
     attempt($("reset-note"), async () => {
       await ask("DELETE", "/phones");
-      return "All of it is forgotten.";
+      return "Everything was reset.";
     });
   });
 }

@@ -1,10 +1,10 @@
-// For scripts: the account, and examples with its values in place.
+// For scripts: the account, and examples filled in with its values.
 
 import { $, copyButton, el } from "./tools.js";
 
 const ACCOUNT = {
   base_url: "Base URL",
-  our_number: "Number of the service",
+  our_number: "Service number",
   account_sid: "Account SID",
   auth_token: "Auth token",
   api_key_sid: "API key SID",
@@ -13,7 +13,7 @@ const ACCOUNT = {
 
 let shown = {};
 
-/** The account, and the examples with its values in place; what `changed` does not name stays as it is. */
+/** Shows the account and fills the examples in with it. `changed` may hold only some of the fields. */
 export function showAccount(changed) {
   const account = { ...shown, ...changed };
   if (JSON.stringify(account) === JSON.stringify(shown)) return;
@@ -42,7 +42,7 @@ export function startScripts() {
   for (const figure of document.querySelectorAll(".examples figure")) {
     const caption = figure.querySelector("figcaption");
     caption.append(
-      copyButton(`Copy the example: ${caption.textContent}`, () => figure.querySelector("code").textContent),
+      copyButton(`Copy the ${caption.textContent} example`, () => figure.querySelector("code").textContent),
     );
   }
 }

@@ -1,25 +1,26 @@
-// The app: asks for a code and checks one, as a back end would; shows what went in, what came out and what it means.
+// The app: sends a code and checks one, as a back end would; shows the request, the answer and what the answer means.
 
 import { chosen, refreshGate } from "./gate.js";
-import { choosePhone, markChosen, phones } from "./phones.js";
+import { limitSentence } from "./limits.js";
+import { choosePhone, markChosen, phones, setChosenNumber } from "./phones.js";
 import { $, announce, ask, copyButton, curl, duration, e164, el, jsonBlock, kept, plural, sentence } from "./tools.js";
 
 const app = { lastSend: null, lastAnswer: null, introduction: [...$("answer").childNodes] };
 
-/** Fills a code of a message in, as if the user had typed it. */
+/** Fills in the code from a message, as if the user had typed it. */
 export function useCode(code) {
   $("check-code").value = code;
   $("check-code").focus();
 }
 
-function madeUpKey() {
+function randomKey() {
   const [number] = crypto.getRandomValues(new Uint32Array(1));
   return `page-${number.toString(16).padStart(8, "0")}`;
 }
 
 function sendRequest() {
   const optional = {
-    idempotency_key: $("app-key").value.trim() || madeUpKey(),
+    idempotency_key: $("app-key").value.trim() || randomKey(),
     code: $("app-code").value.trim(),
     locale: $("app-locale").value.trim(),
   };
@@ -30,7 +31,7 @@ function sendRequest() {
   };
 }
 
-/** Invokes a function as a back end would, and shows what went in and what came out. */
+/** Invokes a function as a back end would, and shows the request and the answer. */
 async function invoke(name, request, button) {
   if (button?.getAttribute("aria-busy") === "true") return;
   button?.setAttribute("aria-busy", "true");
@@ -55,54 +56,57 @@ async function invoke(name, request, button) {
   }
 }
 
-/** What an answer means, in a chip and a sentence: `{ tone, chip, sentence }`. */
+/** Explains an answer in a chip and a sentence: `{ tone, chip, sentence }`. */
 function meaning(value, failed) {
-  const wait = value?.retry_after === undefined ? "" : ` Again in ${duration(value.retry_after * 1000)}.`;
+  const wait = value?.retry_after === undefined ? "" : ` Try again in ${duration(value.retry_after * 1000)}.`;
   if (failed) return { tone: "bad", chip: value?.errorType ?? "error", sentence: sentence(value?.errorMessage ?? "") };
   switch (value?.status) {
     case "sent":
-      return { tone: "good", chip: "sent", sentence: "Twilio has taken the message." };
+      return { tone: "good", chip: "sent", sentence: "Twilio accepted the message." };
     case "approved":
       return {
         tone: "good",
         chip: "approved",
-        sentence: "The right code, now used up. The send is given back to the limits of IP, range and country.",
+        sentence:
+          "The code is correct and now used up. The send no longer counts against the IP, range and country limits.",
       };
-    case "refused":
-      return {
-        tone: "bad",
-        chip: `refused: ${value.reason}`,
-        sentence: `${value.rule ? `By ${value.rule}.` : sentence(value.detail ?? "Nothing was sent")}${wait}`,
-      };
+    case "refused": {
+      const why = value.rule ? limitSentence(value.reason, value.rule) : sentence(value.detail ?? "Nothing was sent");
+      return { tone: "bad", chip: `refused: ${value.reason}`, sentence: `${why}${wait}` };
+    }
     case "unknown":
       return {
         tone: "warn",
         chip: "unknown",
         sentence:
-          "Twilio’s answer did not come, or does not say whether it took the message; the SMS may have gone. It counts, and is never sent again.",
+          "Twilio’s response is missing or unclear; the SMS may have been sent. The send counts and is never repeated.",
       };
     case "in_progress":
-      return { tone: "warn", chip: "in_progress", sentence: "The same key is being answered right now." };
+      return { tone: "warn", chip: "in_progress", sentence: "Another request with the same key is in progress." };
     case "incorrect":
       return { tone: "bad", chip: "incorrect", sentence: `${plural(value.attempts_left, "attempt")} left.` };
     case "expired":
-      return { tone: "bad", chip: "expired", sentence: "This number has no code that is still good." };
+      return { tone: "bad", chip: "expired", sentence: "This number has no valid code." };
     case "too_many_attempts":
-      return { tone: "bad", chip: "too_many_attempts", sentence: `Not looked at, by ${value.rule}.${wait}` };
+      return {
+        tone: "bad",
+        chip: "too_many_attempts",
+        sentence: `The code was not checked. ${limitSentence("check_limit", value.rule)}${wait}`,
+      };
     default:
       return { tone: "warn", chip: value?.status ?? "answer", sentence: "" };
   }
 }
 
-/** What became of the same key a second time. Kept under it is what Twilio has said, or was asked and may have heard. */
+/** Explains the answer to a retry with the same key. Only answers that involved Twilio are stored under a key. */
 function repetition(value, first) {
   if (value?.status === "refused" && value.twilio_code === undefined)
-    return `${meaning(value).sentence} A refusal is not kept under its key: it was decided anew.`;
+    return `${meaning(value).sentence} Refusals are not stored, so this retry was evaluated again.`;
   const same = ["sent", "unknown", "refused"].includes(value?.status) && JSON.stringify(value) === JSON.stringify(first);
-  return same ? "Same key, same answer: nothing was sent twice." : null;
+  return same ? "Same key, same answer: no second SMS was sent." : null;
 }
 
-/** Forgets the last answer: what it tells of is gone. */
+/** Clears the last answer, which describes data that was deleted. */
 export function forgetAnswer() {
   Object.assign(app, { lastSend: null, lastAnswer: null });
   $("answer").replaceChildren(...app.introduction);
@@ -114,19 +118,19 @@ function showAnswer(name, path, request, answer) {
     : { tone: "waiting", chip: "waiting", sentence: "" };
   const repeated = answer && request === app.lastSend && repetition(answer.value, app.lastAnswer);
   if (answer && name === "send-code") Object.assign(app, { lastSend: request, lastAnswer: answer.value });
-  const said = repeated || sentence;
-  announce(`${name}: ${chip}. ${said}`);
+  const explanation = repeated || sentence;
+  announce(`${name}: ${chip}. ${explanation}`);
   $("answer").replaceChildren(
     el(
       "p",
       { class: "outcome" },
       el("span", { class: `tag ${tone}` }, chip),
       answer && el("span", { class: "took" }, `${Math.round(answer.ms)} ms`),
-      el("span", { class: "sentence" }, said),
+      el("span", { class: "sentence" }, explanation),
     ),
-    el("h3", {}, `To ${name}`),
+    el("h3", {}, `Request to ${name}`),
     jsonBlock(request, `Request to ${name}`),
-    ...(answer ? [el("h3", {}, "Answer"), jsonBlock(answer.value, `Answer of ${name}`)] : []),
+    ...(answer ? [el("h3", {}, "Answer"), jsonBlock(answer.value, `Answer from ${name}`)] : []),
     el(
       "div",
       { class: "buttons" },
@@ -144,7 +148,7 @@ function showAnswer(name, path, request, answer) {
 
 async function repeat(button) {
   await invoke("send-code", app.lastSend, button);
-  // The button was replaced with the answer; the focus goes to its successor.
+  // The new answer has replaced the button; move the focus to the new one.
   $("answer").querySelector(".buttons button:last-child")?.focus();
 }
 
@@ -157,8 +161,7 @@ export function startApp() {
     return $("app-other").focus();
   });
   $("app-other").addEventListener("input", () => {
-    chosen.phone = e164($("app-other").value) ?? $("app-other").value.trim();
-    kept.set("phone", chosen.phone);
+    setChosenNumber(e164($("app-other").value) ?? $("app-other").value.trim());
     markChosen();
     refreshGate();
   });

@@ -1,68 +1,68 @@
-// Failures on demand, and the rotation of a secret: what can be made to go wrong, and what to expect of the gate then.
+// Failures on demand and secret rotation: what can go wrong, and how the gate responds.
 
 import { $, ask, attempt, el, forPeople, icon } from "./tools.js";
 
-/** What goes wrong, and what to expect of the gate. */
+/** By kind: what goes wrong, and what to expect. */
 const FAILURES = {
   "Twilio’s API": {
     timeout: [
-      "Twilio takes the message and never answers",
-      "The phone gets the SMS, the function no answer. Expect unknown: it counts, and is never sent again.",
+      "Twilio accepts the message but never answers",
+      "The phone receives the SMS, but the function gets no response. Expect unknown: the send counts and is never repeated.",
     ],
     http_500: [
       "Twilio answers 500",
-      "Nobody can tell whether it was taken. Expect unknown: it counts, and is not tried again.",
+      "Twilio may have accepted the message. Expect unknown: the send counts and is not retried.",
     ],
     http_429: [
       "Twilio is too busy (429)",
-      "Certainly not taken, so the gate tries three times. Once, expect sent; 3 times or until removed, TwilioUnavailable, which does not count.",
+      "Twilio has not accepted the message, so the gate tries three times. Once: expect sent. 3 times or until removed: expect TwilioUnavailable, which does not count.",
     ],
     connection_reset: [
       "The connection breaks",
-      "The request was on its way. Expect unknown: it counts, and is not tried again.",
+      "The request may have reached Twilio. Expect unknown: the send counts and is not retried.",
     ],
     twilio_error: [
-      "Twilio answers an error code",
-      "21610 is an opt-out; most others are rejected_by_twilio. Delivery errors such as 30003 come later: the message is sent and becomes undelivered, with 30001 and 30002 failed.",
+      "Twilio returns an error code",
+      "21610 means opted_out; most others mean rejected_by_twilio. Delivery errors such as 30003 come after sent: the message becomes undelivered, or failed for 30001 and 30002.",
     ],
   },
   Delivery: {
     late_delivery: [
       "The SMS arrives late",
-      "Expect sent at once, and the message as sent, not delivered, until the time is over.",
+      "Expect sent right away. The message stays sent, not delivered, until the delay is over.",
     ],
   },
   Webhooks: {
     duplicate_webhook: [
       "Twilio calls the webhook twice",
-      "Text the service from a phone. Expect one message kept, and the same answer twice.",
+      "Text the service from a phone. Expect one stored message and the same reply to both calls.",
     ],
     out_of_order_webhook: [
-      "Webhooks arrive in the wrong order",
-      "Text the service twice. Expect both messages, each once, whichever comes first.",
+      "Webhooks arrive out of order",
+      "Text the service twice. Expect each message stored once, in either order.",
     ],
     forged_signature: [
       "The webhook’s signature is forged",
-      "Text the service from a phone. Expect 403, nothing kept and no reply.",
+      "Text the service from a phone. Expect 403, no stored message and no reply.",
     ],
   },
   DynamoDB: {
     dynamodb_throttled: [
-      "DynamoDB throttles",
-      "Each step is tried three times: a few failures are ridden out. Until removed, expect StoreUnavailable: what can’t be counted is not sent.",
+      "DynamoDB throttles requests",
+      "A few failures are absorbed by retries (three attempts per step). Until removed, expect StoreUnavailable: a send that can’t be counted is not made.",
     ],
     dynamodb_away: [
-      "DynamoDB is away",
-      "Each step is tried three times: a few failures are ridden out. Until removed, expect StoreUnavailable: without a decision from the table, nothing is sent.",
+      "DynamoDB is unavailable",
+      "A few failures are absorbed by retries (three attempts per step). Until removed, expect StoreUnavailable: without the table, nothing is sent.",
     ],
   },
 };
 const FAILURE = Object.assign({}, ...Object.values(FAILURES));
 
 const ROTATIONS = {
-  both: "At Twilio and in Secrets Manager. What the functions have cached is stale: they look for a newer secret, at most once a minute, and nothing is lost. After a second rotation, move the clock by a minute.",
+  both: "At Twilio and in Secrets Manager. The functions notice that their cached secret is stale and fetch the new one, at most once a minute; no request is lost. Before a second rotation, move the clock ahead by a minute.",
   twilio:
-    "As by somebody who tells nobody. Expect 403 for webhooks (auth token), TwilioUnavailable for sends (API key).",
+    "As if someone rotated it at Twilio without updating Secrets Manager. Expect 403 for webhooks (auth token) or TwilioUnavailable for sends (API key).",
 };
 
 const phoneWords = (number) => (number ? forPeople(number) : "all phones");
@@ -125,7 +125,7 @@ function explainFault() {
   $("fault-text").textContent = FAILURE[kind][1];
   $("fault-code-field").hidden = kind !== "twilio_error";
   $("fault-seconds-field").hidden = kind !== "late_delivery";
-  // DynamoDB knows no phones.
+  // DynamoDB failures can’t be limited to one phone.
   $("fault-phone").disabled = kind.startsWith("dynamodb");
   if ($("fault-phone").disabled) $("fault-phone").value = "";
 }
@@ -161,5 +161,5 @@ export function startFailures() {
 
 async function rotate() {
   await ask("POST", "/secrets/rotate", { secret: $("rotate-secret").value, where: $("rotate-where").value });
-  return "Rotated. The new value is below, under “For scripts”.";
+  return "Rotated. The new value is shown under “For scripts”.";
 }

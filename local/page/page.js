@@ -1,15 +1,15 @@
-// The page of the local system: phones, the app, the gate, what happened, and failures on demand.
+// The page of the local system: phones, the app, the gate, activity, and failures on demand.
 //
-// The one idea: the server's events are the truth. Forms only ask; what is shown changes when the event comes, whoever
-// caused it: this page, another window, or a test that is running. `state` replaces everything, so a lost connection heals
-// itself.
+// The server's events are the source of truth. Forms only send requests; the page changes when the event arrives, whether
+// it was caused by this page, another window or a running test. `state` replaces everything, so the page recovers from a
+// lost connection.
 //
-// Here is the connection; each section has its own module, and what has no state of its own is in tools.js.
+// This module holds the connection. Each section has a module of its own; stateless helpers are in tools.js.
 
 import { happened, isContinued, showActivity, startActivity } from "./activity.js";
 import { forgetAnswer, startApp, useCode } from "./app.js";
 import { showFaults, startFailures } from "./failures.js";
-import { refreshGate, setClock, showSettings, startGate, warnOf } from "./gate.js";
+import { refreshGate, setClock, showSettings, startGate, warnAbout } from "./gate.js";
 import { loadPhones, messageArrived, messageDeleted, messagesForgotten, startPhones } from "./phones.js";
 import { showAccount, startScripts } from "./scripts.js";
 import { $, kept } from "./tools.js";
@@ -17,7 +17,7 @@ import { $, kept } from "./tools.js";
 const CONNECTION = {
   connecting: "Connecting",
   live: "Live",
-  lost: "Connection lost, trying again",
+  lost: "Connection lost, reconnecting",
   paused: "Paused while hidden",
 };
 const TITLE = document.title;
@@ -25,7 +25,7 @@ const TITLE = document.title;
 function showConnection(state) {
   $("connection").textContent = CONNECTION[state];
   $("connection").className = `connection ${state}`;
-  // Of a page that is hidden, the title is all that is seen.
+  // The title is all that is visible of a hidden page.
   document.title = state === "paused" ? `(paused) ${TITLE}` : TITLE;
 }
 
@@ -43,7 +43,7 @@ function showState(state) {
 
 function faultsChanged({ faults }) {
   showFaults(faults);
-  warnOf(faults);
+  warnAbout(faults);
 }
 
 const EVENTS = {
@@ -67,8 +67,8 @@ const EVENTS = {
   account: showAccount,
 };
 
-const AGAIN_MS = 2000;
-const PAUSE_MS = 3000;
+const RECONNECT_MS = 2000;
+const PAUSE_AFTER_MS = 3000;
 let stream = null;
 let pausing;
 
@@ -79,8 +79,8 @@ function connect() {
     events.addEventListener(name, (event) => handle(JSON.parse(event.data)));
   events.addEventListener("error", () => {
     showConnection("lost");
-    // The browser tries again by itself, but for an answer that is no stream.
-    if (events.readyState === EventSource.CLOSED) setTimeout(() => stream === events && connect(), AGAIN_MS);
+    // The browser reconnects by itself, except after a response that is not an event stream.
+    if (events.readyState === EventSource.CLOSED) setTimeout(() => stream === events && connect(), RECONNECT_MS);
   });
 }
 
@@ -91,14 +91,14 @@ function pause() {
 }
 
 /**
- * Listens while the page can be seen. A browser opens at most six connections to a host, for all its windows: pages that
- * nobody looks at would keep the seventh from loading.
+ * Listens while the page is visible. A browser opens at most six connections to a host across all windows, so hidden
+ * pages would keep a seventh page from loading.
  */
 function startConnection() {
   document.addEventListener("visibilitychange", () => {
     clearTimeout(pausing);
     if (document.hidden) {
-      pausing = setTimeout(pause, PAUSE_MS);
+      pausing = setTimeout(pause, PAUSE_AFTER_MS);
     } else if (!stream) {
       showConnection("connecting");
       connect();
@@ -110,7 +110,7 @@ function startConnection() {
 
 const systemTheme = matchMedia("(prefers-color-scheme: dark)");
 
-/** Light or dark as the system has it, unless the reader has chosen the other. */
+/** Follows the system’s light or dark theme unless the reader has chosen the other. */
 function startTheme() {
   const show = () => {
     const own = kept.get("theme", (theme) => ["light", "dark"].includes(theme), null);

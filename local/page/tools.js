@@ -1,12 +1,12 @@
-// What the page is made with, without any state of its own: elements, requests, numbers and times for people, JSON.
+// Stateless helpers: elements, requests, phone numbers and times as people write them, JSON.
 
 export const $ = (id) => document.getElementById(id);
 export const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
 
 /**
- * Makes an element. Children that are strings become text, never markup: a message may say anything.
+ * Creates an element. String children become text, never markup, because a message may contain anything.
  * @param {string} tag
- * @param {Object<string, any>} [attributes] `onclick` and the like are listeners; null and false are left out
+ * @param {Object<string, any>} [attributes] functions such as `onclick` become listeners; null and false are left out
  * @param {...(Node|string|null|false|undefined)} children
  */
 export function el(tag, attributes = {}, ...children) {
@@ -30,7 +30,7 @@ export function icon(name) {
   return svg;
 }
 
-/** Asks the local system; an answer that is an error is thrown with the server's sentence. */
+/** Sends a request to the local system; throws an error answer with the server’s message. */
 export async function ask(method, path, body) {
   const json =
     body === undefined ? {} : { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
@@ -38,13 +38,13 @@ export async function ask(method, path, body) {
   try {
     response = await fetch(path, { method, ...json });
   } catch {
-    throw new Error("The local system does not answer. Is “cargo run -p local” still running?");
+    throw new Error("The local system does not respond. Is “cargo run -p local” still running?");
   }
   const text = await response.text();
   const value = parsed(text);
   if (!response.ok) {
-    const sentence = value?.error ?? `${method} ${path} was answered with ${response.status}. ${text.slice(0, 200)}`;
-    throw Object.assign(new Error(sentence), { status: response.status });
+    const message = value?.error ?? `${method} ${path} returned ${response.status}. ${text.slice(0, 200)}`;
+    throw Object.assign(new Error(sentence(message)), { status: response.status });
   }
   return { value, headers: response.headers };
 }
@@ -57,7 +57,7 @@ function parsed(text) {
   }
 }
 
-/** Runs what a form asks for, and says under it what went wrong. */
+/** Runs the action of a form and shows its result or error in `note`. */
 export async function attempt(note, action) {
   note.classList.remove("bad");
   try {
@@ -69,7 +69,7 @@ export async function attempt(note, action) {
 }
 
 export const kept = {
-  /** What was kept, or `otherwise` if nothing was, or nothing `valid`: an older page may have kept anything. */
+  /** The stored value, or `otherwise` if there is none or it isn’t `valid`: an older page may have stored anything. */
   get(name, valid, otherwise) {
     try {
       const value = JSON.parse(localStorage.getItem(`tollgate.${name}`));
@@ -82,21 +82,21 @@ export const kept = {
     try {
       localStorage.setItem(`tollgate.${name}`, JSON.stringify(value));
     } catch {
-      // A browser that keeps nothing still shows everything.
+      // The page works without storage.
     }
   },
 };
 
-const HEARD_MS = 1500;
+const FEEDBACK_MS = 1500;
 
-/** Has a screen reader say what others see. */
+/** Makes a screen reader announce what is only visible otherwise. */
 export function announce(text) {
   $("announce").textContent = text;
   clearTimeout(announce.timer);
-  announce.timer = setTimeout(() => ($("announce").textContent = ""), HEARD_MS);
+  announce.timer = setTimeout(() => ($("announce").textContent = ""), FEEDBACK_MS);
 }
 
-/** A button that copies what `text` gives when it is pressed; it shows `label`, or says it if it is an icon only. */
+/** A button that copies the result of `text`. An icon-only button has `label` as its accessible name. */
 export function copyButton(label, text, iconOnly = true) {
   const named = iconOnly ? { class: "quiet square copy", "aria-label": label, title: label } : { class: "quiet copy" };
   const button = el("button", { type: "button", ...named }, icon("copy"), !iconOnly && label);
@@ -105,15 +105,15 @@ export function copyButton(label, text, iconOnly = true) {
       await navigator.clipboard.writeText(text());
       announce("Copied");
       button.classList.add("done");
-      setTimeout(() => button.classList.remove("done"), HEARD_MS);
+      setTimeout(() => button.classList.remove("done"), FEEDBACK_MS);
     } catch {
-      announce("The browser does not allow copying");
+      announce("The browser blocked copying");
     }
   });
   return button;
 }
 
-/** Calls `action` at once; while it is asked for again, one call after the other, at most one in `ms`. */
+/** Calls `action` at once. Calls made meanwhile merge into one that follows, at most one per `ms`. */
 export function paced(action, ms) {
   let running = false;
   let again = false;
@@ -132,8 +132,10 @@ export function paced(action, ms) {
   };
 }
 
-/** A text as a sentence: a capital letter, a full stop. */
-export const sentence = (text) => `${text.charAt(0).toUpperCase()}${text.slice(1).replace(/[^.!?]$/, "$&.")}`;
+/** A text with a capital letter, unless it starts with a name such as `phone_number`. */
+export const capitalized = (text) => text.replace(/^[a-z](?=[a-z’']* )/, (letter) => letter.toUpperCase());
+/** A text as a sentence: with a capital letter and a full stop. */
+export const sentence = (text) => capitalized(text).replace(/[^.!?]$/, "$&.");
 
 export const plural = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
 
@@ -142,7 +144,7 @@ export const plural = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"
 /** "20:EG 27:ZA" as a map. */
 const codes = (list) => new Map(list.match(/\S+/g).map((entry) => entry.split(":")));
 
-// Of +1, what is not the US; and the dial codes that one meets. Only for show: the gate knows the real plan.
+// The area codes of +1 outside the US, and common dial codes. For display only; the gate has the complete plan.
 const AREA_CODES = codes(`
   204:CA 226:CA 236:CA 242:BS 246:BB 249:CA 250:CA 257:CA 263:CA 264:AI 268:AG 284:VG 289:CA 306:CA 340:VI 343:CA
   345:KY 354:CA 365:CA 367:CA 368:CA 382:CA 403:CA 416:CA 418:CA 428:CA 431:CA 437:CA 438:CA 441:BM 450:CA 460:CA
@@ -157,7 +159,7 @@ const DIAL_CODES = codes(`
   386:SI 420:CZ 421:SK 852:HK 880:BD 886:TW 966:SA 971:AE 972:IL`);
 const regionNames = new Intl.DisplayNames("en", { type: "region" });
 
-/** The dial code of an E.164 number and its region, as far as we know. */
+/** The dial code of an E.164 number, and its region if it is known. */
 export function origin(number) {
   if (number.startsWith("+1")) {
     const area = number.slice(2, 5);
@@ -175,7 +177,7 @@ export function countryName(region) {
   }
 }
 
-/** +14155550123 as people write it: +1 415 555 0123. What is no number stays as it is. */
+/** +14155550123 as people write it: +1 415 555 0123. Any other text stays unchanged. */
 export function forPeople(number) {
   if (!/^\+\d/.test(number)) return number;
   const { dial } = origin(number);
@@ -188,7 +190,7 @@ export function forPeople(number) {
 export const isString = (value) => typeof value === "string";
 export const isE164 = (value) => isString(value) && /^\+[1-9]\d{6,14}$/.test(value);
 
-/** What somebody typed as E.164, or null. */
+/** Typed text as an E.164 number, or null. */
 export function e164(text) {
   const number = text.replace(/[\s().-]/g, "");
   return isE164(number) ? number : null;
@@ -213,7 +215,7 @@ export const timeElement = (ms, format) =>
   el("time", { datetime: new Date(ms).toISOString(), title: new Date(ms).toISOString() }, format.format(ms));
 export const sameDay = (a, b) => new Date(a).toDateString() === new Date(b).toDateString();
 
-/** 24 s, 3 min 20 s, 59 min, 1 h 10 min, 23 h, 2 days: rounded up, since nobody may come too early. */
+/** 24 s, 3 min 20 s, 59 min, 1 h 10 min, 23 h, 2 days: rounded up, so that a retry is never too early. */
 export function duration(ms) {
   const seconds = Math.max(1, Math.ceil(ms / 1000));
   if (seconds < 60) return `${seconds} s`;
@@ -225,7 +227,7 @@ export function duration(ms) {
   return hours < 48 ? `${hours} h` : `${Math.ceil(hours / 24)} days`;
 }
 
-/** As `duration`, in one unit, where there is little room: 24 s, 10 min, 70 min, 23 h, 2 days. */
+/** Like `duration`, but in a single unit where space is tight: 24 s, 10 min, 70 min, 23 h, 2 days. */
 export function shortDuration(ms) {
   const [minute, hour] = [60e3, 3600e3];
   if (ms > hour && ms <= 2 * hour) return `${Math.ceil(ms / minute)} min`;
@@ -237,7 +239,7 @@ export function shortDuration(ms) {
 
 const TOKEN = /("(?:[^"\\]|\\.)*")(\s*:)?|\b(?:true|false|null)\b|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
 
-/** JSON as coloured text; what is only a string (TwiML, say) as it is. */
+/** JSON as coloured text; a plain string, such as TwiML, stays unchanged. */
 export function jsonBlock(value, label) {
   const block = el("pre", { class: "json", tabindex: "0", "aria-label": label, role: "region" });
   if (typeof value === "string") block.append(value);
@@ -245,7 +247,7 @@ export function jsonBlock(value, label) {
   return block;
 }
 
-/** A line, which goes on further to the right than it begins if it is longer than there is room. */
+/** A line; if it wraps, it continues with a hanging indent. */
 function jsonLine(text) {
   const line = el("span", { class: "line" });
   line.style.setProperty("--indent", text.search(/\S/));
@@ -256,7 +258,7 @@ function jsonLine(text) {
     const kind = colon ? "key" : string ? "string" : /[\d]$/.test(token) ? "number" : "word";
     const shown = el("span", { class: kind }, string ?? token);
     end = match.index + token.length;
-    // A value that does not fit behind its key begins on a line of its own, and takes its comma along.
+    // A value that doesn’t fit after its key moves to a new line, with its comma.
     if (colon) line.append(shown, colon);
     else line.append(el("span", { class: "value" }, shown, text[end] === "," && text[end++]));
   }
@@ -264,7 +266,7 @@ function jsonLine(text) {
   return line;
 }
 
-/** A request as a command to paste: single quotes end the string, an escaped one stands between, and it goes on. */
+/** A request as a shell command. Single quotes in the JSON become '\'', which the shell reads as one quote. */
 export function curl(path, body) {
   const quoted = JSON.stringify(body).replaceAll("'", "'\\''");
   return `curl ${location.origin}${path} \\\n  -H 'Content-Type: application/json' \\\n  -d '${quoted}'`;
