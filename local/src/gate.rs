@@ -12,6 +12,7 @@ use shared::phone::number::PhoneNumber;
 use shared::runtime::backoff::Backoff;
 use shared::runtime::ip::ClientIp;
 use shared::store::admission::LimitKind;
+use shared::store::items::Items;
 use shared::store::limit_usage::{RuleUsage, UsedSlots};
 use shared::store::send_limits::SendLimits;
 use shared::store::table::Table;
@@ -27,8 +28,11 @@ pub fn router(desk: Desk) -> Router {
 /// [`Wrong`] while the functions are starting.
 pub fn table(desk: &Desk) -> Result<Table, Wrong> {
     let states = desk.functions.get().ok_or_else(|| Wrong::unavailable("the functions are still starting"))?;
-    let Table { name, key, .. } = &states.send_code.table;
-    Ok(Table { client: desk.dynamodb.clone(), name: name.clone(), key: key.clone(), backoff: Backoff::FOR_WRITES })
+    let Table { items, key } = &states.send_code.table;
+    Ok(Table {
+        items: Items { client: desk.dynamodb.clone(), backoff: Backoff::FOR_WRITES, ..items.clone() },
+        key: key.clone(),
+    })
 }
 
 #[derive(Deserialize)]

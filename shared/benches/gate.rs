@@ -24,6 +24,7 @@ use shared::runtime::http::{Timeouts, Tls};
 use shared::runtime::ip::ClientIp;
 use shared::runtime::settings::Environment;
 use shared::store::admission::{Decision, SendRequest};
+use shared::store::items::Items;
 use shared::store::send_limits::SendLimits;
 use shared::store::table::Table;
 use shared::twilio::signature::{AuthToken, Request, verify};
@@ -185,7 +186,10 @@ impl Gate {
 
             let backoff = Backoff { tries: 1, base: Duration::ZERO, cap: Duration::ZERO };
             Self {
-                table: Table { client: dynamodb, name: "tollgate".to_owned(), key: key[0].clone(), backoff },
+                table: Table {
+                    items: Items { client: dynamodb, table_name: "tollgate".to_owned(), backoff },
+                    key: key[0].clone(),
+                },
                 limits: SendLimits::from_environment(&Environment::default()).unwrap(),
                 now_ms: Clock::system().now_ms(),
             }
@@ -195,7 +199,7 @@ impl Gate {
     fn admit(&self, applicant: &Applicant) -> Decision {
         let idempotency_key = &applicant.key.parse().unwrap();
         let code: &VerificationCode = &"493027".parse().unwrap();
-        let wish = SendRequest { phone: &applicant.phone, ip: &applicant.ip, idempotency_key, code, asked: "" };
+        let wish = SendRequest { phone: &applicant.phone, ip: &applicant.ip, idempotency_key, code, fingerprint: "" };
         RUNTIME.block_on(self.table.admit(wish, &self.limits, self.now_ms)).unwrap()
     }
 }

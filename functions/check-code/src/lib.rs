@@ -19,7 +19,7 @@ use serde_json::Value;
 use shared::phone::number::PhoneNumber;
 use shared::runtime::metrics::Metric;
 use shared::store::checks::{CheckResult, VerifiedSend};
-use shared::store::table::StoreError;
+use shared::store::items::StoreError;
 use state::State;
 use std::time::Duration;
 
@@ -119,7 +119,7 @@ async fn check_code(state: &State, event: &Value) -> Result<Told, CheckCodeError
 
 /// An approval never fails because its send could not be given back: then the limits are only stricter than they need be.
 async fn give_back(state: &State, verified: VerifiedSend) {
-    let giving_back = state.table.give_back_verified(verified, &state.limits, state.clock.now_ms());
+    let giving_back = state.table.release_verified(verified, &state.limits, state.clock.now_ms());
     let error = match tokio::time::timeout(GIVE_BACK_TIME, giving_back).await {
         Ok(Ok(())) => return,
         Ok(Err(error)) => error.to_string(),

@@ -10,6 +10,7 @@ use shared::runtime::http::Tls;
 use shared::runtime::metrics::{Meter, Sink};
 use shared::runtime::serve::StartError;
 use shared::runtime::settings::Environment;
+use shared::store::items::Items;
 use shared::store::send_limits::SendLimits;
 use shared::store::table::Table;
 
@@ -54,7 +55,7 @@ impl State {
         let hmac_key_secret = environment.required("HMAC_KEY_SECRET")?;
         let key = Secret::hmac_key(aws.secrets_manager, hmac_key_secret, clock.clone()).get().await?[0].clone();
         number::warm_up();
-        let table = Table { client: aws.dynamodb, name, key, backoff };
+        let table = Table { items: Items { client: aws.dynamodb, table_name: name, backoff }, key };
         Ok(Self { limits, test_numbers, table, clock, meter: Meter::new(environment, metrics) })
     }
 }

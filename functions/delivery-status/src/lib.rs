@@ -46,7 +46,7 @@ async fn take(state: &State, event: Value) -> Result<Vec<Metric>, Declined> {
         country: message.to.as_ref().and_then(PhoneNumber::region),
         error_code: message.error_code,
     };
-    let is_news = state.deliveries.take(report, state.clock.now_ms()).await?;
+    let is_news = state.deliveries.record(report, state.clock.now_ms()).await?;
     tracing::info!(
         message_sid = report.message_sid,
         status = report.status.as_str(),

@@ -3,6 +3,7 @@
 
 use shared::phone::number;
 use shared::runtime::aws::{Aws, AwsSettings};
+use shared::runtime::backoff::Backoff;
 use shared::runtime::clock::Clock;
 use shared::runtime::credentials::{Secret, Signer};
 use shared::runtime::http::Tls;
@@ -10,6 +11,7 @@ use shared::runtime::metrics::{Meter, Sink};
 use shared::runtime::serve::StartError;
 use shared::runtime::settings::Environment;
 use shared::store::deliveries::Deliveries;
+use shared::store::items::Items;
 use shared::twilio::webhook::PublicUrl;
 use std::time::Duration;
 
@@ -60,8 +62,8 @@ impl State {
         let World { aws, time_limit, clock, metrics } = world;
         let public_url =
             environment.optional("PUBLIC_URL").map(|_| environment.parsed::<PublicUrl>("PUBLIC_URL")).transpose()?;
-        let deliveries =
-            Deliveries { client: aws.dynamodb, table_name: environment.required("TABLE_NAME")?.to_owned() };
+        let table_name = environment.required("TABLE_NAME")?.to_owned();
+        let deliveries = Deliveries { items: Items { client: aws.dynamodb, table_name, backoff: Backoff::FOR_WRITES } };
         let auth_token_secret = environment.required("AUTH_TOKEN_SECRET")?;
         let signer = Secret::signer(aws.secrets_manager, auth_token_secret, clock.clone());
         // The auth token may not be filled in yet; then the first webhook says so.

@@ -18,7 +18,7 @@ use message::{InboundMessage, Keyword};
 use serde_json::Value;
 use shared::runtime::metrics::Metric;
 use shared::store::inbound::{Effect, Inbound, RecordedMessage};
-use shared::store::table::StoreError;
+use shared::store::items::StoreError;
 use shared::twilio::reception::{self, Declined, receive};
 use shared::twilio::segments::Segments;
 use shared::twilio::twiml::{self, ReplyText};

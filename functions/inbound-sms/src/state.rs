@@ -10,6 +10,7 @@ use shared::runtime::http::Tls;
 use shared::runtime::metrics::{Meter, Sink};
 use shared::runtime::serve::StartError;
 use shared::runtime::settings::Environment;
+use shared::store::items::Items;
 use shared::store::table::Table;
 use std::time::Duration;
 
@@ -70,7 +71,10 @@ impl State {
 
         let name = settings.table_name.clone();
         Ok(Self {
-            table: Table { client: aws.dynamodb, name, key: hmac_key?[0].clone(), backoff },
+            table: Table {
+                items: Items { client: aws.dynamodb, table_name: name, backoff },
+                key: hmac_key?[0].clone(),
+            },
             signer,
             settings,
             clock,

@@ -26,7 +26,7 @@ use shared::runtime::clock::rfc3339;
 use shared::runtime::credentials::{ApiKey, CredentialsError, Versions};
 use shared::runtime::metrics::Metric;
 use shared::store::admission::{Admission, Decision, PreviousSend, SendForecast, SendOutcome, SendRequest};
-use shared::store::table::StoreError;
+use shared::store::items::StoreError;
 use shared::twilio::client::{Doubt, MessageSid, SendError};
 use shared::twilio::error_code::TwilioErrorCode;
 use shared::twilio::segments::Segments;
@@ -168,15 +168,15 @@ async fn send_code(state: &State, request_id: &str, event: &Value) -> Result<Tol
         None => VerificationCode::generate(state.random).map_err(SendCodeError::NoRandomness)?,
     };
 
-    let wish = SendRequest {
+    let send = SendRequest {
         phone: &phone,
         ip: &request.ip,
         idempotency_key: &request.idempotency_key,
         code: &code,
-        asked: &asked(&request),
+        fingerprint: &fingerprint(&request),
     };
     let now_ms = state.clock.now_ms();
-    let admission = match state.table.admit(wish, &state.settings.limits, now_ms).await? {
+    let admission = match state.table.admit(send, &state.settings.limits, now_ms).await? {
         Decision::Admitted(admission) => admission,
         Decision::OptedOut => return Ok(Told::refused(Refused::opted_out())),
         Decision::LimitReached(limited) => return Ok(Told::refused(Refused::limited(limited, now_ms))),
@@ -184,13 +184,13 @@ async fn send_code(state: &State, request_id: &str, event: &Value) -> Result<Tol
     };
 
     let body = state.settings.messages.text(request.locale.as_ref(), code.as_str());
-    let (sent, outlook) = tokio::join!(
+    let (sent, forecast) = tokio::join!(
         text_in_time(state, &keys, &phone, &body),
-        state.table.outlook(&admission, &state.settings.limits, now_ms),
+        state.table.forecast(&admission, &state.settings.limits, now_ms),
     );
-    let outlook = outlook.ok();
-    report_observed(request_id, outlook.as_ref());
-    let next_send_at = outlook.map(|outlook| rfc3339(outlook.next_send_ms));
+    let forecast = forecast.ok();
+    report_observed(request_id, forecast.as_ref());
+    let next_send_at = forecast.map(|forecast| rfc3339(forecast.next_send_ms));
     let spend = Metric::EstimatedSpend(state.settings.segment_price.of(Segments::of(&body).count));
     let (outcome, told) = match sent {
         Ok(sid) => {
@@ -212,14 +212,14 @@ async fn send_code(state: &State, request_id: &str, event: &Value) -> Result<Tol
 }
 
 /// What makes a request another one under the same idempotency key, beside its number and its IP.
-fn asked(request: &Request) -> String {
+fn fingerprint(request: &Request) -> String {
     let code = request.code.as_ref().map_or("", VerificationCode::as_str);
     format!("{code} {}", request.locale.as_ref().map_or("", Locale::as_str))
 }
 
 /// Says which observed limits would have refused a send that went out.
-fn report_observed(request_id: &str, outlook: Option<&SendForecast>) {
-    for (by, rule) in outlook.iter().flat_map(|outlook| &outlook.observed) {
+fn report_observed(request_id: &str, forecast: Option<&SendForecast>) {
+    for (by, rule) in forecast.iter().flat_map(|forecast| &forecast.would_have_refused) {
         tracing::warn!(request_id, limit = by.as_str(), %rule, "an observed limit would have refused this send");
     }
 }

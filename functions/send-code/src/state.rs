@@ -11,6 +11,7 @@ use shared::runtime::http::{Connections, Timeouts, Tls};
 use shared::runtime::metrics::{Meter, Sink};
 use shared::runtime::serve::StartError;
 use shared::runtime::settings::Environment;
+use shared::store::items::Items;
 use shared::store::table::Table;
 use shared::twilio::client::Twilio;
 use std::time::Duration;
@@ -106,10 +107,8 @@ impl State {
 
         Ok(Self {
             table: Table {
-                client: aws.dynamodb,
-                name: settings.table_name.clone(),
+                items: Items { client: aws.dynamodb, table_name: settings.table_name.clone(), backoff: patience.table },
                 key: hmac_key?[0].clone(),
-                backoff: patience.table,
             },
             twilio: Twilio {
                 http: tls.client(patience.twilio, Connections::Fresh)?,

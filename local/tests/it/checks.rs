@@ -101,7 +101,7 @@ async fn a_refused_send_voids_its_own_code_and_no_other() {
             ip: &ip,
             idempotency_key: &key,
             code: &code,
-            asked: "",
+            fingerprint: "",
         };
         match table.admit(wish, limits, local.clock.now_ms()).await.unwrap() {
             shared::store::admission::Decision::Admitted(admission) => admissions.push(admission),
@@ -245,7 +245,7 @@ async fn a_code_keeps_its_own_time_when_settings_change_and_change_back() {
             ip: &ip,
             idempotency_key: &key,
             code: &code,
-            asked: "",
+            fingerprint: "",
         };
         let decision = table.admit(wish, limits, local.clock.now_ms()).await.unwrap();
         assert!(matches!(decision, shared::store::admission::Decision::Admitted(_)), "{decision:?}");

@@ -3,9 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that meets an error has failed")]
 
-mod budgets;
 mod checklist;
 mod checks;
+mod counters;
 mod credentials;
 mod deliveries;
 mod faults;

@@ -261,8 +261,17 @@ async fn a_forged_webhook_is_turned_away_and_a_repeated_one_is_taken_once() {
     let forged = texted("forged_signature", "one").await;
     assert_eq!((&forged["webhook"]["status"], &forged["replies"]), (&json!(403), &json!([])));
     let items = async || {
-        let items =
-            local.system.send_code.table.client.scan().table_name(local::system::TABLE_NAME).send().await.unwrap();
+        let items = local
+            .system
+            .send_code
+            .table
+            .items
+            .client
+            .scan()
+            .table_name(local::system::TABLE_NAME)
+            .send()
+            .await
+            .unwrap();
         items.items().iter().filter(|item| item["pk"].as_s().unwrap().starts_with("message#")).count()
     };
     assert_eq!(items().await, 0);

@@ -306,7 +306,7 @@ async fn who_texts_stop_gets_no_code_until_start() {
     let table = &local.system.send_code.table;
     let forgotten = format!("message#{}", sid(2));
     let key = aws_sdk_dynamodb::types::AttributeValue::S(forgotten);
-    table.client.delete_item().table_name(&table.name).key("pk", key).send().await.unwrap();
+    table.items.client.delete_item().table_name(&table.items.table_name).key("pk", key).send().await.unwrap();
     assert_eq!(local.text_in(PHONE, "START", &sid(2)).await.0, 200);
     assert_eq!(outcome(&local.send(PHONE, IP).await), "opted_out");
 
@@ -372,7 +372,7 @@ async fn an_admission_that_is_given_back_leaves_those_that_came_since() {
     let admit = async |key: &str, at_ms| {
         let key = key.parse().unwrap();
         let code = "493027".parse().unwrap();
-        let wish = SendRequest { phone: &phone, ip: &ip, idempotency_key: &key, code: &code, asked: "" };
+        let wish = SendRequest { phone: &phone, ip: &ip, idempotency_key: &key, code: &code, fingerprint: "" };
         table.admit(wish, limits, at_ms).await.unwrap()
     };
     let admitted = |decision| match decision {

@@ -232,7 +232,8 @@ pub fn message(from: &str, body: &str, sid: &str) -> Form {
 
 /// All items of the table whose key begins like this.
 pub async fn items(local: &Local, prefix: &str) -> Vec<HashMap<String, AttributeValue>> {
-    let scan = local.system.send_code.table.client.scan().table_name(local::system::TABLE_NAME).send().await.unwrap();
+    let scan =
+        local.system.send_code.table.items.client.scan().table_name(local::system::TABLE_NAME).send().await.unwrap();
     let of_kind = |item: &HashMap<String, AttributeValue>| item["pk"].as_s().unwrap().starts_with(prefix);
     scan.items.unwrap().into_iter().filter(of_kind).collect()
 }

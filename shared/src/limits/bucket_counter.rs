@@ -1,12 +1,11 @@
-//! The counter behind a [`CounterRules`](crate::limits::rules::CounterRules): any number of admissions in a sliding window, in one small item.
+//! The counter behind [`CounterRules`](crate::limits::rules::CounterRules): any number of admissions in a sliding window, in one small item.
 //!
-//! The one idea: DynamoDB's conditions allow no arithmetic, but they compare attributes. `c` counts the admissions so far, `d` is
-//! always `c` + limit, and `q<k>` is what `d` was when bucket *k* began: so "fewer than the limit since bucket *k* began" is
-//! `c < q<k>`. The window is cut into four buckets, and all that began within it are asked: the limit is never exceeded in any
-//! window, and its wait is the window's length and at most one bucket more. The limit is part of `d` and `q`, so it must be part
-//! of the item's key as well.
+//! DynamoDB's conditions allow no arithmetic, but they compare attributes. `c` counts the admissions so far, `d` is always `c` + limit,
+//! and `q<k>` is what `d` was when bucket *k* began: so "fewer than the limit since bucket *k* began" is `c < q<k>`. The window is cut
+//! into four buckets, and all that began within it are compared: the limit is never exceeded in any window, and its wait is the
+//! window's length and at most one bucket more. The limit is part of `d` and `q`, so it must be part of the item's key as well.
 //!
-//! An item so busy must not stand in a transaction, where writes collide; alone, they queue.
+//! Such a busy item must not be part of a transaction, where concurrent writes conflict. Plain updates queue.
 
 use crate::limits::rules::Rule;
 use std::collections::{BTreeMap, HashMap};
@@ -17,12 +16,24 @@ const BUCKETS: u64 = 4;
 /// How many old buckets an admission clears away at most: those of a window in which nobody came.
 const CLEARED: u64 = 8;
 
-/// The terms of one update of a counter.
+/// One update of a counter: what it sets, and on which condition.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct CounterUpdate {
+    pub(crate) update: Clause,
+    pub(crate) condition: Clause,
+}
+
+/// A DynamoDB expression and the numbers that its placeholders stand for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Clause {
     pub(crate) expression: String,
-    pub(crate) condition: String,
     pub(crate) values: BTreeMap<String, u64>,
+}
+
+impl Clause {
+    fn new<const N: usize>(expression: String, values: [(&str, u64); N]) -> Self {
+        Self { expression, values: values.map(|(name, value)| (name.to_owned(), value)).into() }
+    }
 }
 
 fn bucket_ms(rule: Rule) -> u64 {
@@ -53,12 +64,10 @@ pub(crate) fn admit(rule: Rule, now_ms: u64) -> CounterUpdate {
     // A comparison with a missing attribute is false: a bucket in which nobody came refuses nobody. Buckets to come are asked
     // as well: to others, whose clock is ahead or whose request was quicker, they may have begun.
     let refuses: Vec<_> = (first..=now + BUCKETS).map(|bucket| format!("c >= q{bucket}")).collect();
+    let values = [(":zero", 0), (":one", 1), (":limit", u64::from(rule.count())), (":exp", expires_s)];
     CounterUpdate {
-        expression,
-        condition: format!("NOT ({})", refuses.join(" OR ")),
-        values: [(":zero", 0), (":one", 1), (":limit", u64::from(rule.count())), (":exp", expires_s)]
-            .map(|(name, value)| (name.to_owned(), value))
-            .into(),
+        update: Clause::new(expression, values),
+        condition: Clause::new(format!("NOT ({})", refuses.join(" OR ")), []),
     }
 }
 
@@ -72,9 +81,8 @@ pub(crate) fn release(rule: Rule, at_ms: u64, now_ms: u64) -> CounterUpdate {
         let _ = write!(expression, ", q{later} = if_not_exists(q{later}, d) - :one");
     }
     CounterUpdate {
-        expression,
-        condition: "c > :zero".to_owned(),
-        values: [(":zero", 0), (":one", 1)].map(|(name, value)| (name.to_owned(), value)).into(),
+        update: Clause::new(expression, [(":one", 1)]),
+        condition: Clause::new("c > :zero".to_owned(), [(":zero", 0)]),
     }
 }
 
@@ -102,7 +110,7 @@ pub(crate) fn until_ms(rule: Rule, counter: &HashMap<String, u64>, now_ms: u64) 
     Some((newest + BUCKETS + 1) * bucket_ms(rule))
 }
 
-/// What the counter still counts at `now_ms`, bucket by bucket: until when, in milliseconds, and how many. One more is
+/// The admissions that the counter still counts at `now_ms`, by bucket: until when, in milliseconds, and how many. One more is
 /// allowed while their sum is below the rule's count.
 pub(crate) fn places(rule: Rule, counter: &HashMap<String, u64>, now_ms: u64) -> Vec<(u64, u64)> {
     let first = first_of_window(bucket(rule, now_ms));

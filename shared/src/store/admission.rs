@@ -1,9 +1,10 @@
-//! Sends: decided, recorded, and given back.
+//! Sends: decided and recorded.
 
-use super::codes::code;
+use super::codes::{SentCode, code};
 use super::counters::{CounterEntries, CounterScope, rule_names};
+use super::items::{Item, StoreError, Transaction, number, read_log, read_number, read_text, text};
 use super::send_limits::SendLimits;
-use super::table::{Item, NOT_RESERVED, StoreError, Table, Transaction, expiry, number, read_log, read_number, text};
+use super::table::{NOT_RESERVED, Table, expiry};
 use crate::limits::rules::{Exceeded, Mode, Rule, WindowRules};
 use crate::limits::sliding_log::{SlidingLog, shift_in};
 use crate::phone::code::VerificationCode;
@@ -12,20 +13,20 @@ use crate::runtime::ip::ClientIp;
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::str::FromStr;
 
-/// How long a send's record answers for repeats. Lambda retries an asynchronous invocation for at most 6 hours.
+/// How long a send's record answers repeats. Lambda retries an asynchronous invocation for at most 6 hours.
 const SEND_RECORD_MS: u64 = 24 * 60 * 60 * 1000;
-/// How long a send may be under way, which is longer than send-code's time-out: a reservation older than this belongs to an
-/// invocation that has ended without a word.
+/// How long a send may take: longer than send-code's time-out. An older reservation belongs to an invocation that ended without
+/// recording an outcome.
 const IN_PROGRESS_MS: u64 = 30 * 1000;
 
-/// A caller's name for one send: the same key never sends twice.
+/// A caller's name for one send. The same key never sends twice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdempotencyKey(String);
 
-/// The key is empty, or too long.
+/// The key is empty or too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the idempotency key must have 1 to 255 characters")]
 pub struct InvalidIdempotencyKey;
@@ -38,57 +39,57 @@ impl FromStr for IdempotencyKey {
     }
 }
 
-/// One wish to send, as the table judges it.
+/// A send to be decided.
 #[derive(Clone, Copy)]
 pub struct SendRequest<'a> {
     /// Whom to text.
     pub phone: &'a PhoneNumber,
-    /// Who asks.
+    /// The end user's address.
     pub ip: &'a ClientIp,
     /// The name of this send.
     pub idempotency_key: &'a IdempotencyKey,
-    /// The code that is to be texted.
+    /// The code to text.
     pub code: &'a VerificationCode,
-    /// What else must be the same under the same idempotency key: the code, if the caller chose it, and its language.
-    pub asked: &'a str,
+    /// What else must be equal under the same idempotency key: the code, if the caller chose it, and its language.
+    pub fingerprint: &'a str,
 }
 
-/// What the table says to a wish.
+/// The decision on a send.
 #[derive(Debug)]
 pub enum Decision {
-    /// Go ahead, once.
+    /// Send it, once.
     Admitted(Admission),
     /// The recipient has opted out by STOP.
     OptedOut,
     /// A limit is reached.
     LimitReached(LimitReached),
-    /// This send was asked for before.
+    /// This idempotency key was used before.
     Repeated(PreviousSend),
 }
 
 /// The limit that refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LimitReached {
-    /// Whose limit it is.
+    /// Which limit.
     pub by: LimitKind,
     /// Its rule, and until when.
     pub exceeded: Exceeded,
 }
 
-/// Whose limit refuses.
+/// What a limit counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LimitKind {
-    /// The phone number's.
+    /// Sends to one phone number.
     Phone,
-    /// The IP address's.
+    /// Unverified sends from one IP address.
     Ip,
-    /// The number range's.
+    /// Unverified sends to one number range.
     Range,
-    /// The country's.
+    /// Unverified sends to one country.
     Country,
-    /// Everybody's.
+    /// All sends.
     Total,
-    /// That of failed checks: while no code of this number is looked at, none is sent.
+    /// Failed checks of one phone number. While its codes are not compared, none is sent.
     Check,
 }
 
@@ -107,20 +108,20 @@ impl LimitKind {
     }
 }
 
-/// What became of a send that was asked for before under the same idempotency key.
+/// What became of an earlier send under the same idempotency key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PreviousSend {
     /// It was answered with this JSON.
     Answered(String),
-    /// It is under way.
+    /// It is in progress.
     InProgress,
-    /// It ended without recording what became of it: the message may have gone.
+    /// It ended without recording an outcome: the message may have been sent.
     Lost,
-    /// It was another request: another phone number, IP or code.
+    /// It was a different request: another phone number, IP or code.
     Different,
 }
 
-/// The right to send one message: counted already, and recorded. It is used up by [`Table::record`] or [`Table::release`].
+/// The right to send one message, already counted and recorded. [`Table::record`] or [`Table::release`] uses it up.
 #[derive(Debug)]
 pub struct Admission {
     pub(super) send: String,
@@ -129,27 +130,27 @@ pub struct Admission {
     pub(super) range: String,
     pub(super) mac: AttributeValue,
     pub(super) at_ms: u64,
-    pub(super) spent: CounterEntries,
-    pub(super) observed: Vec<(LimitKind, Rule)>,
+    pub(super) counted: CounterEntries,
+    observed: Vec<(LimitKind, Rule)>,
 }
 
-/// What the table knows after a send was admitted.
+/// When another send is allowed, and which observed limits this one exceeded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SendForecast {
-    /// When this phone may next be texted at the wish of this IP, in milliseconds; it may be now.
+    /// When this IP may next have this phone texted, in milliseconds; possibly now.
     pub next_send_ms: u64,
     /// The observed limits that would have refused this send.
-    pub observed: Vec<(LimitKind, Rule)>,
+    pub would_have_refused: Vec<(LimitKind, Rule)>,
 }
 
 /// How an admitted send ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SendOutcome {
-    /// Twilio has taken the message.
+    /// Twilio accepted the message.
     Sent,
-    /// Twilio refused it.
+    /// Twilio rejected it.
     Refused,
-    /// Nobody knows.
+    /// The message may have been sent.
     Unknown,
 }
 
@@ -163,135 +164,149 @@ impl SendOutcome {
     }
 }
 
+/// The writes of an admission. Their order is the precedence of what they say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum AdmissionWrite {
+    Record,
+    Phone,
+    Ip,
+    Range,
+}
+
+/// The writes that record an outcome.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum RecordWrite {
+    VoidCode,
+    Record,
+}
+
 impl Admission {
-    /// Whether this is its place in its phone's item: two sends may have come in the same millisecond, but with other codes.
-    pub(super) fn stands_in(&self, item: &Item, slot: u32, code_slots: u32) -> bool {
+    /// Whether this slot of the phone's item is this admission: two sends may share a millisecond, but not a code.
+    pub(super) fn is_in(&self, item: &Item, slot: u32, code_slots: u32) -> bool {
         let same_time = read_number(item, &format!("a{slot}")) == Some(self.at_ms);
         same_time && (slot > code_slots || code(item, slot).is_some_and(|code| *code.mac == self.mac))
     }
 }
 
 impl Table {
-    /// Decides on a send, and counts and records it if it may go: the phone, the IP, the range and the idempotency key in one
-    /// transaction, then the country and the total, which are too busy to stand in one.
+    /// Decides on a send, and counts and records it if it may be sent: the phone, the IP, the range and the idempotency key in one
+    /// transaction, then the counters of the country and of all sends, which are too busy for a transaction.
     ///
     /// # Errors
-    /// [`StoreError`] if no decision came about. The send may have been counted then, but is never to be made.
-    pub async fn admit(&self, wish: SendRequest<'_>, limits: &SendLimits, now_ms: u64) -> Result<Decision, StoreError> {
-        let mut admission = match self.reserve(wish, limits, now_ms).await? {
+    /// [`StoreError`] if no decision was made. The send may be counted then, but must not be made.
+    pub async fn admit(
+        &self,
+        request: SendRequest<'_>,
+        limits: &SendLimits,
+        now_ms: u64,
+    ) -> Result<Decision, StoreError> {
+        let mut admission = match self.reserve(request, limits, now_ms).await? {
             Decision::Admitted(admission) => admission,
             refusal => return Ok(refusal),
         };
         let country =
-            wish.phone.region().map(|region| (LimitKind::Country, CounterScope::Country(region), &limits.country));
-        for (by, account, limit) in country.into_iter().chain([(LimitKind::Total, CounterScope::Total, &limits.total)])
-        {
+            request.phone.region().map(|region| (LimitKind::Country, CounterScope::Country(region), &limits.country));
+        for (by, scope, limit) in country.into_iter().chain([(LimitKind::Total, CounterScope::Total, &limits.total)]) {
             let mut observed = vec![];
-            let asked = self.spend(account, limit, now_ms, &mut admission.spent, &mut observed).await;
+            let counted = self.count(scope, limit, now_ms, &mut admission.counted, &mut observed).await;
             admission.observed.extend(observed.into_iter().map(|rule| (by, rule)));
-            match asked {
-                Ok(None) => {}
-                Ok(Some(exceeded)) => {
-                    self.give_back_or_say_so(admission, limits, now_ms).await;
-                    return Ok(Decision::LimitReached(LimitReached { by, exceeded }));
-                }
-                Err(error) => {
-                    self.give_back_or_say_so(admission, limits, now_ms).await;
-                    return Err(error);
-                }
+            let refused = match counted {
+                Ok(None) => continue,
+                Ok(Some(exceeded)) => Ok(Decision::LimitReached(LimitReached { by, exceeded })),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = self.release(admission, limits, now_ms).await {
+                tracing::error!(%error, "a refused send could not be released; it stays counted");
             }
+            return refused;
         }
         Ok(Decision::Admitted(admission))
     }
 
-    async fn give_back_or_say_so(&self, admission: Admission, limits: &SendLimits, now_ms: u64) {
-        if let Err(error) = self.release(admission, limits, now_ms).await {
-            tracing::error!(%error, "a send that was refused could not be given back; it stays counted");
-        }
-    }
-
-    async fn reserve(&self, wish: SendRequest<'_>, limits: &SendLimits, now_ms: u64) -> Result<Decision, StoreError> {
-        let (phone, ip) = (wish.phone.as_str(), wish.ip.canonical());
-        let request = URL_SAFE_NO_PAD.encode(self.mac(&["request", phone, &ip, wish.asked]));
+    async fn reserve(
+        &self,
+        request: SendRequest<'_>,
+        limits: &SendLimits,
+        now_ms: u64,
+    ) -> Result<Decision, StoreError> {
+        let (phone, ip) = (request.phone.as_str(), request.ip.canonical());
+        let fingerprint = URL_SAFE_NO_PAD.encode(self.mac(&["request", phone, &ip, request.fingerprint]));
         let admission = Admission {
-            send: self.pk("send", &wish.idempotency_key.0),
+            send: self.pk("send", &request.idempotency_key.0),
             phone: self.pk("phone", phone),
             ip: self.pk("ip", &ip),
-            range: self.pk("range", wish.phone.range().as_str()),
-            mac: self.code_mac(wish.phone, wish.code.as_str()),
+            range: self.pk("range", request.phone.range().as_str()),
+            mac: self.code_mac(request.phone, request.code.as_str()),
             at_ms: now_ms,
-            spent: CounterEntries::default(),
+            counted: CounterEntries::default(),
             observed: Vec::new(),
         };
-        let record = self
-            .write(&admission.send)
-            .only_if("attribute_not_exists(pk) OR expires_at <= :now_s")
-            .number(":now_s", now_ms / 1000)
-            .put([
-                ("state", text("reserved")),
-                ("at", number(now_ms)),
-                ("request", text(&request)),
-                ("expires_at", number((now_ms + SEND_RECORD_MS) / 1000)),
-            ]);
-        let by = [(LimitKind::Ip, &admission.ip, &limits.ip), (LimitKind::Range, &admission.range, &limits.range)];
-        let counted: Vec<_> = by.into_iter().filter(|(_, _, limit)| limit.counted().is_some()).collect();
-        let mut writes = vec![record, self.phone_write(&admission, limits)];
-        writes.extend(counted.iter().filter_map(|(_, pk, limit)| self.log_write(pk, limit, now_ms)));
-
-        let refused = match self.transact(&writes).await? {
+        let mut writes = vec![
+            (AdmissionWrite::Record, self.record_write(&admission, &fingerprint)),
+            (AdmissionWrite::Phone, self.phone_write(&admission, limits)),
+        ];
+        for (label, pk, limit) in
+            [(AdmissionWrite::Ip, &admission.ip, &limits.ip), (AdmissionWrite::Range, &admission.range, &limits.range)]
+        {
+            writes.extend(self.log_write(pk, limit, now_ms).map(|write| (label, write)));
+        }
+        let refused = match self.items.transact(&writes).await? {
             Transaction::Done => return Ok(Decision::Admitted(admission)),
             Transaction::Refused(refused) => refused,
         };
-        if let Some(earlier) = refused.get(&0) {
-            return Ok(Decision::Repeated(earlier_send(earlier, &request, now_ms)?));
+        if let Some(record) = refused.get(&AdmissionWrite::Record) {
+            return Ok(Decision::Repeated(previous_send(record, &fingerprint, now_ms)?));
         }
-        if refused.get(&1).is_some_and(|phone| phone.contains_key("opted_out")) {
+        if refused.get(&AdmissionWrite::Phone).is_some_and(|phone| phone.contains_key("opted_out")) {
             return Ok(Decision::OptedOut);
         }
-        let others = counted.iter().enumerate().map(|(index, (by, _, limit))| (index + 2, *by, *limit));
-        // Of those that refuse for equally long the last is named: the phone's, which says most to its owner.
-        let by = others.chain([(1, LimitKind::Phone, &limits.phone)]);
-        let by = by.filter_map(|(index, by, limit)| Some((index, by, "a", limit.enforced()?)));
-        let limited =
-            [(1, LimitKind::Check, "f", &limits.check)].into_iter().chain(by).filter_map(|(index, by, log, rules)| {
-                let log = read_log(refused.get(&index)?, SlidingLog::of(log, rules));
-                Some(LimitReached { by, exceeded: rules.check(&log, now_ms).err()? })
-            });
-        limited
-            .max_by_key(|limited| limited.exceeded.until_ms)
+        limit_reached(&refused, limits, now_ms)
             .map(Decision::LimitReached)
             .ok_or(StoreError::Corrupt("a limit refused, but its log allows the send"))
     }
 
-    /// Counts on the phone's log, and puts the code beside its time. A phone whose checks are refused gets no code.
+    /// Reserves the idempotency key.
+    fn record_write(&self, admission: &Admission, fingerprint: &str) -> TransactWriteItem {
+        self.items
+            .write(&admission.send)
+            .only_if("attribute_not_exists(pk) OR expires_at <= :now_s")
+            .number(":now_s", admission.at_ms / 1000)
+            .put([
+                ("state", text("reserved")),
+                ("at", number(admission.at_ms)),
+                ("request", text(fingerprint)),
+                ("expires_at", number((admission.at_ms + SEND_RECORD_MS) / 1000)),
+            ])
+    }
+
+    /// Counts on the phone's log and stores the code next to its time. While a phone's checks are refused, it gets no code.
     fn phone_write(&self, admission: &Admission, limits: &SendLimits) -> TransactWriteItem {
         let terms = limits.phone_log().admit(limits.phone.enforced(), admission.at_ms);
         let checks = SlidingLog::of("f", &limits.check).allow(Some(&limits.check), admission.at_ms);
         let and = if terms.condition.is_empty() { "" } else { " AND " };
-        let code = HashMap::from([
-            ("mac".to_owned(), admission.mac.clone()),
-            ("ip".to_owned(), text(&admission.ip)),
-            ("at".to_owned(), number(admission.at_ms)),
-            ("country".to_owned(), text(&rule_names(&limits.country))),
-        ]);
         let code_slots = limits.code_slots();
+        let country = rule_names(&limits.country);
+        let Admission { mac, ip, at_ms, .. } = admission;
+        let code = SentCode { mac, at_ms: *at_ms, ip, country: &country };
         let mut write = self
+            .items
             .write(&admission.phone)
             .only_if(&format!("attribute_not_exists(opted_out) AND {}{and}{}", checks.condition, terms.condition))
             .numbers(&terms.values)
             .numbers(&checks.values)
             .number(":exp", expiry(admission.at_ms, limits.phone_lifetime()))
-            .value(":cnew", AttributeValue::M(code));
+            .value(":cnew", code.stored());
         if code_slots > 1 {
             write = write.value(":cz", AttributeValue::Null(true));
         }
         write.update(&format!("SET {}, {}, expires_at = :exp", terms.set, shift_in("c", code_slots)))
     }
 
-    /// Counts on a limit's log; none if the limit is off.
+    /// Counts on a limit's log, unless the limit is off.
     fn log_write(&self, pk: &str, limit: &Mode<WindowRules>, now_ms: u64) -> Option<TransactWriteItem> {
         let terms = SlidingLog::for_limit("a", limit)?.admit(limit.enforced(), now_ms);
         let write = self
+            .items
             .write(pk)
             .numbers(&terms.values)
             .only_if(&terms.condition)
@@ -300,18 +315,18 @@ impl Table {
         Some(write)
     }
 
-    /// What comes next for an admitted send: one read of its three logs.
+    /// When another send is allowed after an admitted one: one read of its three logs.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] if the table can't be read.
-    pub async fn outlook(
+    pub async fn forecast(
         &self,
         admission: &Admission,
         limits: &SendLimits,
         now_ms: u64,
     ) -> Result<SendForecast, StoreError> {
-        let [phone, ip, range] = self.read([&admission.phone, &admission.ip, &admission.range]).await?;
-        let mut outlook = SendForecast { next_send_ms: now_ms, observed: admission.observed.clone() };
+        let [phone, ip, range] = self.items.read([&admission.phone, &admission.ip, &admission.range]).await?;
+        let mut forecast = SendForecast { next_send_ms: now_ms, would_have_refused: admission.observed.clone() };
         for (by, item, limit) in [
             (LimitKind::Phone, phone, &limits.phone),
             (LimitKind::Ip, ip, &limits.ip),
@@ -319,24 +334,25 @@ impl Table {
         ] {
             if let Some(rules) = limit.enforced() {
                 let exceeded = rules.check(&read_log(&item, SlidingLog::of("a", rules)), now_ms).err();
-                outlook.next_send_ms = outlook.next_send_ms.max(exceeded.map_or(now_ms, |exceeded| exceeded.until_ms));
+                let until_ms = exceeded.map_or(now_ms, |exceeded| exceeded.until_ms);
+                forecast.next_send_ms = forecast.next_send_ms.max(until_ms);
             }
             if let Some(rules) = limit.observed() {
                 // The log as it was before this send.
                 let log = read_log(&item, SlidingLog { name: "a", slots: rules.slots() + 1 });
                 let before =
                     log.iter().position(|&at_ms| at_ms == admission.at_ms).map_or(&log[..], |at| &log[at + 1..]);
-                outlook.observed.extend(rules.check(before, admission.at_ms).err().map(|exceeded| (by, exceeded.rule)));
+                let exceeded = rules.check(before, admission.at_ms).err();
+                forecast.would_have_refused.extend(exceeded.map(|exceeded| (by, exceeded.rule)));
             }
         }
-        Ok(outlook)
+        Ok(forecast)
     }
 
-    /// Records how an admitted send ended, and the answer that every repeat gets. The code of a message that was refused is
-    /// void.
+    /// Records how an admitted send ended, and the answer for every repeat. The code of a rejected message is voided.
     ///
     /// # Errors
-    /// [`StoreError`] if it can't be recorded: repeats are then told that nobody knows.
+    /// [`StoreError`] if it can't be recorded. Repeats are then answered with `unknown`.
     pub async fn record(
         &self,
         admission: Admission,
@@ -345,46 +361,59 @@ impl Table {
         answer: &str,
     ) -> Result<(), StoreError> {
         let record = self
-            .write(&admission.send)
-            .only_if("#state = :reserved AND #at = :at")
-            .name("#state", "state")
-            .name("#at", "at")
-            .text(":reserved", "reserved")
+            .reserved(&admission)
             .text(":state", outcome.as_str())
             .text(":answer", answer)
-            .number(":at", admission.at_ms)
             .update("SET #state = :state, answer = :answer");
         if outcome != SendOutcome::Refused {
-            return match self.transact(&[record]).await? {
+            return match self.items.transact(&[(RecordWrite::Record, record)]).await? {
                 Transaction::Done => Ok(()),
                 Transaction::Refused(_) => Err(NOT_RESERVED),
             };
         }
         let slots = limits.code_slots();
-        let here = |item: &Item, slot: u32| admission.stands_in(item, slot, slots);
-        self.find_and_write(slots, here, |slot| {
+        let is_here = |item: &Item, slot: u32| admission.is_in(item, slot, slots);
+        self.write_at_slot(slots, RecordWrite::VoidCode, is_here, |slot| {
             let void = slot.map(|slot| {
-                self.write(&admission.phone)
+                self.items
+                    .write(&admission.phone)
                     .only_if(&format!("a{slot} = :at AND c{slot}.mac = :mac"))
                     .number(":at", admission.at_ms)
                     .value(":mac", admission.mac.clone())
                     .value(":cz", AttributeValue::Null(true))
                     .update(&format!("SET c{slot} = :cz"))
             });
-            void.into_iter().chain([record.clone()]).collect()
+            let void = void.into_iter().map(|void| (RecordWrite::VoidCode, void));
+            void.chain([(RecordWrite::Record, record.clone())]).collect()
         })
         .await
     }
 }
 
-fn earlier_send(item: &Item, request: &str, now_ms: u64) -> Result<PreviousSend, StoreError> {
-    let field = |name: &str| item.get(name).and_then(|value| value.as_s().ok()).map(String::as_str);
-    if field("request") != Some(request) {
+/// The limit that refuses longest, of those whose items the transaction shows. Between equals the phone's comes last and wins: it is
+/// the one that the user understands.
+fn limit_reached(refused: &BTreeMap<AdmissionWrite, Item>, limits: &SendLimits, now_ms: u64) -> Option<LimitReached> {
+    let logs = [
+        (AdmissionWrite::Phone, LimitKind::Check, "f", Some(&limits.check)),
+        (AdmissionWrite::Ip, LimitKind::Ip, "a", limits.ip.enforced()),
+        (AdmissionWrite::Range, LimitKind::Range, "a", limits.range.enforced()),
+        (AdmissionWrite::Phone, LimitKind::Phone, "a", limits.phone.enforced()),
+    ];
+    let reached = logs.into_iter().filter_map(|(write, by, log, rules)| {
+        let rules = rules?;
+        let log = read_log(refused.get(&write)?, SlidingLog::of(log, rules));
+        Some(LimitReached { by, exceeded: rules.check(&log, now_ms).err()? })
+    });
+    reached.max_by_key(|reached| reached.exceeded.until_ms)
+}
+
+fn previous_send(record: &Item, fingerprint: &str, now_ms: u64) -> Result<PreviousSend, StoreError> {
+    if read_text(record, "request") != Some(fingerprint) {
         return Ok(PreviousSend::Different);
     }
-    match (field("state"), field("answer")) {
+    match (read_text(record, "state"), read_text(record, "answer")) {
         (Some("reserved"), _) => {
-            let at_ms = read_number(item, "at").ok_or(StoreError::Corrupt("a send's record has no time"))?;
+            let at_ms = read_number(record, "at").ok_or(StoreError::Corrupt("a send's record has no time"))?;
             Ok(if now_ms < at_ms + IN_PROGRESS_MS { PreviousSend::InProgress } else { PreviousSend::Lost })
         }
         (Some(_), Some(answer)) => Ok(PreviousSend::Answered(answer.to_owned())),

@@ -1,33 +1,30 @@
-//! Budgets: what a country, or everybody together, may have. See [`crate::limits::bucket_counter`].
+//! Counters of unverified sends per country, and of all sends together. See [`crate::limits::bucket_counter`].
 
-use super::table::{StoreError, Table, number, text};
+use super::items::{Item, StoreError, Updated, read_numbers};
+use super::table::Table;
 use crate::limits::bucket_counter::{self, CounterUpdate};
 use crate::limits::rules::{CounterRules, Exceeded, Mode, Rule};
 use crate::phone::number::Region;
-use crate::runtime::aws::reason;
-use aws_sdk_dynamodb::config::{Config, retry::RetryConfig};
-use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
-use std::collections::HashMap;
+use aws_sdk_dynamodb::types::ReturnValue;
 
-/// Whose budget it is.
+/// What a counter counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CounterScope {
-    /// A country's.
+    /// The unverified sends to a country.
     Country(Region),
-    /// Everybody's: the cap on the bill.
+    /// All sends: the cap on the bill.
     Total,
 }
 
-/// Places taken in budgets, which can be given back.
+/// Entries in counters, which can be released.
 #[derive(Clone, Debug, Default)]
 pub struct CounterEntries(Vec<(CounterScope, Rule)>);
 
-/// What one rule said.
-enum Answer {
-    /// It counted one. An observed rule that is exceeded says so.
+/// What one counter decided.
+enum CounterDecision {
+    /// It counted one more. An observed rule that is exceeded is named.
     Counted(Option<Exceeded>),
-    /// It refuses, and counted nothing.
+    /// It refused, and counted nothing.
     Refused(Exceeded),
 }
 
@@ -41,160 +38,109 @@ impl CounterScope {
 }
 
 impl CounterEntries {
-    /// Only the country's places: the total counts every send, also a verified one. `counted` are the rules that counted the
-    /// send when it was made; one that is no longer a rule has no counter to give back to, and a new one did not count it.
+    /// The entries of a send in its country's counters. The total counts verified sends too, so it keeps its entry.
+    ///
+    /// `counted` names the rules that counted the send when it was made. A rule that no longer applies has no counter to release, and
+    /// a new one did not count the send.
     #[must_use]
     pub fn of_country(region: Option<Region>, limit: &Mode<CounterRules>, counted: &str) -> Self {
-        let rules = limit.counted().map_or(&[][..], CounterRules::rules);
-        let both = rules.iter().filter(|rule| counted.split(',').any(|name| name == rule.to_string()));
-        Self(
-            region
-                .into_iter()
-                .flat_map(|region| both.clone().map(move |rule| (CounterScope::Country(region), *rule)))
-                .collect(),
-        )
+        let Some((region, rules)) = region.zip(limit.counted()) else { return Self::default() };
+        let both = rules.rules().iter().filter(|rule| counted.split(',').any(|name| name == rule.to_string()));
+        Self(both.map(|rule| (CounterScope::Country(region), *rule)).collect())
     }
 }
 
-/// The names of a budget's rules, for [`CounterEntries::of_country`].
+/// The names of the rules that count, for [`CounterEntries::of_country`].
 pub(super) fn rule_names(limit: &Mode<CounterRules>) -> String {
     let rules = limit.counted().map_or(&[][..], CounterRules::rules);
     rules.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
 
 impl Table {
-    /// Takes a place in a budget. The rules are asked one after another; `spent` grows by those that counted, also when a later
-    /// one refuses: give them back then.
+    /// Counts one more in a scope's counters, one rule after another.
     ///
-    /// Returns the rule that refuses, if one does; `observed` grows by those that would.
+    /// Returns the rule that refuses, if any. `entries` grows by the rules that counted, even if a later one refuses: release them
+    /// then. `observed` grows by the observed rules that are exceeded.
     ///
     /// # Errors
-    /// [`StoreError`] if a rule could not be asked. It may have counted.
-    pub async fn spend(
+    /// [`StoreError`] if a counter gave no answer. It may have counted.
+    pub async fn count(
         &self,
-        account: CounterScope,
+        scope: CounterScope,
         limit: &Mode<CounterRules>,
         now_ms: u64,
-        spent: &mut CounterEntries,
+        entries: &mut CounterEntries,
         observed: &mut Vec<Rule>,
     ) -> Result<Option<Exceeded>, StoreError> {
         let enforced = limit.enforced().is_some();
         for &rule in limit.counted().map_or(&[][..], CounterRules::rules) {
-            match self.ask(account, rule, enforced, now_ms).await? {
-                Answer::Counted(exceeded) => {
-                    spent.0.push((account, rule));
+            match self.count_by(scope, rule, enforced, now_ms).await? {
+                CounterDecision::Counted(exceeded) => {
+                    entries.0.push((scope, rule));
                     observed.extend(exceeded.map(|exceeded| exceeded.rule));
                 }
-                Answer::Refused(exceeded) => return Ok(Some(exceeded)),
+                CounterDecision::Refused(exceeded) => return Ok(Some(exceeded)),
             }
         }
         Ok(None)
     }
 
-    /// Gives places back that were taken at `at_ms`. What can't be given back stays counted.
+    /// Releases entries that were counted at `at_ms`. What can't be released stays counted.
     ///
     /// # Errors
-    /// The last [`StoreError`]; the others have been tried all the same.
-    pub async fn give_back(&self, spent: CounterEntries, at_ms: u64, now_ms: u64) -> Result<(), StoreError> {
+    /// The last [`StoreError`]; the other entries have been released all the same.
+    pub async fn release_counted(&self, entries: CounterEntries, at_ms: u64, now_ms: u64) -> Result<(), StoreError> {
         let mut result = Ok(());
-        for (account, rule) in spent.0 {
-            let update = bucket_counter::release(rule, at_ms, now_ms);
-            // Never twice: what a lost reply leaves in doubt stays counted.
-            match self.count(&account.pk(rule), &update, true, RetryConfig::disabled()).await {
-                Ok(_) => {}
-                Err(Failed::Condition(_)) => {
-                    result = Err(StoreError::Corrupt("a counter has counted less than it gives back"));
+        for (scope, rule) in entries.0 {
+            let CounterUpdate { update, condition } = bucket_counter::release(rule, at_ms, now_ms);
+            let write = self.items.write(&scope.pk(rule)).only_if(&condition.expression);
+            let write = write.numbers(&update.values).numbers(&condition.values);
+            // Never twice: after a lost reply, the entry may stay counted.
+            match self.items.update(write.plain_update(update.expression).at_most_once()).await {
+                Ok(Updated::Done(_)) => {}
+                Ok(Updated::Refused(_)) => {
+                    result = Err(StoreError::Corrupt("a counter is lower than what it releases"))
                 }
-                Err(Failed::Store(error)) => result = Err(error),
+                Err(error) => result = Err(error),
             }
         }
         result
     }
 
-    async fn ask(&self, account: CounterScope, rule: Rule, enforced: bool, now_ms: u64) -> Result<Answer, StoreError> {
-        let update = bucket_counter::admit(rule, now_ms);
-        let exceeded = |counter: &HashMap<String, AttributeValue>| {
-            let until_ms = bucket_counter::until_ms(rule, &numbers(counter), now_ms)?;
+    /// A retry by the SDK after a lost reply may count twice. That errs on the strict side.
+    async fn count_by(
+        &self,
+        scope: CounterScope,
+        rule: Rule,
+        enforced: bool,
+        now_ms: u64,
+    ) -> Result<CounterDecision, StoreError> {
+        let CounterUpdate { update, condition } = bucket_counter::admit(rule, now_ms);
+        let exceeded = |counter: &Item| {
+            let until_ms = bucket_counter::until_ms(rule, &read_numbers(counter), now_ms)?;
             Some(Exceeded { rule, until_ms })
         };
-        let retry = self.client.config().retry_config().cloned().unwrap_or_else(RetryConfig::standard);
-        match self.count(&account.pk(rule), &update, enforced, retry).await {
-            Ok(before) => {
-                let before = before.attributes().cloned().unwrap_or_default();
-                self.clear(account, rule, &before, now_ms).await;
-                Ok(Answer::Counted(exceeded(&before).filter(|_| !enforced)))
+        let mut write = self.items.write(&scope.pk(rule)).numbers(&update.values);
+        if enforced {
+            write = write.only_if(&condition.expression).numbers(&condition.values);
+        }
+        match self.items.update(write.plain_update(update.expression).returns(ReturnValue::AllOld)).await? {
+            Updated::Done(before) => {
+                self.clear_old_buckets(scope, rule, &before, now_ms).await;
+                Ok(CounterDecision::Counted(exceeded(&before).filter(|_| !enforced)))
             }
-            Err(Failed::Condition(counter)) => exceeded(&counter)
-                .map(Answer::Refused)
+            Updated::Refused(counter) => exceeded(&counter)
+                .map(CounterDecision::Refused)
                 .ok_or(StoreError::Corrupt("a counter refused, but its attributes allow the send")),
-            Err(Failed::Store(error)) => Err(error),
         }
     }
 
-    /// Clears away what a counter no longer needs. It is done again next time if it fails now.
-    async fn clear(&self, account: CounterScope, rule: Rule, counter: &HashMap<String, AttributeValue>, now_ms: u64) {
-        let Some(expression) = bucket_counter::clear(rule, &numbers(counter), now_ms) else { return };
-        let key = text(&account.pk(rule));
-        let update = self.client.update_item().table_name(&self.name).key("pk", key).update_expression(expression);
-        if let Err(error) = update.send().await {
-            tracing::warn!(error = reason(&error), "old buckets of a counter could not be cleared away");
+    /// Removes buckets that a counter no longer needs. If this fails, the next send tries again.
+    async fn clear_old_buckets(&self, scope: CounterScope, rule: Rule, counter: &Item, now_ms: u64) {
+        let Some(expression) = bucket_counter::clear(rule, &read_numbers(counter), now_ms) else { return };
+        let update = self.items.write(&scope.pk(rule)).plain_update(expression);
+        if let Err(error) = self.items.update(update).await {
+            tracing::warn!(%error, "old buckets of a counter could not be removed");
         }
     }
-
-    /// Updates a counter. Not in a transaction, where so many writes of one item would collide. If `retry` lets the SDK try again
-    /// after a lost reply, it may be updated twice: that is strict for an admission, and never to be done for a release.
-    async fn count(
-        &self,
-        pk: &str,
-        update: &CounterUpdate,
-        conditional: bool,
-        retry: RetryConfig,
-    ) -> Result<UpdateItemOutput, Failed> {
-        let config = Config::builder().retry_config(retry);
-        let mut tried = 0;
-        loop {
-            let mut write = self
-                .client
-                .update_item()
-                .table_name(&self.name)
-                .key("pk", text(pk))
-                .update_expression(&update.expression)
-                .set_condition_expression(conditional.then(|| update.condition.clone()))
-                .return_values(ReturnValue::AllOld)
-                .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-            for (name, value) in &update.values {
-                // DynamoDB refuses a value that no expression mentions.
-                if update.expression.contains(name.as_str()) || conditional && update.condition.contains(name.as_str())
-                {
-                    write = write.expression_attribute_values(name, number(*value));
-                }
-            }
-            let error = match write.customize().config_override(config.clone()).send().await {
-                Ok(output) => return Ok(output),
-                Err(error) => error,
-            };
-            tried += 1;
-            match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
-                    return Err(Failed::Condition(failed.item().cloned().unwrap_or_default()));
-                }
-                Some(UpdateItemError::TransactionConflictException(_)) if self.backoff.wait(tried).await => {}
-                Some(UpdateItemError::TransactionConflictException(_)) => {
-                    return Err(Failed::Store(StoreError::Busy(tried)));
-                }
-                _ => return Err(Failed::Store(StoreError::Unavailable(reason(&error)))),
-            }
-        }
-    }
-}
-
-/// Why a counter was not updated.
-enum Failed {
-    /// Its condition does not hold; the item as it stands.
-    Condition(HashMap<String, AttributeValue>),
-    Store(StoreError),
-}
-
-pub(super) fn numbers(item: &HashMap<String, AttributeValue>) -> HashMap<String, u64> {
-    item.iter().filter_map(|(name, value)| Some((name.clone(), value.as_n().ok()?.parse().ok()?))).collect()
 }

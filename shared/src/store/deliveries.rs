@@ -1,52 +1,45 @@
-//! How messages of ours fare: each state of each message is taken once, and whatever the order in which they come, the last one of a
-//! message's life stands at the end.
+//! Delivery status of outbound messages. Each status is recorded once; late or repeated reports never move a message backwards.
 //!
-//! The one idea: states have a rank, and one conditional write moves a message only upwards. That write decides whether something
-//! is counted, so a repeat, a latecomer and a replay of a captured request count nothing.
+//! A status has a rank, and one conditional write moves a message only upwards. That write decides whether something is counted, so a
+//! repeat, a late report and the replay of a captured request count nothing.
 //!
-//! This is not a part of [`super::table::Table`]: it needs no key, so the function that uses it can't read that secret.
+//! This is not part of [`Table`](super::table::Table): it needs no key, so the function that uses it can't read that secret.
 
-use super::table::{StoreError, number, text};
+use super::items::{Items, StoreError, Updated, nonce};
 use crate::phone::number::Region;
-use crate::runtime::aws::reason;
-use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::primitives::Blob;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use std::str::FromStr;
 
-/// How long it is remembered what became of a message. Twilio's signature carries no time: a request that somebody captured could
-/// count once more after this.
+/// How long a status is remembered. Twilio's signature carries no time: after this, a captured request could count once more.
 const MEMORY_MS: u64 = 90 * 24 * 60 * 60 * 1000;
 
-/// Where a message is in its life, in Twilio's words. <https://www.twilio.com/docs/messaging/api/message-resource>
+/// The status of a message, in Twilio's words. <https://www.twilio.com/docs/messaging/api/message-resource>
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MessageStatus {
-    /// A Messaging Service has it, and looks for a sender.
+    /// A Messaging Service accepted it and is selecting a sender.
     Accepted,
-    /// It waits for its turn.
+    /// It is queued to be sent.
     Queued,
-    /// It is on its way to the carrier.
+    /// Twilio is sending it to the carrier.
     Sending,
-    /// The nearest carrier has it.
+    /// The nearest carrier accepted it.
     Sent,
-    /// The phone has it, as far as the carrier says.
+    /// The carrier confirmed delivery.
     Delivered,
-    /// The carrier, or the phone, did not take it.
+    /// The carrier could not deliver it.
     Undelivered,
-    /// It was never sent.
+    /// It could not be sent.
     Failed,
-    /// It was called back.
+    /// It was canceled.
     Canceled,
 }
 
-/// Not a state of a message.
+/// Not a status of an outbound message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a state of an outgoing message")]
+#[error("not a status of an outbound message")]
 pub struct UnknownStatus;
 
 impl MessageStatus {
-    /// The word that Twilio has for it.
+    /// Twilio's name for it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -61,7 +54,7 @@ impl MessageStatus {
         }
     }
 
-    /// How far along it is. The last ones are equal, so the first of them that comes stays.
+    /// How far along it is. Final statuses are equal, so the first one stays.
     const fn rank(self) -> u64 {
         match self {
             Self::Accepted => 1,
@@ -82,7 +75,7 @@ impl FromStr for MessageStatus {
             "queued" => Self::Queued,
             "sending" => Self::Sending,
             "sent" => Self::Sent,
-            // Who has read it has it. SMS knows no "read", but other channels of a Messaging Service do.
+            // A message that was read was delivered. SMS has no "read", but other channels of a Messaging Service do.
             "delivered" | "read" => Self::Delivered,
             "undelivered" => Self::Undelivered,
             "failed" => Self::Failed,
@@ -92,71 +85,57 @@ impl FromStr for MessageStatus {
     }
 }
 
-/// A state of a message, as Twilio reports it.
+/// A status of a message, as Twilio reports it.
 #[derive(Clone, Copy, Debug)]
 pub struct StatusReport<'a> {
-    /// The message.
+    /// Its MessageSid.
     pub message_sid: &'a str,
-    /// Its state.
+    /// Its status.
     pub status: MessageStatus,
-    /// Where it goes.
+    /// The recipient's country.
     pub country: Option<Region>,
-    /// Why it did not arrive, if it did not.
+    /// Why it was not delivered, if it was not.
     pub error_code: Option<u32>,
 }
 
-/// The deliveries in the table.
+/// The delivery status of messages in the table.
 #[derive(Clone, Debug)]
 pub struct Deliveries {
-    /// The DynamoDB client.
-    pub client: Client,
-    /// The table's name.
-    pub table_name: String,
+    /// The items of the table.
+    pub items: Items,
 }
 
 impl Deliveries {
-    /// Takes a report; `false` if this state, or one that comes after it, was taken before.
-    ///
-    /// A plain update: only reports write these items, so there is nothing to collide with. The nonce tells our own write, whose
-    /// answer was lost, from another's.
+    /// Records a report; `false` if this status, or a later one, was recorded before.
     ///
     /// # Errors
-    /// [`StoreError`] if it can't be told. Then Twilio is told so.
-    pub async fn take(&self, report: StatusReport<'_>, now_ms: u64) -> Result<bool, StoreError> {
-        let mut nonce = [0; 16];
-        getrandom::fill(&mut nonce).map_err(|error| StoreError::Unavailable(format!("no random numbers ({error})")))?;
-        let nonce = AttributeValue::B(Blob::new(nonce));
+    /// [`StoreError`] if it can't be recorded. Then Twilio should report again.
+    pub async fn record(&self, report: StatusReport<'_>, now_ms: u64) -> Result<bool, StoreError> {
+        let nonce = nonce()?;
         let country = report.country.map_or_else(|| "none".to_owned(), |country| country.to_string());
-        let set = "SET reached = :reached, #status = :status, report = :report, #at = :at, country = :country, expires_at = :exp";
-        let (set_code, code) = match report.error_code {
-            Some(code) => (", error_code = :code", Some(number(code.into()))),
-            None => ("", None),
-        };
-        let mut update = self
-            .client
-            .update_item()
-            .table_name(&self.table_name)
-            .key("pk", text(&format!("delivery#{}", report.message_sid)))
-            .update_expression(format!("{set}{set_code}"))
-            .condition_expression("attribute_not_exists(reached) OR reached < :reached")
-            .expression_attribute_names("#status", "status")
-            .expression_attribute_names("#at", "at")
-            .expression_attribute_values(":reached", number(report.status.rank()))
-            .expression_attribute_values(":status", text(report.status.as_str()))
-            .expression_attribute_values(":report", nonce.clone())
-            .expression_attribute_values(":at", number(now_ms))
-            .expression_attribute_values(":country", text(&country))
-            .expression_attribute_values(":exp", number((now_ms + MEMORY_MS) / 1000))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        if let Some(code) = code {
-            update = update.expression_attribute_values(":code", code);
+        let mut write = self
+            .items
+            .write(&format!("delivery#{}", report.message_sid))
+            .only_if("attribute_not_exists(reached) OR reached < :reached")
+            .name("#status", "status")
+            .name("#at", "at")
+            .number(":reached", report.status.rank())
+            .text(":status", report.status.as_str())
+            .value(":report", nonce.clone())
+            .number(":at", now_ms)
+            .text(":country", &country)
+            .number(":exp", (now_ms + MEMORY_MS) / 1000);
+        let mut set = "SET reached = :reached, #status = :status, report = :report, #at = :at, country = :country, \
+                       expires_at = :exp"
+            .to_owned();
+        if let Some(code) = report.error_code {
+            write = write.number(":code", code.into());
+            set.push_str(", error_code = :code");
         }
-        let Err(error) = update.send().await else { return Ok(true) };
-        match error.as_service_error() {
-            Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
-                Ok(failed.item().and_then(|item| item.get("report")) == Some(&nonce))
-            }
-            _ => Err(StoreError::Unavailable(reason(&error))),
+        match self.items.update(write.plain_update(set)).await? {
+            Updated::Done(_) => Ok(true),
+            // Our own update, whose reply was lost and which the SDK sent again, has this nonce.
+            Updated::Refused(item) => Ok(item.get("report") == Some(&nonce)),
         }
     }
 }

@@ -1,9 +1,10 @@
 //! How full the limits are: for people who look at them. Nothing is decided by what is read here.
 
 use super::admission::LimitKind;
-use super::counters::{CounterScope, numbers};
+use super::counters::CounterScope;
+use super::items::{Item, StoreError, read_log, read_numbers, text};
 use super::send_limits::SendLimits;
-use super::table::{Item, StoreError, Table, read_log, text};
+use super::table::Table;
 use crate::limits::bucket_counter;
 use crate::limits::rules::{CounterRules, Mode, Rule, WindowRules};
 use crate::limits::sliding_log::SlidingLog;
@@ -54,7 +55,7 @@ impl Table {
     ) -> Result<LimitUsage, StoreError> {
         let pks = [("phone", phone.as_str()), ("ip", &ip.canonical()), ("range", phone.range().as_str())]
             .map(|(kind, of)| self.pk(kind, of));
-        let [phone_item, ip_item, range_item] = self.read([&pks[0], &pks[1], &pks[2]]).await?;
+        let [phone_item, ip_item, range_item] = self.items.read([&pks[0], &pks[1], &pks[2]]).await?;
         let mut rules = logged(LimitKind::Phone, &limits.phone, &phone_item, now_ms);
         rules.extend(logged(LimitKind::Ip, &limits.ip, &ip_item, now_ms));
         rules.extend(logged(LimitKind::Range, &limits.range, &range_item, now_ms));
@@ -62,8 +63,8 @@ impl Table {
         for (by, account, limit) in country.into_iter().chain([(LimitKind::Total, CounterScope::Total, &limits.total)])
         {
             for &rule in limit.counted().map_or(&[][..], CounterRules::rules) {
-                let [counter] = self.read([&account.pk(rule)]).await?;
-                let places = bucket_counter::places(rule, &numbers(&counter), now_ms).into_iter();
+                let [counter] = self.items.read([&account.pk(rule)]).await?;
+                let places = bucket_counter::places(rule, &read_numbers(&counter), now_ms).into_iter();
                 let places = places.map(|(until_ms, count)| UsedSlots { count, until_ms }).collect();
                 rules.push(RuleUsage { by, rule, places });
             }
@@ -79,7 +80,7 @@ impl Table {
     /// [`StoreError`] if the table can't be written.
     pub async fn forget(&self, phone: &PhoneNumber) -> Result<(), StoreError> {
         let key = text(&self.pk("phone", phone.as_str()));
-        let delete = self.client.delete_item().table_name(&self.name).key("pk", key).send().await;
+        let delete = self.items.client.delete_item().table_name(&self.items.table_name).key("pk", key).send().await;
         delete.map(|_| ()).map_err(|error| StoreError::Unavailable(reason(&error)))
     }
 }

@@ -6,6 +6,7 @@ pub mod codes;
 pub mod counters;
 pub mod deliveries;
 pub mod inbound;
+pub mod items;
 pub mod limit_usage;
 pub mod release;
 pub mod send_limits;

@@ -4,7 +4,7 @@
 use super::webhook::{PublicUrl, Refusal, Unreadable, Unverified, Webhook};
 use crate::runtime::credentials::{CredentialsError, Secret, Signer};
 use crate::runtime::metrics::Metric;
-use crate::store::table::StoreError;
+use crate::store::items::StoreError;
 use lambda_http::Body;
 use lambda_http::aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use lambda_http::http::{HeaderMap, HeaderValue, StatusCode, header};

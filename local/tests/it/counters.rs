@@ -96,15 +96,16 @@ async fn an_observed_limit_counts_and_refuses_nothing() {
         ip: &address,
         idempotency_key: &key,
         code: &code,
-        asked: "",
+        fingerprint: "",
     };
     let now_ms = local.clock.now_ms();
     let shared::store::admission::Decision::Admitted(admission) = table.admit(wish, limits, now_ms).await.unwrap()
     else {
         panic!()
     };
-    let outlook = table.outlook(&admission, limits, now_ms).await.unwrap();
-    let mut observed: Vec<_> = outlook.observed.iter().map(|(by, rule)| format!("{} {rule}", by.as_str())).collect();
+    let outlook = table.forecast(&admission, limits, now_ms).await.unwrap();
+    let mut observed: Vec<_> =
+        outlook.would_have_refused.iter().map(|(by, rule)| format!("{} {rule}", by.as_str())).collect();
     observed.sort();
     assert_eq!(observed, ["country_limit 1/1h", "ip_limit 1/1h", "phone_limit 1/1h", "range_limit 1/1h"]);
     assert_eq!(outlook.next_send_ms, now_ms, "an observed limit makes nobody wait");
@@ -152,7 +153,7 @@ async fn against_the_model(local: &Local, rule: &str, max_gap_ms: u64, seed: u64
         if dice(&mut seed, 4) == 0 && !counted.is_empty() {
             let which = usize::try_from(dice(&mut seed, counted.len() as u64)).unwrap();
             let (at_ms, spent) = counted.remove(which);
-            table.give_back(spent, at_ms, now_ms).await.unwrap();
+            table.release_counted(spent, at_ms, now_ms).await.unwrap();
             continue;
         }
         // What windows begin in: the bucket that holds the window's begin counts as a whole.
@@ -161,7 +162,7 @@ async fn against_the_model(local: &Local, rule: &str, max_gap_ms: u64, seed: u64
         let within = |from_ms: u64| times.iter().filter(|at_ms| **at_ms >= from_ms).count();
         let expected = within(first_ms) < limit;
         let (mut spent, mut observed) = (CounterEntries::default(), vec![]);
-        let refused = table.spend(CounterScope::Total, &budget, now_ms, &mut spent, &mut observed).await.unwrap();
+        let refused = table.count(CounterScope::Total, &budget, now_ms, &mut spent, &mut observed).await.unwrap();
         assert_eq!(refused.is_none(), expected, "step {step}: {} within the window", within(first_ms));
         match refused {
             None => counted.push((now_ms, spent)),
@@ -187,7 +188,17 @@ async fn a_counter_stays_small_however_seldom_anybody_comes() {
     }
     let table = &local.system.send_code.table;
     let key = aws_sdk_dynamodb::types::AttributeValue::S("total#1000/1m".to_owned());
-    let counter = table.client.get_item().table_name(&table.name).key("pk", key).send().await.unwrap().item.unwrap();
+    let counter = table
+        .items
+        .client
+        .get_item()
+        .table_name(&table.items.table_name)
+        .key("pk", key)
+        .send()
+        .await
+        .unwrap()
+        .item
+        .unwrap();
     assert!(counter.len() <= 18, "{:?}", counter.keys());
 }
 
@@ -198,7 +209,7 @@ async fn a_request_whose_clock_is_behind_gets_no_more_than_the_limit() {
     let table = &local.system.send_code.table;
     let spend = async |now_ms: u64| {
         let (mut spent, mut observed) = (CounterEntries::default(), vec![]);
-        table.spend(CounterScope::Total, &budget, now_ms, &mut spent, &mut observed).await.unwrap().is_none()
+        table.count(CounterScope::Total, &budget, now_ms, &mut spent, &mut observed).await.unwrap().is_none()
     };
     // A quarter of the window has just begun, but not for everybody.
     let begun_ms = local.clock.now_ms() / 15_000 * 15_000;
@@ -221,9 +232,9 @@ async fn a_change_of_the_country_limit_gives_nothing_back_to_the_new_one() {
     for n in 0..2 {
         assert_eq!(outcome(&local.send(&format!("+1415555{n}100"), &format!("198.51.100.{n}")).await), "sent");
     }
-    table.give_back(spent("100/1d"), now_ms, now_ms).await.unwrap();
+    table.release_counted(spent("100/1d"), now_ms, now_ms).await.unwrap();
     assert_eq!(outcome(&local.send(PHONE, IP).await), "country_limit");
-    table.give_back(spent("100/1d,2/1h"), now_ms, now_ms).await.unwrap();
+    table.release_counted(spent("100/1d,2/1h"), now_ms, now_ms).await.unwrap();
     assert_eq!(outcome(&local.send(PHONE, IP).await), "sent");
 }
 
