@@ -186,10 +186,10 @@ test("there are arrows to the phones that are out of view", async (t) => {
   await left.waitFor({ state: "hidden" });
 });
 
-test("the example for Playwright is that of the README", async (t) => {
+test("the example for Playwright is that of the documentation", async (t) => {
   const { page, url } = await open(t);
-  const readme = await readFile(new URL("../../../README.md", import.meta.url), "utf8");
-  const [, example] = readme.match(/^```js\n(import \{ expect, test \}[^]*?)\n```$/m);
+  const documentation = await readFile(new URL("../../../docs/local.md", import.meta.url), "utf8");
+  const [, example] = documentation.match(/^```js\n(import \{ expect, test \}[^]*?)\n```$/m);
   const code = page.getByLabel("Example with Playwright");
   await says(code, url);
   assert.equal(await code.textContent(), example.replace("http://127.0.0.1:7878", url));
