@@ -146,12 +146,10 @@ fn every_link_leads_to_a_file_and_a_heading() {
 fn the_contents_list_of_the_readme_has_every_page() {
     let readme = Page::read(top().join("README.md"));
     let linked: BTreeSet<_> = readme.links().into_iter().collect();
-    for path in std::fs::read_dir(top().join("docs")).unwrap().map(|entry| entry.unwrap().path()) {
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        assert!(
-            !name.ends_with(".md") || linked.contains(&format!("docs/{name}")),
-            "README.md has no link to docs/{name}"
-        );
+    for page in Page::all() {
+        let is_listed =
+            linked.contains(&page.name()) || page.name().starts_with("docs/adr/") || page.name() == "README.md";
+        assert!(is_listed, "README.md has no link to {}", page.name());
     }
 }
 
@@ -300,7 +298,8 @@ fn routed_requests() -> BTreeSet<(String, String)> {
             };
             let handlers = rest.split(ends).next().unwrap();
             for method in ["get", "post", "put", "patch", "delete"] {
-                let mut calls = handlers.match_indices(&format!("{method}(")).map(|(at, _)| &handlers[..at]);
+                let call = format!("{method}(");
+                let mut calls = handlers.match_indices(&call).map(|(at, _)| &handlers[..at]);
                 if calls.any(|before| before.ends_with([' ', '.'])) {
                     routed.insert((method.to_uppercase(), path.to_owned()));
                 }
@@ -329,14 +328,13 @@ async fn every_documented_request_is_answered() {
         let url = path.replace("{number}", "+14155550123").replace("{id}", "1").replace("{name}", "send-code");
         let method = Method::from_bytes(method.as_bytes()).unwrap();
         let answer = client.request(method.clone(), format!("{}{url}", local.system.base_url)).send().await.unwrap();
-        // A route that answers 404 says what is missing; a route that is missing says nothing.
-        let says_nothing = answer.content_length() == Some(0);
+        // Only the fake Twilio, which answers what has no route, says it with Twilio's code. The answer of some routes never ends.
         let is_missing = match answer.status() {
             StatusCode::METHOD_NOT_ALLOWED => true,
-            StatusCode::NOT_FOUND => says_nothing,
+            StatusCode::NOT_FOUND => answer.text().await.unwrap().contains("20404"),
             _ => false,
         };
-        assert_eq!(is_missing, path == "/nowhere", "{method} {path}: {}", answer.status());
+        assert_eq!(is_missing, path == "/nowhere", "{method} {path}");
     }
 }
 
@@ -350,12 +348,9 @@ async fn every_fault_is_documented() {
         assert_eq!(status, StatusCode::CREATED, "{kind}: {answer}");
     }
     // The error names them all.
-    let (_, answer) = post(&local.system.base_url, r#"{"kind":"no_such_fault"}"#).await;
-    let kinds = answer
-        .split([' ', ',', '.', '"', ';'])
-        .filter(|word| word.contains('_') || documented.contains(&(*word).to_owned()));
-    let kinds: BTreeSet<_> =
-        kinds.filter(|word| *word != "no_such_fault").map(|word| word.trim_matches('\\').to_owned()).collect();
+    let (_, answer) = post(&local.system.base_url, r#"{"kind":"nonsense"}"#).await;
+    let words = answer.split([' ', ',', '.', ';', '"']).filter(|word| word.contains('_') || *word == "timeout");
+    let kinds: BTreeSet<_> = words.map(str::to_owned).collect();
     assert_eq!(kinds, documented.into_iter().collect(), "{answer}");
 }
 
