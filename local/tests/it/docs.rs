@@ -224,7 +224,7 @@ fn sam(words: &[String]) -> Result<(), String> {
     if !["build", "delete", "deploy", "list", "logs", "remote", "validate"].contains(&subcommand) {
         return Err(format!("sam {subcommand}?"));
     }
-    if subcommand == "remote" && !words.get(3).is_some_and(|name| has(name, "Type: AWS::Serverless::Function")) {
+    if subcommand == "remote" && words.get(3).is_some_and(|name| !has(name, "Type: AWS::Serverless::Function")) {
         return Err("the template has no such function".to_owned());
     }
     if let Some(file) = option(words, &["--event-file"]).filter(|file| !top().join(file).exists()) {
