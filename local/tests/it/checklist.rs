@@ -476,11 +476,11 @@ async fn each_failing_row_is_a_line_in_the_log_with_its_check_and_no_number() {
 }
 
 #[tokio::test]
-async fn the_readme_has_a_row_for_each_check() {
-    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
-    let readme = std::fs::read_to_string(readme).unwrap();
+async fn the_documentation_has_a_row_for_each_check() {
+    let documentation = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/checklist.md");
+    let documentation = std::fs::read_to_string(documentation).unwrap();
     for row in check(&start([POOL]).await).await.rows {
-        assert!(readme.contains(&format!("\n| `{}` |", row.check.as_str())), "{row:?}");
+        assert!(documentation.contains(&format!("\n| `{}` |", row.check.as_str())), "{row:?}");
     }
 }
 

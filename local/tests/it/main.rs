@@ -8,6 +8,7 @@ mod checks;
 mod counters;
 mod credentials;
 mod deliveries;
+mod docs;
 mod faults;
 mod hostile;
 mod least_privilege;

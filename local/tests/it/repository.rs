@@ -1,4 +1,4 @@
-//! The repository keeps its own promises: the template, the settings, the README and the code say the same.
+//! The repository keeps its own promises: the template, the settings, the documentation and the code say the same.
 
 use crate::support::{items, sid, start};
 use crate::template::Template;
@@ -129,7 +129,7 @@ fn own_metrics(alarm: &Value) -> Vec<(&str, Value)> {
 
 #[test]
 fn every_metric_and_alarm_of_the_template_is_one_that_is_counted_and_explained() {
-    let readme = read("README.md");
+    let operations = read("docs/operations.md");
     let template = Template::with(&[]);
     let resources = template.written(["Resources"]).as_object().unwrap();
     let alarms = resources.values().filter(|resource| resource["Type"] == "AWS::CloudWatch::Alarm");
@@ -137,7 +137,10 @@ fn every_metric_and_alarm_of_the_template_is_one_that_is_counted_and_explained()
     for alarm in alarms {
         let name =
             alarm["Properties"]["AlarmName"]["Fn::Sub"].as_str().unwrap().strip_prefix("${AWS::StackName}-").unwrap();
-        assert!(readme.contains(&format!("| `{name}` |")), "the README does not explain the alarm {name}");
+        assert!(
+            operations.contains(&format!("\n| `{name}` |")),
+            "docs/operations.md does not explain the alarm {name}"
+        );
         let own = |metric: &Value| metric["Namespace"] == NAMESPACE;
         let calculated = alarm["Properties"]["Metrics"].as_array().into_iter().flatten();
         let calculated = calculated.map(|query| &query["MetricStat"]["Metric"]).filter(|metric| own(metric));
@@ -187,18 +190,28 @@ fn every_metric_and_alarm_of_the_template_is_one_that_is_counted_and_explained()
     };
     for metric in counted {
         assert!(dashboard.to_string().contains(metric), "{metric} is not on the dashboard");
-        assert!(readme.contains(&format!("`{metric}`")), "the README does not explain the metric {metric}");
+        let row = format!("\n| `{metric}` |");
+        assert!(operations.contains(&row), "docs/operations.md does not explain the metric {metric}");
     }
 }
 
 #[test]
-fn the_readme_shows_every_parameter_with_its_default_and_every_answer() {
-    let readme = read("README.md");
-    for (name, default) in parameters(&read("template.yaml")) {
+fn the_documentation_shows_every_parameter_with_its_default() {
+    let settings = read("docs/settings.md");
+    let parameters = parameters(&read("template.yaml"));
+    for (name, default) in &parameters {
         let shown = if default.is_empty() { "empty".to_owned() } else { format!("`{default}`") };
-        let row = readme.lines().find(|line| line.starts_with(&format!("| `{name}` ")));
-        assert!(row.is_some_and(|row| row.contains(&shown)), "{name} = {shown}: {row:?}");
+        let row = settings.lines().find(|line| line.starts_with(&format!("| `{name}` | ")));
+        assert!(row.is_some_and(|row| row.contains(&format!("| {shown} |"))), "{name} = {shown}: {row:?}");
     }
+    let documented = settings.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    let unknown: Vec<_> = documented.filter(|name| *name != "TwilioFrom" && !parameters.contains_key(*name)).collect();
+    assert_eq!(unknown, [""; 0], "docs/settings.md explains what is no parameter");
+}
+
+#[test]
+fn the_documentation_shows_every_answer() {
+    let api = read("docs/api.md");
     for answer in [
         "sent",
         "refused",
@@ -211,14 +224,23 @@ fn the_readme_shows_every_parameter_with_its_default_and_every_answer() {
         "opted_out",
         "phone_limit",
         "ip_limit",
+        "range_limit",
+        "country_limit",
+        "total_limit",
+        "check_limit",
         "rejected_by_twilio",
+        "approved",
+        "incorrect",
+        "expired",
+        "too_many_attempts",
         "InvalidRequest",
         "IdempotencyKeyReused",
         "StoreUnavailable",
         "CredentialsUnavailable",
         "TwilioUnavailable",
+        "NoRandomness",
     ] {
-        assert!(readme.contains(&format!("`{answer}`")), "{answer}");
+        assert!(api.contains(&format!("`{answer}`")), "{answer}");
     }
 }
 

@@ -1,6 +1,5 @@
 // The page in a real browser, used as a developer would, with a screenshot of each step in target/ci/screenshots.
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
 import { mkdir, readFile, mkdtemp, rm } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
@@ -213,10 +212,9 @@ test("arrows lead to the phones that are out of view", async (t) => {
   await left.waitFor({ state: "hidden" });
 });
 
-test("the Playwright example is the one in the documentation", async (t) => {
+test("the example for Playwright is that of the documentation", async (t) => {
   const { page, url } = await open(t);
-  const [guide, readme] = ["docs/local.md", "README.md"].map((path) => new URL(`../../../${path}`, import.meta.url));
-  const documentation = await readFile(existsSync(guide) ? guide : readme, "utf8");
+  const documentation = await readFile(new URL("../../../docs/local.md", import.meta.url), "utf8");
   const [, example] = documentation.match(/^```js\n(import \{ expect, test \}[^]*?)\n```$/m);
   const code = page.getByLabel("Example with Playwright");
   await says(code, url);
