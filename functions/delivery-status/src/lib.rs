@@ -22,7 +22,7 @@ use status::DeliveryCallback;
 
 /// Answers one call of the webhook. Whatever comes in, there is an answer.
 pub async fn handle(state: &State, event: Value) -> ApiGatewayV2httpResponse {
-    let taking = tokio::time::timeout(state.time_limit, take(state, event));
+    let taking = tokio::time::timeout(state.deadline, take(state, event));
     let taken = taking.await.unwrap_or(Err(Declined::TooSlow));
     let metrics = match &taken {
         Ok(metrics) => metrics.clone(),

@@ -26,7 +26,7 @@ use state::State;
 
 /// Answers one call of the webhook. Whatever comes in, there is an answer.
 pub async fn handle(state: &State, event: Value) -> ApiGatewayV2httpResponse {
-    let taking = tokio::time::timeout(state.time_limit, take_event(state, event));
+    let taking = tokio::time::timeout(state.deadline, take_event(state, event));
     let taken = taking.await.unwrap_or(Err(Declined::TooSlow));
     state.meter.record(metric(state, &taken).as_slice(), state.clock.now_ms());
     match taken {

@@ -231,7 +231,7 @@ async fn text_in_time(
     phone: &PhoneNumber,
     body: &str,
 ) -> Result<MessageSid, SendError> {
-    tokio::time::timeout(state.twilio_budget, text(state, keys, phone, body))
+    tokio::time::timeout(state.twilio_deadline, text(state, keys, phone, body))
         .await
         .unwrap_or(Err(SendError::Unknown(Doubt::TimedOut)))
 }
