@@ -150,7 +150,7 @@ pub enum StartError {
     Http(#[from] HttpError),
     /// One of the functions.
     #[error("the functions do not start: {0}")]
-    Function(#[from] shared::runtime::serve::StartError),
+    Function(#[from] shared::runtime::dependencies::StartError),
 }
 
 impl System {

@@ -4,10 +4,9 @@ use crate::settings::Settings;
 use crate::twilio_account::Twilio;
 use shared::runtime::aws::Aws;
 use shared::runtime::clock::Clock;
-use shared::runtime::dependencies::{ChecklistDeadlines, Dependencies};
+use shared::runtime::dependencies::{ChecklistDeadlines, Dependencies, StartError};
 use shared::runtime::http::Connections;
 use shared::runtime::metrics::Meter;
-use shared::runtime::serve::StartError;
 use shared::runtime::settings::Environment;
 
 /// Everything that a run needs.

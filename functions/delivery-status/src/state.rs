@@ -4,9 +4,8 @@
 use shared::phone::number;
 use shared::runtime::clock::Clock;
 use shared::runtime::credentials::{Secret, Signer};
-use shared::runtime::dependencies::Dependencies;
+use shared::runtime::dependencies::{Dependencies, StartError};
 use shared::runtime::metrics::Meter;
-use shared::runtime::serve::StartError;
 use shared::runtime::settings::Environment;
 use shared::store::deliveries::Deliveries;
 use shared::twilio::webhook::PublicUrl;
@@ -32,8 +31,7 @@ impl State {
     /// [`StartError`] if a setting is missing or invalid.
     pub async fn start(environment: &Environment, dependencies: Dependencies) -> Result<Self, StartError> {
         let Dependencies { aws, clock, metrics, deadlines, .. } = dependencies;
-        let public_url =
-            environment.optional("PUBLIC_URL").map(|_| environment.parsed::<PublicUrl>("PUBLIC_URL")).transpose()?;
+        let public_url = environment.parsed_if_set("PUBLIC_URL")?;
         let table_name = environment.required("TABLE_NAME")?.to_owned();
         let signer = Secret::signer(aws.secrets_manager, environment.required("AUTH_TOKEN_SECRET")?, clock.clone());
         // The auth token may not be filled in yet. Then each webhook reports it.

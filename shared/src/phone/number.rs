@@ -334,6 +334,24 @@ pub fn warm_up() {
     let _ = PhoneNumber::parse(EXAMPLE);
 }
 
+/// Whether a text has the shape of E.164: `+` and 7 to 15 digits, of which the first is not 0. Whether there is such a number is
+/// not checked, so a number of a range that the metadata does not know yet passes.
+///
+/// ```
+/// use shared::phone::number::is_e164;
+///
+/// assert!(is_e164("+14155550123"));
+/// assert!(!is_e164("+1 415 555 0123") && !is_e164("14155550123") && !is_e164("+0155550123"));
+/// ```
+#[must_use]
+pub fn is_e164(text: &str) -> bool {
+    text.strip_prefix('+').is_some_and(|digits| {
+        (7..=MAX_DIGITS).contains(&digits.len())
+            && !digits.starts_with('0')
+            && digits.bytes().all(|byte| byte.is_ascii_digit())
+    })
+}
+
 /// A plus and ASCII digits, all that the library gets to see. It would take much more, such as vanity letters, extensions
 /// and the first of two numbers, and each of these would be one more spelling.
 fn plus_and_digits(text: &str) -> Result<String, InvalidPhoneNumber> {

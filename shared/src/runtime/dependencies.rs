@@ -4,10 +4,10 @@ use crate::phone::code::Random;
 use crate::runtime::aws::{Aws, AwsSettings};
 use crate::runtime::backoff::Backoff;
 use crate::runtime::clock::Clock;
-use crate::runtime::http::{Timeouts, Tls};
+use crate::runtime::credentials::CredentialsError;
+use crate::runtime::http::{HttpError, Timeouts, Tls};
 use crate::runtime::metrics::Sink;
-use crate::runtime::serve::StartError;
-use crate::runtime::settings::Environment;
+use crate::runtime::settings::{Environment, SettingError};
 use std::time::Duration;
 
 /// What a function's `State` is built from, besides its settings. A function takes the parts that it needs.
@@ -56,6 +56,20 @@ pub struct ChecklistDeadlines {
     pub second: Duration,
     /// The part of `second` in which a repair may start another change. The rest is for reading back what was changed.
     pub repair: Duration,
+}
+
+/// Why a function can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A setting is missing or invalid.
+    #[error(transparent)]
+    Setting(#[from] SettingError),
+    /// No HTTP client could be built.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    /// The table's HMAC key can't be read.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
 }
 
 impl Dependencies {

@@ -1,28 +1,12 @@
 //! How every function starts and serves: environment, logs, dependencies, state, then Lambda's loop of invocations.
 
-use crate::runtime::credentials::CredentialsError;
-use crate::runtime::dependencies::Dependencies;
-use crate::runtime::http::HttpError;
-use crate::runtime::settings::{Environment, SettingError};
+use crate::runtime::dependencies::{Dependencies, StartError};
+use crate::runtime::settings::Environment;
 use crate::runtime::telemetry;
 use lambda_runtime::{Diagnostic, Error, LambdaEvent, service_fn};
 use serde::Serialize;
 use serde_json::Value;
 use std::fmt::{Debug, Display};
-
-/// Why a function can't start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// A setting is missing or invalid.
-    #[error(transparent)]
-    Setting(#[from] SettingError),
-    /// No HTTP client could be built.
-    #[error(transparent)]
-    Http(#[from] HttpError),
-    /// The table's HMAC key can't be read.
-    #[error(transparent)]
-    Credentials(#[from] CredentialsError),
-}
 
 /// Builds the state once and handles invocations until Lambda ends the process.
 ///
