@@ -260,7 +260,8 @@ impl fmt::Display for Region {
 /// assert_eq!(number.number_type().as_str(), "premium_rate");
 /// # Ok::<(), shared::phone::number::InvalidPhoneNumber>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum NumberType {
     /// A mobile phone.
     Mobile,
@@ -292,20 +293,7 @@ impl NumberType {
     /// The type's name in answers, logs and settings.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Mobile => "mobile",
-            Self::FixedLine => "fixed_line",
-            Self::FixedLineOrMobile => "fixed_line_or_mobile",
-            Self::TollFree => "toll_free",
-            Self::PremiumRate => "premium_rate",
-            Self::SharedCost => "shared_cost",
-            Self::Voip => "voip",
-            Self::Personal => "personal",
-            Self::Pager => "pager",
-            Self::Uan => "uan",
-            Self::Voicemail => "voicemail",
-            Self::Unknown => "unknown",
-        }
+        self.into()
     }
 
     fn of(number_type: PhoneNumberType) -> Self {

@@ -4,7 +4,8 @@
 //! <https://help.twilio.com/articles/223134027>.
 
 /// What a keyword asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum Keyword {
     /// To receive no more messages.
     Stop,
@@ -40,12 +41,8 @@ impl Keyword {
 
     /// The keyword's name in logs.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Stop => "stop",
-            Self::Start => "start",
-            Self::Help => "help",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
