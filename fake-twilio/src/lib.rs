@@ -4,6 +4,8 @@
 //! that a request which passes here passes there (they stand in one table, in `errors`); and all that Twilio does by itself, with
 //! the same parameters and the same signatures. Only the phones are not there, so they can be played.
 
+#![deny(missing_docs)]
+
 pub mod breakable;
 mod checks;
 mod delivery;

@@ -244,7 +244,7 @@ impl Seen {
     }
 
     /// The signed parameters, if this token signed them for this app.
-    fn verified(&self, app: &str, token: &str) -> Result<Form, signature::Rejection> {
+    fn verified(&self, app: &str, token: &str) -> Result<Form, signature::SignatureError> {
         let request = signature::Request {
             method: &self.method,
             url: &format!("{app}{}", self.uri),

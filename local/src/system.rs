@@ -18,10 +18,10 @@ use fake_twilio::feed::Feed;
 use fake_twilio::journal::{Journal, JournalError};
 use fake_twilio::{self, Account, FakeTwilio, Pace};
 use jiff::Timestamp;
-use send_code::state::Patience;
-use shared::runtime::aws::{Aws, AwsSettings};
+use shared::runtime::aws::AwsSettings;
 use shared::runtime::backoff::Backoff;
 use shared::runtime::clock::Clock;
+use shared::runtime::dependencies::{Deadlines, Dependencies};
 use shared::runtime::http::{self, Connections, HttpError, Timeouts, Tls};
 use shared::runtime::metrics::Sink;
 use shared::runtime::settings::Environment;
@@ -66,8 +66,8 @@ pub struct Options {
     pub clock: Clock,
     /// How long a message takes to its phone.
     pub pace: Pace,
-    /// How long send-code waits for the others.
-    pub patience: Patience,
+    /// How long the functions wait for everything else.
+    pub deadlines: Deadlines,
     /// What stands between the functions' AWS SDK and the network, if anything: tests break things here.
     pub aws_http: Option<Between>,
     /// Where the functions' metrics go.
@@ -85,7 +85,8 @@ impl Default for Options {
             settings: Vec::new(),
             clock: Clock::system(),
             pace: Pace::default(),
-            patience: Patience::default(),
+            // A webhook may wait for a debugger.
+            deadlines: Deadlines { webhook: ENOUGH_TIME.total, ..Deadlines::LAMBDA },
             aws_http: None,
             metrics: Sink::none(),
         }
@@ -149,7 +150,7 @@ pub enum StartError {
     Http(#[from] HttpError),
     /// One of the functions.
     #[error("the functions do not start: {0}")]
-    Function(#[from] shared::runtime::serve::StartError),
+    Function(#[from] shared::runtime::dependencies::StartError),
 }
 
 impl System {
@@ -158,7 +159,7 @@ impl System {
     /// # Errors
     /// [`StartError`] says what and why.
     pub async fn start(options: Options) -> Result<Self, StartError> {
-        let Options { port, data, settings, clock, pace, patience, aws_http, metrics } = options;
+        let Options { port, data, settings, clock, pace, deadlines, aws_http, metrics } = options;
         let listener =
             TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|error| StartError::Port { port, error })?;
         let base_url = address(&listener, port)?;
@@ -195,7 +196,7 @@ impl System {
             region: "us-east-1".to_owned(),
             endpoint: Some(base_url.clone()),
             credentials: Credentials::new("local", "local", None, None, "local"),
-            backoff: Backoff { base: Duration::from_millis(1), ..patience.table },
+            backoff: Backoff { base: Duration::from_millis(1), ..deadlines.table_backoff },
             attempt_timeout: ENOUGH_TIME.total,
         };
         let timeouts = Timeouts { connect: aws.attempt_timeout, total: aws.attempt_timeout };
@@ -229,8 +230,8 @@ impl System {
             Some(between) => between(http),
             None => http,
         });
-        let world = Outside { aws, tls, patience, clock: clock.clock(), metrics };
-        let states = start_functions(&environment, world).await?;
+        let dependencies = Dependencies { aws, tls, clock: clock.clock(), random: getrandom::fill, metrics, deadlines };
+        let states = start_functions(&environment, dependencies).await?;
         functions.set(states.clone());
         // Texts whose webhook was under way when the last process ended.
         twilio.resume_inbound();
@@ -264,45 +265,13 @@ impl Drop for System {
     }
 }
 
-/// What is outside of the functions.
-struct Outside {
-    aws: Aws,
-    tls: Tls,
-    patience: Patience,
-    clock: Clock,
-    metrics: Sink,
-}
-
 /// Starts each function as Lambda would.
-async fn start_functions(environment: &Environment, outside: Outside) -> Result<States, StartError> {
-    let Outside { aws, tls, patience, clock, metrics } = outside;
-    let checklist_patience =
-        checklist::state::Patience { twilio: patience.twilio, ..checklist::state::Patience::default() };
-    let checklist = checklist::state::State::build(
-        environment,
-        aws.clone(),
-        &tls,
-        checklist_patience,
-        clock.clone(),
-        metrics.clone(),
-    )?;
-    let check_code =
-        check_code::state::State::build(environment, aws.clone(), patience.table, clock.clone(), metrics.clone());
-    let check_code = check_code.await?;
-    let (time_limit, backoff) = (ENOUGH_TIME.total, patience.table);
-    let world = inbound_sms::state::World {
-        aws: aws.clone(),
-        time_limit,
-        backoff,
-        clock: clock.clone(),
-        metrics: metrics.clone(),
-    };
-    let inbound_sms = inbound_sms::state::State::build(environment, world).await?;
-    let world =
-        delivery_status::state::World { aws: aws.clone(), time_limit, clock: clock.clone(), metrics: metrics.clone() };
-    let delivery_status = delivery_status::state::State::build(environment, world).await?;
-    let world = send_code::state::World { aws, tls, patience, clock, random: getrandom::fill, metrics };
-    let send_code = send_code::state::State::build(environment, world).await?;
+async fn start_functions(environment: &Environment, dependencies: Dependencies) -> Result<States, StartError> {
+    let checklist = checklist::state::State::start(environment, dependencies.clone())?;
+    let check_code = check_code::state::State::start(environment, dependencies.clone()).await?;
+    let inbound_sms = inbound_sms::state::State::start(environment, dependencies.clone()).await?;
+    let delivery_status = delivery_status::state::State::start(environment, dependencies.clone()).await?;
+    let send_code = send_code::state::State::start(environment, dependencies).await?;
     Ok(States {
         send_code: Arc::new(send_code),
         check_code: Arc::new(check_code),

@@ -1,6 +1,8 @@
 //! What Tollgate's functions share: pure decisions (signatures, phone numbers, limits), and the narrow I/O around them
 //! (the table, the secrets, Twilio).
 
+#![deny(missing_docs)]
+
 pub mod limits;
 pub mod phone;
 pub mod runtime;

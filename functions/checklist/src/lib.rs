@@ -101,17 +101,17 @@ pub async fn handle(state: &State, request_id: &str, event: &Value) -> Result<Re
 
 async fn run(state: &State, request: Request) -> Done {
     let (credentials, table, clock) = tokio::join!(
-        tokio::time::timeout(state.patience.first, credentials(state)),
-        in_time(state.patience.first, &[Check::Table], table(state)),
-        in_time(state.patience.first, &[Check::Clock], clock(state)),
+        tokio::time::timeout(state.deadlines.first, credentials(state)),
+        in_time(state.deadlines.first, &[Check::Table], table(state)),
+        in_time(state.deadlines.first, &[Check::Clock], clock(state)),
     );
     let mut all = Done::default();
     if let Ok(credentials) = credentials {
         all.rows.extend(credentials.judge());
         all.add(with_credentials(state, request, &credentials).await);
     } else {
-        all.add(too_slow(&OF_THE_CREDENTIALS, state.patience.first));
-        all.add(too_slow(&OF_THE_ACCOUNT, state.patience.first));
+        all.add(too_slow(&OF_THE_CREDENTIALS, state.deadlines.first));
+        all.add(too_slow(&OF_THE_ACCOUNT, state.deadlines.first));
         all.changes.extend(refused(request, "the credentials could not be looked at in time"));
     }
     all.rows.push(limits::judge(&state.settings.limits));
@@ -131,9 +131,9 @@ async fn with_credentials(state: &State, request: Request, credentials: &Credent
         Some(reason) => (Request::default(), refused(request, reason)),
         None => (request, vec![]),
     };
-    let patience = state.patience.second;
+    let patience = state.deadlines.second;
     let now = Instant::now();
-    let deadlines = Deadlines { changes: now + state.patience.repair, answer: now + patience };
+    let deadlines = Deadlines { changes: now + state.deadlines.repair, answer: now + patience };
     let (webhooks, geo, voice) = tokio::join!(
         webhooks(state, &session, request.webhooks, deadlines),
         geo_permissions(state, &session, request.geo_permissions, deadlines),
@@ -184,7 +184,7 @@ async fn webhooks(state: &State, session: &Session<'_>, apply: bool, deadlines: 
         Ok(Err((what, error))) => {
             return Done { rows: OF_THE_SENDER.map(|check| Row::unread(check, what, &error)).into(), changes: vec![] };
         }
-        Err(_) => return too_slow(&OF_THE_SENDER, state.patience.second),
+        Err(_) => return too_slow(&OF_THE_SENDER, state.deadlines.second),
     };
     let (mut tried, mut changes) = (Vec::new(), Vec::new());
     for (webhook, fields) in if apply { found.repairs(&settings.addresses) } else { vec![] } {

@@ -62,8 +62,8 @@ impl Settings {
 impl Addresses {
     fn from_environment(environment: &Environment) -> Result<Self, SettingError> {
         let webhook = |variable| {
-            let given = environment.optional(variable).map(|_| environment.parsed::<PublicUrl>(variable));
-            given.transpose().map(|url| url.map(|url| url.join(WEBHOOK_PATH)))
+            let url = environment.parsed_if_set::<PublicUrl>(variable)?;
+            Ok::<_, SettingError>(url.map(|url| url.join(WEBHOOK_PATH)))
         };
         match (webhook("PUBLIC_URL")?, webhook("API_ENDPOINT")?) {
             (Some(signed), api) => Ok(Self { hidden: api.filter(|api| *api != signed), signed }),

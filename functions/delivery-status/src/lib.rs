@@ -1,11 +1,12 @@
-//! delivery-status: Twilio calls as a message of ours moves on; we count what became of it, once.
+//! delivery-status: Twilio calls it with each new status of a code, and each final status is counted once.
 //!
 //! ```text
 //! event ─▶ signature ─▶ status ─▶ one conditional UpdateItem ─▶ counted ─▶ 204
 //!          403 if not    400 if not  only ever forward            only if it moved
 //! ```
 //!
-//! Twilio repeats its calls and does not keep their order. The write decides: what does not move a message forward has no effect.
+//! Twilio repeats calls and reorders them. The conditional write decides: a status that does not move its message forward has no
+//! effect.
 
 pub mod state;
 pub mod status;
@@ -16,49 +17,50 @@ use serde_json::Value;
 use shared::phone::number::PhoneNumber;
 use shared::runtime::metrics::Metric;
 use shared::store::deliveries::{MessageStatus, StatusReport};
-use shared::twilio::reception::{self, Declined, receive};
+use shared::twilio::reception::{self, receive};
+use shared::twilio::webhook::WebhookError;
 use state::State;
 use status::DeliveryCallback;
 
-/// Answers one call of the webhook. Whatever comes in, there is an answer.
+/// Answers one call of the webhook. Errors are answers too.
 pub async fn handle(state: &State, event: Value) -> ApiGatewayV2httpResponse {
-    let taking = tokio::time::timeout(state.time_limit, take(state, event));
-    let taken = taking.await.unwrap_or(Err(Declined::TooSlow));
-    let metrics = match &taken {
+    let result = tokio::time::timeout(state.deadline, process(state, event)).await;
+    let result = result.unwrap_or(Err(WebhookError::TimedOut));
+    let metrics = match &result {
         Ok(metrics) => metrics.clone(),
-        Err(declined) => declined.metric().into_iter().collect(),
+        Err(error) => error.metric().into_iter().collect(),
     };
     state.meter.record(&metrics, state.clock.now_ms());
-    match taken {
+    match result {
         Ok(_) => reception::no_content(StatusCode::NO_CONTENT),
-        Err(declined) => declined.answer("delivery-status"),
+        Err(error) => error.answer("delivery-status"),
     }
 }
 
-/// What the call counts as.
-async fn take(state: &State, event: Value) -> Result<Vec<Metric>, Declined> {
+/// Records a status, and returns the metrics that it emits.
+async fn process(state: &State, event: Value) -> Result<Vec<Metric>, WebhookError> {
     let webhook = receive(event, state.public_url.as_ref(), &state.signer).await?;
-    let message = DeliveryCallback::read(&webhook)
-        .map_err(|reason| Declined::Unfit(format!("This is not the status of a message: {reason}.")))?;
+    let callback = DeliveryCallback::read(&webhook)
+        .map_err(|reason| WebhookError::Unexpected(format!("This is not a message status: {reason}.")))?;
     let report = StatusReport {
-        message_sid: message.message_sid,
-        status: message.status,
-        country: message.to.as_ref().and_then(PhoneNumber::region),
-        error_code: message.error_code,
+        message_sid: callback.message_sid,
+        status: callback.status,
+        country: callback.to.as_ref().and_then(PhoneNumber::region),
+        error_code: callback.error_code,
     };
     let is_news = state.deliveries.record(report, state.clock.now_ms()).await?;
     tracing::info!(
         message_sid = report.message_sid,
         status = report.status.as_str(),
         error_code = report.error_code,
-        to = message.to.as_ref().map(PhoneNumber::masked),
+        to = callback.to.as_ref().map(PhoneNumber::masked),
         is_news,
-        "status taken"
+        "status recorded"
     );
     Ok(if is_news { metrics(report) } else { vec![] })
 }
 
-/// Only the end of a message counts.
+/// Only final statuses are counted.
 fn metrics(report: StatusReport<'_>) -> Vec<Metric> {
     match report.status {
         MessageStatus::Delivered => vec![Metric::Delivered(report.country)],

@@ -1,4 +1,4 @@
-//! How a message of ours fares, read from a webhook that Twilio signed.
+//! A status callback, read from a webhook that Twilio signed.
 
 use shared::phone::number::PhoneNumber;
 use shared::store::deliveries::MessageStatus;
@@ -10,27 +10,26 @@ use shared::twilio::webhook::Webhook;
 pub struct DeliveryCallback<'a> {
     /// `SM` or `MM`, and 32 hexadecimal digits.
     pub message_sid: &'a str,
-    /// Where it is in its life.
     pub status: MessageStatus,
-    /// Whom it goes to, if that is a phone number as far as we know.
+    /// The recipient, if it is a valid phone number.
     pub to: Option<PhoneNumber>,
-    /// Why it did not arrive, from Twilio's error dictionary.
+    /// Why it was not delivered, from Twilio's error dictionary.
     pub error_code: Option<u32>,
 }
 
-/// Why a signed webhook is no status callback.
+/// Why a signed webhook is not a status callback. Each text completes "This is not a message status: …".
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotAStatus {
-    /// A parameter that every status callback has is not there.
-    #[error("it has no parameter {0}: this URL is for the StatusCallback of messages, by POST")]
+pub enum InvalidStatus {
+    /// A parameter that every status callback has is missing.
+    #[error("it has no parameter {0}; configure this URL as a StatusCallback, with HTTP POST")]
     Missing(&'static str),
-    /// Somebody has texted us.
-    #[error("its MessageStatus is received: it is an incoming message, which does not belong to this URL")]
+    /// An inbound message.
+    #[error("its MessageStatus is received; configure /sms for incoming messages")]
     Inbound,
-    /// A state that we do not know.
-    #[error("its MessageStatus is none that a message has")]
+    /// Not a status that Twilio documents.
+    #[error("its MessageStatus is unknown")]
     UnknownStatus,
-    /// The name of the message is not one.
+    /// Not a message SID.
     #[error("its MessageSid is not SM or MM and 32 hexadecimal digits")]
     MessageSid,
     /// A parameter can't be read.
@@ -42,22 +41,22 @@ impl<'a> DeliveryCallback<'a> {
     /// Reads a status.
     ///
     /// # Errors
-    /// [`NotAStatus`] names the parameter that is missing or wrong.
-    pub fn read(webhook: &'a Webhook) -> Result<Self, NotAStatus> {
-        let required = |name| webhook.text(name)?.filter(|value| !value.is_empty()).ok_or(NotAStatus::Missing(name));
-        // Its value has been compared with our account's before.
+    /// [`InvalidStatus`] names the parameter that is missing or invalid.
+    pub fn read(webhook: &'a Webhook) -> Result<Self, InvalidStatus> {
+        let required = |name| webhook.filled(name)?.ok_or(InvalidStatus::Missing(name));
+        // Its value was compared with our account's when the signature was verified.
         required("AccountSid")?;
         let message_sid = required("MessageSid")?;
         if !is_sid(message_sid, "SM") && !is_sid(message_sid, "MM") {
-            return Err(NotAStatus::MessageSid);
+            return Err(InvalidStatus::MessageSid);
         }
-        let status = match webhook.text("MessageStatus")?.filter(|status| !status.is_empty()) {
-            Some("received" | "receiving") => return Err(NotAStatus::Inbound),
-            Some(status) => status.parse().map_err(|_| NotAStatus::UnknownStatus)?,
+        let status = match webhook.filled("MessageStatus")? {
+            Some("received" | "receiving") => return Err(InvalidStatus::Inbound),
+            Some(status) => status.parse().map_err(|_| InvalidStatus::UnknownStatus)?,
             None if webhook.text("SmsStatus")?.is_some_and(|status| status == "received") => {
-                return Err(NotAStatus::Inbound);
+                return Err(InvalidStatus::Inbound);
             }
-            None => return Err(NotAStatus::Missing("MessageStatus")),
+            None => return Err(InvalidStatus::Missing("MessageStatus")),
         };
         Ok(Self {
             message_sid,

@@ -1,4 +1,4 @@
-//! What inbound-sms is told by its environment.
+//! Settings, read from the environment.
 
 use shared::limits::rules::{Period, WindowRules};
 use shared::phone::policy::Policy;
@@ -8,28 +8,27 @@ use shared::twilio::price::SegmentPrice;
 use shared::twilio::twiml::ReplyText;
 use shared::twilio::webhook::PublicUrl;
 
-/// The settings, all of them right.
+/// The settings of inbound-sms.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The DynamoDB table.
     pub table_name: String,
-    /// The secret with the key of the table.
+    /// Secrets Manager's name of the table's HMAC key.
     pub hmac_key_secret: String,
-    /// The secret with the auth token.
+    /// Secrets Manager's name of the auth token.
     pub auth_token_secret: String,
-    /// Whom our messages come from.
+    /// What codes are sent from. A message from there gets no reply.
     pub twilio_from: Sender,
-    /// The address that Twilio calls, if that is not API Gateway's own.
+    /// The address that Twilio calls, unless it is API Gateway's own.
     pub public_url: Option<PublicUrl>,
-    /// What every message is answered with, if anything.
+    /// The automatic reply, if there is one.
     pub reply_text: Option<ReplyText>,
-    /// Who may be answered: a reply is an SMS that we pay for, like a code.
+    /// Who may get a reply. It costs money, like a code.
     pub policy: Policy,
-    /// How often one sender is answered.
+    /// How often one sender gets a reply.
     pub reply_limit: WindowRules,
-    /// How long messages are kept.
+    /// How long the table keeps a message.
     pub message_lifetime: Period,
-    /// What a segment of a reply costs.
+    /// For the estimate of what replies cost.
     pub segment_price: SegmentPrice,
 }
 
@@ -37,16 +36,15 @@ impl Settings {
     /// Reads the settings.
     ///
     /// # Errors
-    /// [`SettingError`] names the first variable that is wrong, and the reason.
+    /// [`SettingError`] names the first variable that is missing or invalid.
     pub fn from_environment(environment: &Environment) -> Result<Self, SettingError> {
-        let given = |variable| environment.optional(variable).is_some();
         Ok(Self {
             table_name: environment.required("TABLE_NAME")?.to_owned(),
             hmac_key_secret: environment.required("HMAC_KEY_SECRET")?.to_owned(),
             auth_token_secret: environment.required("AUTH_TOKEN_SECRET")?.to_owned(),
             twilio_from: environment.parsed("TWILIO_FROM")?,
-            public_url: given("PUBLIC_URL").then(|| environment.parsed("PUBLIC_URL")).transpose()?,
-            reply_text: given("REPLY_TEXT").then(|| environment.parsed("REPLY_TEXT")).transpose()?,
+            public_url: environment.parsed_if_set("PUBLIC_URL")?,
+            reply_text: environment.parsed_if_set("REPLY_TEXT")?,
             policy: Policy::from_environment(environment)?,
             reply_limit: environment.parsed("REPLY_LIMIT")?,
             message_lifetime: environment.parsed("MESSAGE_LIFETIME")?,
@@ -54,7 +52,7 @@ impl Settings {
         })
     }
 
-    /// Whether this is the number that our messages come from.
+    /// Whether this is the number that codes are sent from.
     #[must_use]
     pub fn is_ours(&self, number: &str) -> bool {
         matches!(&self.twilio_from, Sender::Number(ours) if ours == number)

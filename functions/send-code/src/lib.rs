@@ -27,8 +27,7 @@ use shared::runtime::credentials::{ApiKey, CredentialsError, Versions};
 use shared::runtime::metrics::Metric;
 use shared::store::admission::{Admission, Decision, PreviousSend, SendForecast, SendOutcome, SendRequest};
 use shared::store::items::StoreError;
-use shared::twilio::client::{Doubt, MessageSid, SendError};
-use shared::twilio::error_code::TwilioErrorCode;
+use shared::twilio::client::{Doubt, MessageSid, OutboundMessage, SendError};
 use shared::twilio::segments::Segments;
 use state::State;
 
@@ -231,42 +230,10 @@ async fn text_in_time(
     phone: &PhoneNumber,
     body: &str,
 ) -> Result<MessageSid, SendError> {
-    tokio::time::timeout(state.twilio_budget, text(state, keys, phone, body))
+    let message = OutboundMessage { to: phone, body, lifetime: state.settings.limits.code_lifetime };
+    tokio::time::timeout(state.twilio_deadline, state.twilio.send_with(&state.api_key, keys, message))
         .await
         .unwrap_or(Err(SendError::Unknown(Doubt::TimedOut)))
-}
-
-/// Texts the code with the first credentials that Twilio accepts. A 401 means that nothing was sent, so the next ones may be
-/// tried: those of a secret that was rotated in the meantime.
-async fn text(
-    state: &State,
-    keys: &Versions<ApiKey>,
-    phone: &PhoneNumber,
-    body: &str,
-) -> Result<MessageSid, SendError> {
-    let lifetime = state.settings.limits.code_lifetime;
-    // There is always a first one; without any, Twilio would say the same.
-    let mut result = Err(SendError::Unauthorized(TwilioErrorCode(20003)));
-    for key in keys.iter() {
-        result = state.twilio.send(key, phone, body, lifetime).await;
-        if !matches!(result, Err(SendError::Unauthorized(_))) {
-            return result;
-        }
-    }
-    let newer = match state.api_key.refetch(keys).await {
-        Ok(newer) => newer,
-        Err(error) => {
-            tracing::error!(%error, "Twilio does not accept the credentials, and newer ones can't be read");
-            None
-        }
-    };
-    for key in newer.iter().flat_map(|newer| newer.iter()).filter(|key| !keys.contains(key)) {
-        result = state.twilio.send(key, phone, body, lifetime).await;
-        if !matches!(result, Err(SendError::Unauthorized(_))) {
-            break;
-        }
-    }
-    result
 }
 
 /// The message certainly has not gone, and not through the recipient: the limits count as if it had not been asked for.

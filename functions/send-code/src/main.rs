@@ -1,26 +1,15 @@
 //! The Lambda function send-code.
 
-use lambda_runtime::{Diagnostic, Error, LambdaEvent, service_fn};
-use send_code::SendCodeError;
+use lambda_runtime::{Error, LambdaEvent};
 use send_code::state::State;
 use serde_json::Value;
-use shared::runtime::settings::Environment;
-use shared::runtime::telemetry;
+use shared::runtime::serve::{diagnostic, serve};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let environment = Environment::of_process();
-    telemetry::start(&environment);
-    let state =
-        State::start(&environment).await.inspect_err(|error| tracing::error!(%error, "send-code can't start"))?;
-    let state = &state;
-    // The event is taken as any JSON and read by us: the runtime's own errors would repeat it in the log.
-    lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
-        send_code::handle(state, &event.context.request_id, &event.payload).await.map_err(|error| diagnostic(&error))
-    }))
+    serve("send-code", State::start, async |state: &State, event: LambdaEvent<Value>| {
+        let handled = send_code::handle(state, &event.context.request_id, &event.payload).await;
+        handled.map_err(|error| diagnostic(error.kind(), error))
+    })
     .await
-}
-
-fn diagnostic(error: &SendCodeError) -> Diagnostic {
-    Diagnostic { error_type: error.kind().to_owned(), error_message: error.to_string() }
 }

@@ -10,7 +10,7 @@ use std::fmt;
 use std::str::FromStr;
 
 /// As much as Twilio takes: <https://www.twilio.com/docs/api/errors/21617>.
-const MAX_CHARACTERS: usize = 1600;
+const MAX_CHARACTERS: usize = shared::twilio::segments::MAX_BODY;
 /// The longest code, for measuring.
 const LONGEST_CODE: &str = "0000000000";
 

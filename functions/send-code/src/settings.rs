@@ -47,10 +47,7 @@ impl Settings {
             sending_secret: environment.required("SENDING_SECRET")?.to_owned(),
             twilio_from: environment.parsed("TWILIO_FROM")?,
             twilio_base_url: environment.parsed("TWILIO_BASE_URL")?,
-            status_callback: environment
-                .optional("STATUS_CALLBACK")
-                .map(|_| environment.parsed("STATUS_CALLBACK"))
-                .transpose()?,
+            status_callback: environment.parsed_if_set("STATUS_CALLBACK")?,
             policy: Policy::from_environment(environment)?,
             limits: SendLimits::from_environment(environment)?,
             messages: messages(environment)?,
@@ -62,11 +59,10 @@ impl Settings {
 
 /// The texts, with a word in the log about each that costs more than one segment.
 fn messages(environment: &Environment) -> Result<Messages, SettingError> {
-    let app_domain =
-        environment.optional("APP_DOMAIN").map(|_| environment.parsed::<AppDomain>("APP_DOMAIN")).transpose()?;
+    let app_domain = environment.parsed_if_set::<AppDomain>("APP_DOMAIN")?;
     let default = environment.parsed("MESSAGE_TEMPLATE")?;
     let messages = Messages::new(default, environment.text("MESSAGE_TEMPLATES"), app_domain)
-        .map_err(|reason| Environment::wrong("MESSAGE_TEMPLATES", reason))?;
+        .map_err(|reason| Environment::invalid("MESSAGE_TEMPLATES", reason))?;
     for warning in messages.warnings() {
         tracing::warn!("{warning}");
     }

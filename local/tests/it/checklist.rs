@@ -5,8 +5,8 @@ use checklist::report::{Outcome, Report, Row};
 use local::fake_account::{AccountState, Fault, Key};
 use local::system::{ACCOUNT_SID, API_KEY_SECRET, API_KEY_SECRET_NAME, API_KEY_SID, AUTH_TOKEN, AUTH_TOKEN_SECRET};
 use local::system::{OUR_NUMBER, OUR_SERVICE, TABLE_NAME};
-use send_code::state::Patience;
 use serde_json::{Value, json};
+use shared::runtime::dependencies::{ChecklistDeadlines, Deadlines};
 use shared::runtime::http::Timeouts;
 use shared::runtime::telemetry;
 use std::sync::{Arc, Mutex};
@@ -270,7 +270,8 @@ async fn without_the_auth_token_the_key_that_sends_says_what_it_may_not_read() {
 #[tokio::test]
 async fn what_twilio_does_not_let_us_read_is_unknown_and_holds_nothing_else_up() {
     let timeouts = Timeouts { connect: Duration::from_secs(2), total: Duration::from_secs(2) };
-    let local = start_with([POOL], Patience { twilio: timeouts, ..no_waits() }, None).await;
+    let checklist = ChecklistDeadlines { twilio: timeouts, ..Deadlines::LAMBDA.checklist };
+    let local = start_with([POOL], Deadlines { checklist, ..no_waits() }, None).await;
     let of_the_sender = &["webhooks", "public_url", "sender_registration"][..];
     for (path, fault, unknown) in [
         ("/v1/Messaging", Fault::Forbidden("/twilio/accounts/geo/read"), &["geo_permissions"][..]),
@@ -403,7 +404,7 @@ async fn a_repair_that_runs_out_of_time_tells_what_it_changed_and_what_it_did_no
             settings: of.settings.clone(),
             aws: of.aws.clone(),
             twilio: checklist::twilio_account::Twilio::new(client(), &of.settings.twilio_base_url),
-            patience: checklist::state::Patience { repair, second, ..of.patience },
+            deadlines: ChecklistDeadlines { repair, second, ..of.deadlines },
             clock: of.clock.clone(),
             meter: of.meter.clone(),
         }

@@ -14,9 +14,9 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use local::system::{API_KEY_SECRET_NAME, AUTH_TOKEN_SECRET, HMAC_KEY_SECRET, Options, System, TABLE_NAME};
 use serde_json::{Value, json};
-use shared::runtime::aws::{Aws, AwsSettings};
+use shared::runtime::aws::AwsSettings;
 use shared::runtime::backoff::Backoff;
-use shared::runtime::clock::Clock;
+use shared::runtime::dependencies::Dependencies;
 use shared::runtime::http::{self, Connections, Timeouts, Tls};
 use shared::runtime::metrics::Sink;
 use shared::runtime::settings::Environment;
@@ -194,8 +194,9 @@ impl Stack {
         }))
     }
 
-    /// The AWS of one function, and what it is used for.
-    fn aws(&self, tls: &Tls) -> (Aws, Arc<Mutex<Rights>>) {
+    /// The dependencies of one function, and what it uses of AWS.
+    fn dependencies(&self) -> (Dependencies, Arc<Mutex<Rights>>) {
+        let tls = Tls::new().unwrap();
         let minute = Duration::from_mins(1);
         let settings = AwsSettings {
             region: "us-east-1".to_owned(),
@@ -207,25 +208,20 @@ impl Stack {
         let http = http::for_aws(tls.client(Timeouts { connect: minute, total: minute }, Connections::Kept).unwrap());
         let used = Arc::<Mutex<Rights>>::default();
         let recorder = Recorder { used: used.clone(), http, connector: None };
-        (settings.connect_over(SharedHttpClient::new(recorder)), used)
-    }
-
-    fn clock(&self) -> Clock {
-        self.clock.clock()
+        let dependencies = Dependencies {
+            aws: settings.connect_over(SharedHttpClient::new(recorder)),
+            tls,
+            clock: self.clock.clock(),
+            random: getrandom::fill,
+            metrics: Sink::none(),
+            deadlines: no_waits(),
+        };
+        (dependencies, used)
     }
 
     async fn send_code(&self) -> (send_code::state::State, Arc<Mutex<Rights>>) {
-        let tls = Tls::new().unwrap();
-        let (aws, used) = self.aws(&tls);
-        let world = send_code::state::World {
-            aws,
-            tls,
-            patience: no_waits(),
-            clock: self.clock(),
-            random: getrandom::fill,
-            metrics: Sink::none(),
-        };
-        (send_code::state::State::build(&self.environment("SendCode"), world).await.unwrap(), used)
+        let (dependencies, used) = self.dependencies();
+        (send_code::state::State::start(&self.environment("SendCode"), dependencies).await.unwrap(), used)
     }
 
     /// Everything that send-code does: a send, a repeat, a refusal by each kind of limit, and one that is given back.
@@ -242,10 +238,8 @@ impl Stack {
 
     /// Everything that check-code does: a wrong code, the right one, which gives its send back, and a test number's.
     async fn checks(&self) -> Rights {
-        let (aws, used) = self.aws(&Tls::new().unwrap());
-        let environment = self.environment("CheckCode");
-        let state = check_code::state::State::build(&environment, aws, no_waits().table, self.clock(), Sink::none());
-        let state = state.await.unwrap();
+        let (dependencies, used) = self.dependencies();
+        let state = check_code::state::State::start(&self.environment("CheckCode"), dependencies).await.unwrap();
         for (phone, code, status) in [
             (PHONE, "000000", "incorrect"),
             (PHONE, CODE, "approved"),
@@ -260,15 +254,8 @@ impl Stack {
 
     /// Everything that inbound-sms does: a message with a reply, one again, a forged one, STOP and START.
     async fn messages(&self) -> Rights {
-        let (aws, used) = self.aws(&Tls::new().unwrap());
-        let world = inbound_sms::state::World {
-            aws,
-            time_limit: Duration::from_mins(1),
-            backoff: no_waits().table,
-            clock: self.clock(),
-            metrics: Sink::none(),
-        };
-        let state = inbound_sms::state::State::build(&self.environment("InboundSms"), world).await.unwrap();
+        let (dependencies, used) = self.dependencies();
+        let state = inbound_sms::state::State::start(&self.environment("InboundSms"), dependencies).await.unwrap();
         for (name, status) in [
             ("inbound-sms", 200),
             ("inbound-sms-repeat", 200),
@@ -283,14 +270,9 @@ impl Stack {
 
     /// Everything that delivery-status does.
     async fn deliveries(&self) -> Rights {
-        let (aws, used) = self.aws(&Tls::new().unwrap());
-        let world = delivery_status::state::World {
-            aws,
-            time_limit: Duration::from_mins(1),
-            clock: self.clock(),
-            metrics: Sink::none(),
-        };
-        let state = delivery_status::state::State::build(&self.environment("DeliveryStatus"), world).await.unwrap();
+        let (dependencies, used) = self.dependencies();
+        let environment = self.environment("DeliveryStatus");
+        let state = delivery_status::state::State::start(&environment, dependencies).await.unwrap();
         for (name, status) in [
             ("delivery-status", 204),
             ("delivery-status-late", 204),
@@ -304,11 +286,8 @@ impl Stack {
 
     /// Everything that the checklist does, repairs included.
     async fn checklist(&self) -> Rights {
-        let tls = Tls::new().unwrap();
-        let (aws, used) = self.aws(&tls);
-        let patience = checklist::state::Patience::default();
-        let environment = self.environment("Checklist");
-        let state = checklist::state::State::build(&environment, aws, &tls, patience, self.clock(), Sink::none());
+        let (dependencies, used) = self.dependencies();
+        let state = checklist::state::State::start(&self.environment("Checklist"), dependencies);
         let event = json!({"apply": ["geo_permissions", "webhooks"]});
         checklist::handle(&state.unwrap(), "r", &event).await.unwrap();
         taken(&used)

@@ -3,8 +3,8 @@
 use crate::support::{CODE, Local, no_waits, start, start_with};
 use axum::http::{Method, StatusCode, header};
 use local::system::OUR_NUMBER;
-use send_code::state::Patience;
 use serde_json::{Value, json};
+use shared::runtime::dependencies::Deadlines;
 use shared::runtime::http::Timeouts;
 use std::time::Duration;
 
@@ -170,7 +170,7 @@ async fn each_fault_of_twilio_is_met_as_the_readme_says() {
     let timeouts = Timeouts { connect: Duration::from_mins(1), total: Duration::from_millis(300) };
     let local = start_with(
         [("PHONE_LIMIT", "80/1h"), ("IP_LIMIT", "off"), ("RANGE_LIMIT", "off")],
-        Patience { twilio: timeouts, ..no_waits() },
+        Deadlines { twilio: timeouts, ..no_waits() },
         None,
     )
     .await;
@@ -204,7 +204,7 @@ async fn each_fault_of_twilio_is_met_as_the_readme_says() {
 #[tokio::test]
 async fn a_caller_that_hangs_up_ends_no_function() {
     let timeouts = Timeouts { connect: Duration::from_mins(1), total: Duration::from_millis(300) };
-    let local = start_with([], Patience { twilio: timeouts, ..no_waits() }, None).await;
+    let local = start_with([], Deadlines { twilio: timeouts, ..no_waits() }, None).await;
     local.post("/faults", json!({"kind": "timeout"})).await;
     let impatient = Timeouts { connect: Duration::from_mins(1), total: Duration::from_millis(50) };
     let impatient = shared::runtime::http::Tls::new()

@@ -5,6 +5,7 @@ use send_code::SendCodeError;
 use send_code::answer::{Answer, Refused};
 use serde_json::{Value, json};
 use shared::runtime::backoff::Backoff;
+use shared::runtime::dependencies::Deadlines;
 use shared::store::admission::{Decision, SendRequest};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -358,8 +359,8 @@ async fn an_admission_that_is_given_back_leaves_those_that_came_since() {
     let nowhere = format!("http://{}", closed.local_addr().unwrap());
     drop(closed);
     let once = Backoff { tries: 1, base: Duration::ZERO, cap: Duration::ZERO };
-    let patience = send_code::state::Patience { twilio_backoff: once, ..no_waits() };
-    let local = start_with([("TWILIO_BASE_URL", &nowhere), ("PHONE_LIMIT", "2/1h")], patience, None).await;
+    let deadlines = Deadlines { twilio_backoff: once, ..no_waits() };
+    let local = start_with([("TWILIO_BASE_URL", &nowhere), ("PHONE_LIMIT", "2/1h")], deadlines, None).await;
     for _ in 0..10 {
         assert_eq!(outcome(&local.send(PHONE, IP).await), "TwilioUnavailable");
     }

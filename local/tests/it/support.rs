@@ -9,10 +9,10 @@ use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpResponse;
 use local::system::{ACCOUNT_SID, API_KEY_SECRET, AUTH_TOKEN, Between, OUR_NUMBER, Options, System};
 use send_code::SendCodeError;
 use send_code::answer::Answer;
-use send_code::state::Patience;
 use serde_json::{Value, json};
 use shared::runtime::backoff::Backoff;
 use shared::runtime::clock::Clock;
+use shared::runtime::dependencies::{ChecklistDeadlines, Deadlines};
 use shared::runtime::http::Timeouts;
 use shared::runtime::metrics::Sink;
 use shared::twilio::form::Form;
@@ -64,11 +64,18 @@ impl TestClock {
 }
 
 /// No waiting between tries, and all the time that a busy machine may need for an answer.
-pub fn no_waits() -> Patience {
+pub fn no_waits() -> Deadlines {
     let at_once = Backoff { tries: 3, base: Duration::ZERO, cap: Duration::ZERO };
-    let timeouts = Timeouts { connect: Duration::from_mins(1), total: Duration::from_mins(1) };
-    let twilio_budget = Duration::from_mins(1);
-    Patience { twilio: timeouts, twilio_budget, twilio_backoff: at_once, table: Backoff { tries: 5, ..at_once } }
+    let minute = Duration::from_mins(1);
+    let twilio = Timeouts { connect: minute, total: minute };
+    Deadlines {
+        twilio,
+        twilio_total: minute,
+        twilio_backoff: at_once,
+        table_backoff: Backoff { tries: 5, ..at_once },
+        webhook: minute,
+        checklist: ChecklistDeadlines { twilio, ..Deadlines::LAMBDA.checklist },
+    }
 }
 
 pub async fn start<const N: usize>(settings: [(&str, &str); N]) -> Local {
@@ -77,7 +84,7 @@ pub async fn start<const N: usize>(settings: [(&str, &str); N]) -> Local {
 
 pub async fn start_with<const N: usize>(
     settings: [(&str, &str); N],
-    patience: Patience,
+    deadlines: Deadlines,
     aws_http: Option<Between>,
 ) -> Local {
     watch_logs();
@@ -91,7 +98,7 @@ pub async fn start_with<const N: usize>(
         Sink::new(move |line| metrics.lock().unwrap().push(metric_line(line)))
     };
     let (clock_, pace) = (clock.clock(), Pace::AT_ONCE);
-    let options = Options { settings, clock: clock_, pace, patience, aws_http, metrics: sink, ..Options::default() };
+    let options = Options { settings, clock: clock_, pace, deadlines, aws_http, metrics: sink, ..Options::default() };
     Local { system: System::start(options).await.unwrap(), clock, metrics }
 }
 

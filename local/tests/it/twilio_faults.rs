@@ -1,8 +1,8 @@
 //! Faults below the HTTP client to Twilio: what may have gone counts and is not sent again, what has not gone is given back.
 
 use crate::support::{CODE, PRIVATE, no_waits, outcome, start_with};
-use send_code::state::Patience;
 use serde_json::json;
+use shared::runtime::dependencies::Deadlines;
 use shared::runtime::http::Timeouts;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -68,10 +68,10 @@ async fn twilio(behaviour: &'static [Twilio]) -> (String, Arc<AtomicUsize>) {
     (url, requests)
 }
 
-fn patience() -> Patience {
+fn deadlines() -> Deadlines {
     // Long enough for a loopback connection on a busy machine, short enough to wait for.
     let twilio = Timeouts { connect: Duration::from_secs(2), total: Duration::from_secs(2) };
-    Patience { twilio, ..no_waits() }
+    Deadlines { twilio, ..no_waits() }
 }
 
 #[tokio::test]
@@ -118,7 +118,7 @@ async fn each_way_that_twilio_can_fail_has_its_answer() {
     for (behaviour, expected, requests, counts) in cases {
         let (url, received) = twilio(behaviour).await;
         let settings = [("TWILIO_BASE_URL", url.as_str()), ("PHONE_LIMIT", "1/1h")];
-        let local = start_with(settings, patience(), None).await;
+        let local = start_with(settings, deadlines(), None).await;
         let event = json!({"phone_number": PHONE, "ip": IP, "code": CODE, "idempotency_key": "k"});
         let result = local.invoke(event.clone()).await;
         assert_eq!(outcome(&result), *expected, "{behaviour:?}: {result:?}");
@@ -153,7 +153,7 @@ async fn a_twilio_that_is_not_there_is_an_error_and_counts_nothing() {
     let nowhere = format!("http://{}", closed.local_addr().unwrap());
     drop(closed);
     let settings = [("TWILIO_BASE_URL", nowhere.as_str()), ("PHONE_LIMIT", "1/1h")];
-    let local = start_with(settings, patience(), None).await;
+    let local = start_with(settings, deadlines(), None).await;
     for _ in 0..3 {
         let error = local.send(PHONE, IP).await.unwrap_err();
         assert!(error.to_string().contains("could not be reached"), "{error}");

@@ -194,7 +194,7 @@ impl TestNumbers {
     /// [`SettingError`] says which item is wrong, and why.
     pub fn from_environment(environment: &Environment) -> Result<Self, SettingError> {
         let numbers = environment.text("TEST_NUMBERS").parse();
-        numbers.map_err(|reason: InvalidTestNumbers| Environment::wrong("TEST_NUMBERS", reason))
+        numbers.map_err(|reason: InvalidTestNumbers| Environment::invalid("TEST_NUMBERS", reason))
     }
 
     /// Whether there are none, as there should be in production unless reviewers need one.

@@ -111,8 +111,8 @@ pub struct Signer {
 pub struct ApiKey {
     /// The account that sends and pays.
     pub account_sid: AccountSid,
-    pub(crate) username: String,
-    pub(crate) password: String,
+    username: String,
+    password: String,
 }
 
 /// The key under which phone numbers and addresses stand in the table.

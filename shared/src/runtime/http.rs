@@ -47,6 +47,7 @@ pub enum Connections {
 }
 
 /// TLS, set up once: reading the machine's certificate authorities is most of the work of building a client.
+#[derive(Clone)]
 pub struct Tls(ClientConfig);
 
 impl Tls {

@@ -1,11 +1,11 @@
-//! Metrics: one line of CloudWatch's embedded metric format for each invocation, on standard output, where Lambda's logs go anyway.
-//! No call to make, no permission to have, nothing to wait for.
+//! Metrics: one line of CloudWatch's embedded metric format per invocation, on standard output, which Lambda collects anyway. It takes
+//! no call, no permission and no time to wait.
 //!
-//! The one idea: what an invocation came to is a list of [`Metric`]s, and the line is a pure function of it. The libraries for this
-//! keep counters of the whole process and flush them; here each invocation stands by itself, so a line can be tested like an answer.
+//! An invocation emits a list of [`Metric`]s, and the line is a pure function of that list, so it can be tested like an answer. The
+//! `metrique` crate serves the same purpose, but as of August 2026 it is at 0.1 and writes through a process-wide sink.
 //!
-//! Dimensions are few, because each combination of their values is a metric that costs: the stack, and for some metrics one more,
-//! of few values. None of them is about a person.
+//! Each combination of dimension values is a metric that costs money, so there are few: the stack, and for some metrics one more, with
+//! few values. None is personal data.
 //! Format: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
 
 use crate::phone::number::Region;
@@ -14,12 +14,13 @@ use crate::twilio::price::Dollars;
 use serde_json::{Map, Value, json};
 use std::io::Write as _;
 use std::sync::Arc;
+use strum::IntoEnumIterator as _;
 
 /// The namespace of all metrics.
 pub const NAMESPACE: &str = "Tollgate";
 
 /// Something that happened in an invocation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::EnumIter, strum::IntoStaticStr)]
 pub enum Metric {
     /// Twilio has taken a code.
     Sent,
@@ -65,26 +66,15 @@ enum By {
 }
 
 impl Metric {
+    /// One metric of each kind, with zeros and empty values.
+    pub fn kinds() -> impl Iterator<Item = Self> {
+        Self::iter()
+    }
+
     /// Its name in CloudWatch.
     #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Sent => "Sent",
-            Self::Refused(_) => "Refused",
-            Self::Verified(_) => "Verified",
-            Self::CheckIncorrect => "CheckIncorrect",
-            Self::Delivered(_) => "Delivered",
-            Self::Undelivered(_) => "Undelivered",
-            Self::DeliveryErrors(_) => "DeliveryErrors",
-            Self::ForgedWebhooks => "ForgedWebhooks",
-            Self::TwilioErrors => "TwilioErrors",
-            Self::InvalidRequests => "InvalidRequests",
-            Self::StoreErrors => "StoreErrors",
-            Self::CredentialErrors => "CredentialErrors",
-            Self::SendLatency(_) => "SendLatency",
-            Self::EstimatedSpend(_) => "EstimatedSpend",
-            Self::ChecklistFailures(_) => "ChecklistFailures",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 
     /// CloudWatch knows no currency.
@@ -200,26 +190,21 @@ mod tests {
     use crate::twilio::price::SegmentPrice;
     use std::collections::BTreeSet;
 
-    /// One of each.
-    fn all() -> [Metric; 15] {
+    /// One metric of each kind, with values as they occur.
+    fn all() -> Vec<Metric> {
         let us = "US".parse().ok();
-        [
-            Metric::Sent,
-            Metric::Refused("phone_limit"),
-            Metric::Verified(1),
-            Metric::CheckIncorrect,
-            Metric::Delivered(us),
-            Metric::Undelivered(us),
-            Metric::DeliveryErrors(30007),
-            Metric::ForgedWebhooks,
-            Metric::TwilioErrors,
-            Metric::InvalidRequests,
-            Metric::StoreErrors,
-            Metric::CredentialErrors,
-            Metric::SendLatency(380),
-            Metric::EstimatedSpend("0.0083".parse::<SegmentPrice>().unwrap().of(2)),
-            Metric::ChecklistFailures(3),
-        ]
+        let with_values = |metric| match metric {
+            Metric::Refused(_) => Metric::Refused("phone_limit"),
+            Metric::Verified(_) => Metric::Verified(1),
+            Metric::Delivered(_) => Metric::Delivered(us),
+            Metric::Undelivered(_) => Metric::Undelivered(us),
+            Metric::DeliveryErrors(_) => Metric::DeliveryErrors(30007),
+            Metric::SendLatency(_) => Metric::SendLatency(380),
+            Metric::EstimatedSpend(_) => Metric::EstimatedSpend("0.0083".parse::<SegmentPrice>().unwrap().of(2)),
+            Metric::ChecklistFailures(_) => Metric::ChecklistFailures(3),
+            metric => metric,
+        };
+        Metric::kinds().map(with_values).collect()
     }
 
     /// What the specification asks of a line, as far as it is to be checked without CloudWatch.

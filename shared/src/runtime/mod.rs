@@ -4,6 +4,7 @@ pub mod aws;
 pub mod backoff;
 pub mod clock;
 pub mod credentials;
+pub mod dependencies;
 pub mod http;
 pub mod ip;
 pub mod metrics;

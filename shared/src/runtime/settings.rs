@@ -43,9 +43,9 @@ pub enum SettingError {
         /// Its name.
         variable: &'static str,
     },
-    /// It can't be read as what it stands for.
-    #[error("{variable} is not usable: {reason}")]
-    Wrong {
+    /// Its value can't be parsed.
+    #[error("invalid {variable}: {reason}")]
+    Invalid {
         /// Its name.
         variable: &'static str,
         /// What is wrong with it.
@@ -99,7 +99,15 @@ impl Environment {
     /// # Errors
     /// [`SettingError`] names the variable, and the reason that `T` gives.
     pub fn parsed<T: FromStr<Err: Display>>(&self, variable: &'static str) -> Result<T, SettingError> {
-        self.required(variable)?.parse().map_err(|reason: T::Err| Self::wrong(variable, reason))
+        self.required(variable)?.parse().map_err(|reason: T::Err| Self::invalid(variable, reason))
+    }
+
+    /// A variable that may be left out, and must be readable as a `T` if it is there.
+    ///
+    /// # Errors
+    /// [`SettingError::Invalid`] names the variable, and the reason that `T` gives.
+    pub fn parsed_if_set<T: FromStr<Err: Display>>(&self, variable: &'static str) -> Result<Option<T>, SettingError> {
+        self.optional(variable).map(|_| self.parsed(variable)).transpose()
     }
 
     /// A list with commas in between, which may be empty, each readable as a `T`.
@@ -108,11 +116,11 @@ impl Environment {
     /// [`SettingError`] names the variable, and the reason that `T` gives for the first that is wrong.
     pub fn list<T: FromStr<Err: Display>>(&self, variable: &'static str) -> Result<Vec<T>, SettingError> {
         let pieces = self.text(variable).split(',').map(str::trim).filter(|piece| !piece.is_empty());
-        pieces.map(|piece| piece.parse().map_err(|reason: T::Err| Self::wrong(variable, reason))).collect()
+        pieces.map(|piece| piece.parse().map_err(|reason: T::Err| Self::invalid(variable, reason))).collect()
     }
 
     /// The error of a variable that can't be read as what it stands for.
-    pub fn wrong(variable: &'static str, reason: impl Display) -> SettingError {
-        SettingError::Wrong { variable, reason: reason.to_string() }
+    pub fn invalid(variable: &'static str, reason: impl Display) -> SettingError {
+        SettingError::Invalid { variable, reason: reason.to_string() }
     }
 }

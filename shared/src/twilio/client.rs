@@ -5,10 +5,11 @@
 
 use super::error_code::TwilioErrorCode;
 use super::sid::is_sid;
+use super::url::is_https_or_loopback;
 use crate::limits::rules::Period;
-use crate::phone::number::PhoneNumber;
+use crate::phone::number::{PhoneNumber, is_e164};
 use crate::runtime::backoff::Backoff;
-use crate::runtime::credentials::ApiKey;
+use crate::runtime::credentials::{ApiKey, Secret, Versions};
 use reqwest::StatusCode;
 use serde::Deserialize;
 use std::fmt;
@@ -67,7 +68,18 @@ pub struct Twilio {
     pub backoff: Backoff,
 }
 
-/// The SID of a message that Twilio has taken.
+/// A message to send.
+#[derive(Clone, Copy)]
+pub struct OutboundMessage<'a> {
+    /// The recipient.
+    pub to: &'a PhoneNumber,
+    /// The text.
+    pub body: &'a str,
+    /// Twilio drops the message if it can't be delivered within this time.
+    pub lifetime: Period,
+}
+
+/// The SID of a message that Twilio has accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessageSid(String);
 
@@ -116,40 +128,62 @@ impl MessageSid {
 }
 
 impl Twilio {
-    /// Texts `body` to `to`, once. Twilio drops the message if it can't be delivered within `lifetime`.
+    /// Sends a message with the first credentials that Twilio accepts: the `cached` versions of `secret`, and if Twilio rejects all
+    /// of them, newer ones. The secret may have been rotated since it was cached.
     ///
-    /// Tries again only on 429, which Twilio documents as "never processed", and where no connection came about.
+    /// A 401 proves that nothing was sent, so the next credentials may be tried. After any other error none are.
     ///
     /// # Errors
-    /// [`SendError`] says whether the message may have gone.
-    pub async fn send(
+    /// [`SendError`] says whether the message may have been sent.
+    pub async fn send_with(
         &self,
-        key: &ApiKey,
-        to: &PhoneNumber,
-        body: &str,
-        lifetime: Period,
+        secret: &Secret<ApiKey>,
+        cached: &Versions<ApiKey>,
+        message: OutboundMessage<'_>,
     ) -> Result<MessageSid, SendError> {
+        // Never the result: there is always a cached version.
+        let mut result = Err(SendError::Unauthorized(TwilioErrorCode(20003)));
+        for key in cached.iter() {
+            result = self.send(key, message).await;
+            if !matches!(result, Err(SendError::Unauthorized(_))) {
+                return result;
+            }
+        }
+        let newer = match secret.refetch(cached).await {
+            Ok(newer) => newer,
+            Err(error) => {
+                tracing::error!(%error, "Twilio rejected the credentials, and newer ones can't be read");
+                None
+            }
+        };
+        for key in newer.iter().flat_map(|newer| newer.iter()).filter(|key| !cached.contains(key)) {
+            result = self.send(key, message).await;
+            if !matches!(result, Err(SendError::Unauthorized(_))) {
+                break;
+            }
+        }
+        result
+    }
+
+    /// Sends a message once. Retries only 429, which Twilio documents as "never processed", and connections that were never
+    /// established.
+    async fn send(&self, key: &ApiKey, message: OutboundMessage<'_>) -> Result<MessageSid, SendError> {
         let mut tried = 0;
         loop {
-            let error = match self.post(key, to, body, lifetime).await {
+            let error = match self.post(key, message).await {
                 Err(error @ (SendError::Busy | SendError::Unreachable)) => error,
                 result => return result,
             };
             tried += 1;
-            tracing::warn!(tried, %error, "the message has not gone");
+            tracing::warn!(tried, %error, "the message was not sent");
             if !self.backoff.wait(tried).await {
                 return Err(error);
             }
         }
     }
 
-    async fn post(
-        &self,
-        key: &ApiKey,
-        to: &PhoneNumber,
-        body: &str,
-        lifetime: Period,
-    ) -> Result<MessageSid, SendError> {
+    async fn post(&self, key: &ApiKey, message: OutboundMessage<'_>) -> Result<MessageSid, SendError> {
+        let OutboundMessage { to, body, lifetime } = message;
         let url = format!("{}/2010-04-01/Accounts/{}/Messages.json", self.base_url.0, key.account_sid.as_str());
         let lifetime = lifetime.as_seconds().to_string();
         let from = match &self.sender {
@@ -160,16 +194,16 @@ impl Twilio {
             vec![("To", to.as_str()), from, ("Body", body), ("ValidityPeriod", &lifetime), ("RiskCheck", "enable")];
         form.extend(self.status_callback.iter().map(|url| ("StatusCallback", url.0.as_str())));
 
-        let request = self.http.post(url).basic_auth(&key.username, Some(&key.password)).form(&form);
-        let response = request.send().await.map_err(|error| not_answered(&error))?;
+        let response =
+            key.authorize(self.http.post(url)).form(&form).send().await.map_err(|error| no_answer(&error))?;
         let status = response.status();
-        let answer = response.bytes().await.map_err(|error| not_answered(&error))?;
+        let answer = response.bytes().await.map_err(|error| no_answer(&error))?;
         read_answer(status, &answer)
     }
 }
 
 /// Only a connection that never came about proves that nothing was sent.
-fn not_answered(error: &reqwest::Error) -> SendError {
+fn no_answer(error: &reqwest::Error) -> SendError {
     if error.is_connect() {
         SendError::Unreachable
     } else if error.is_timeout() {
@@ -250,14 +284,6 @@ impl FromStr for BaseUrl {
     }
 }
 
-/// HTTPS anywhere, or plain HTTP that does not leave the machine.
-#[must_use]
-pub fn is_https_or_loopback(url: &str) -> bool {
-    let Ok(url) = reqwest::Url::parse(url) else { return false };
-    url.scheme() == "https"
-        || url.scheme() == "http" && matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"))
-}
-
 impl FromStr for StatusCallback {
     type Err = TwilioSettingError;
 
@@ -277,10 +303,7 @@ impl FromStr for Sender {
     type Err = TwilioSettingError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let is_number = |digits: &str| {
-            (7..=15).contains(&digits.len()) && !digits.starts_with('0') && digits.bytes().all(|d| d.is_ascii_digit())
-        };
-        if text.strip_prefix('+').is_some_and(is_number) {
+        if is_e164(text) {
             Ok(Self::Number(text.to_owned()))
         } else if is_sid(text, "MG") {
             Ok(Self::MessagingService(text.to_owned()))

@@ -1,11 +1,15 @@
 //! `application/x-www-form-urlencoded`, decoded the way Twilio signs it.
 //!
-//! The one idea: everything stays bytes, in one buffer, until a signature has been checked over those bytes. Only then
-//! does a value become text, and only if it is valid UTF-8; a lossy conversion would let two different bodies share
-//! one signature.
+//! Everything stays bytes, in one buffer, until a signature has been verified over those bytes. Only then does a value become text,
+//! and only if it is valid UTF-8. A lossy conversion, such as that of `form_urlencoded`, would let two different bodies share one
+//! signature.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, percent_encode};
 use std::cmp::Ordering;
 use std::str;
+
+/// What a form encodes: <https://url.spec.whatwg.org/#application-x-www-form-urlencoded-percent-encode-set>
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'*').remove(b'-').remove(b'.').remove(b'_');
 
 /// A decoded form: distinct name and value pairs, sorted by name and then by value, as bytes.
 ///
@@ -23,7 +27,7 @@ pub struct Form {
     pairs: Vec<Pair>,
 }
 
-/// Where one pair stands in the buffer: the name is `start..middle`, the value `middle..end`.
+/// The position of one pair in the buffer: the name is `start..middle`, the value `middle..end`.
 #[derive(Clone, Copy)]
 struct Pair {
     start: usize,
@@ -34,8 +38,8 @@ struct Pair {
 /// Why a parameter of a form can't be read as text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FormError {
-    /// Two different values under one name: which one was meant is a guess, so neither is taken.
-    #[error("the parameter {0} is given twice with different values")]
+    /// Two different values under one name. To take either would be a guess.
+    #[error("the parameter {0} occurs twice with different values")]
     Repeated(&'static str),
     /// The value is not UTF-8.
     #[error("the parameter {0} is not valid UTF-8")]
@@ -43,14 +47,14 @@ pub enum FormError {
 }
 
 impl Form {
-    /// Decodes a form body or a query string. Total: every input is some form.
+    /// Decodes a form body or a query string. Never fails: every input is a form.
     ///
-    /// Pieces are split at `&` only, then at their first `=`; `+` is a space; `%XX` is a byte; a malformed `%` stays as it
-    /// is. An empty piece is skipped, a missing `=` is an empty value.
+    /// Splits at `&` only, then at the first `=`; `+` is a space; `%XX` is a byte; a malformed `%` stays as it is. An empty piece is
+    /// skipped; without `=`, the value is empty.
     #[must_use]
     pub fn parse(encoded: &[u8]) -> Self {
         let mut bytes = Vec::with_capacity(encoded.len());
-        let mut pairs = Vec::with_capacity(32); // An inbound SMS has some 20 parameters.
+        let mut pairs = Vec::with_capacity(32); // An inbound SMS has about 20 parameters.
         for piece in encoded.split(|&byte| byte == b'&') {
             if piece.is_empty() {
                 continue;
@@ -75,9 +79,9 @@ impl Form {
             if !encoded.is_empty() {
                 encoded.push('&');
             }
-            encode(name, &mut encoded);
+            encode(name.as_bytes(), &mut encoded);
             encoded.push('=');
-            encode(value, &mut encoded);
+            encode(value.as_bytes(), &mut encoded);
         }
         Self::parse(encoded.as_bytes())
     }
@@ -90,9 +94,9 @@ impl Form {
             if !encoded.is_empty() {
                 encoded.push('&');
             }
-            encode_bytes(&self.bytes[pair.start..pair.middle], &mut encoded);
+            encode(&self.bytes[pair.start..pair.middle], &mut encoded);
             encoded.push('=');
-            encode_bytes(&self.bytes[pair.middle..pair.end], &mut encoded);
+            encode(&self.bytes[pair.middle..pair.end], &mut encoded);
         }
         encoded
     }
@@ -109,7 +113,7 @@ impl Form {
         self.pairs[first..first + count].iter().map(|pair| &self.bytes[pair.middle..pair.end])
     }
 
-    /// The names of the parameters, for a diagnosis. They come from outside and may be anything.
+    /// The names of the parameters, for a diagnosis. They come from outside and may contain anything.
     pub fn names(&self) -> impl Iterator<Item = &[u8]> {
         self.pairs.iter().map(|pair| &self.bytes[pair.start..pair.middle])
     }
@@ -128,7 +132,7 @@ impl Form {
     }
 }
 
-/// Forms are equal when their parameters are, in whichever order they came.
+/// Forms are equal when their parameters are, in any order.
 impl PartialEq for Form {
     fn eq(&self, other: &Self) -> bool {
         self.pairs.len() == other.pairs.len()
@@ -139,7 +143,7 @@ impl PartialEq for Form {
 
 impl Eq for Form {}
 
-/// Shows how much there is, never what: a form holds numbers and messages.
+/// Shows sizes only: a form holds phone numbers and messages.
 impl std::fmt::Debug for Form {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Form({} parameters, {} bytes)", self.pairs.len(), self.bytes.len())
@@ -154,45 +158,17 @@ impl Pair {
     }
 }
 
-fn decode(mut encoded: &[u8], out: &mut Vec<u8>) {
-    while let [first, rest @ ..] = encoded {
-        let (byte, rest) = match (first, rest) {
-            (b'+', _) => (b' ', rest),
-            (b'%', [high, low, after @ ..]) => match (hex_digit(*high), hex_digit(*low)) {
-                (Some(high), Some(low)) => (high << 4 | low, after),
-                _ => (b'%', rest),
-            },
-            _ => (*first, rest),
-        };
-        out.push(byte);
-        encoded = rest;
+/// Decodes one name or value. `+` is a space, and a malformed `%` stays as it is.
+fn decode(encoded: &[u8], out: &mut Vec<u8>) {
+    for (index, piece) in encoded.split(|&byte| byte == b'+').enumerate() {
+        out.extend((index > 0).then_some(b' '));
+        out.extend(percent_decode(piece));
     }
 }
 
-const fn hex_digit(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        b'A'..=b'F' => Some(digit - b'A' + 10),
-        _ => None,
-    }
-}
-
-fn encode(text: &str, out: &mut String) {
-    encode_bytes(text.as_bytes(), out);
-}
-
-fn encode_bytes(bytes: &[u8], out: &mut String) {
-    const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    for &byte in bytes {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'*' => out.push(char::from(byte)),
-            b' ' => out.push('+'),
-            _ => {
-                out.push('%');
-                out.push(char::from(HEX[usize::from(byte >> 4)]));
-                out.push(char::from(HEX[usize::from(byte & 15)]));
-            }
-        }
+fn encode(bytes: &[u8], out: &mut String) {
+    for (index, piece) in bytes.split(|&byte| byte == b' ').enumerate() {
+        out.extend((index > 0).then_some('+'));
+        out.extend(percent_encode(piece, ENCODED));
     }
 }

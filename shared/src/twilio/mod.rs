@@ -3,10 +3,12 @@
 pub mod client;
 pub mod error_code;
 pub mod form;
+pub mod keywords;
 pub mod price;
 pub mod reception;
 pub mod segments;
 pub mod sid;
 pub mod signature;
 pub mod twiml;
+pub mod url;
 pub mod webhook;

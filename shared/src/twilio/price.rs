@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 /// Money, in millionths of a dollar.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Dollars(u64);
 
 /// What a segment of an SMS costs.

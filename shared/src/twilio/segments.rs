@@ -10,6 +10,9 @@
 
 use std::fmt;
 
+/// The longest text that Twilio accepts, in characters: <https://www.twilio.com/docs/api/errors/21617>
+pub const MAX_BODY: usize = 1600;
+
 /// The default alphabet of GSM, one septet each, in the order of its codes; between Ξ and Æ is the escape.
 const BASIC: &str = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?\
                      ¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà";

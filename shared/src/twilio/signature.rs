@@ -82,7 +82,7 @@ pub struct Verified {
 
 /// Why a request is not accepted as Twilio's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Rejection {
+pub enum SignatureError {
     /// No `X-Twilio-Signature`.
     #[error("the request has no X-Twilio-Signature header")]
     Unsigned,
@@ -111,7 +111,7 @@ pub enum Rejection {
 /// All tokens and all forms of the URL that Twilio may have signed are tried, each compared in constant time.
 ///
 /// # Errors
-/// [`Rejection`] says why not.
+/// [`SignatureError`] says why not.
 ///
 /// ```
 /// use shared::twilio::form::Form;
@@ -134,10 +134,10 @@ pub enum Rejection {
 pub fn verify<'t>(
     tokens: impl IntoIterator<Item = &'t AuthToken>,
     request: &Request<'_>,
-) -> Result<Verified, Rejection> {
-    let signature = request.signature.filter(|text| !text.is_empty()).ok_or(Rejection::Unsigned)?.as_bytes();
+) -> Result<Verified, SignatureError> {
+    let signature = request.signature.filter(|text| !text.is_empty()).ok_or(SignatureError::Unsigned)?.as_bytes();
     if signature.len() != SIGNATURE_LENGTH {
-        return Err(Rejection::Malformed);
+        return Err(SignatureError::Malformed);
     }
     let form = (request.method == "POST" && is_form(request.content_type)).then(|| Form::parse(request.body));
     let nothing = Form::default();
@@ -145,20 +145,20 @@ pub fn verify<'t>(
     // What may stand behind the URL in the signed text. Twilio signs a form's parameters; it may instead sign the URL
     // alone, with a hash in it that vouches for the body.
     let signed_after_url: &[&Form] = match (request.method, &form) {
-        ("GET" | "HEAD", _) if !request.body.is_empty() => return Err(Rejection::BodyOfGet),
+        ("GET" | "HEAD", _) if !request.body.is_empty() => return Err(SignatureError::BodyOfGet),
         ("GET" | "HEAD", _) => &[&nothing],
         ("POST", Some(form)) => match body_hash(request) {
             BodyHash::Matches => &[form, &nothing],
             BodyHash::Absent | BodyHash::Differs => &[form],
         },
         ("POST", None) => match body_hash(request) {
-            BodyHash::Differs => return Err(Rejection::BodyHash),
-            BodyHash::Absent if !request.body.is_empty() => return Err(Rejection::UnsignedBody),
+            BodyHash::Differs => return Err(SignatureError::BodyHash),
+            BodyHash::Absent if !request.body.is_empty() => return Err(SignatureError::UnsignedBody),
             BodyHash::Absent | BodyHash::Matches => &[&nothing],
         },
-        _ => return Err(Rejection::Method),
+        _ => return Err(SignatureError::Method),
     };
-    let token = signing_token(tokens, request.url, signed_after_url, signature).ok_or(Rejection::Mismatch)?;
+    let token = signing_token(tokens, request.url, signed_after_url, signature).ok_or(SignatureError::Mismatch)?;
     Ok(Verified { token, form })
 }
 

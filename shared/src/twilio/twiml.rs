@@ -1,12 +1,11 @@
 //! TwiML: the XML that answers a webhook.
 
+use super::segments::MAX_BODY;
 use quick_xml::escape::escape;
 use std::str::FromStr;
 
 /// The answer that says nothing back: Twilio takes the message and texts no reply.
 pub const NO_REPLY: &str = r#"<?xml version="1.0" encoding="UTF-8"?><Response/>"#;
-/// The longest text that Twilio takes, in characters. <https://www.twilio.com/docs/api/errors/21617>
-const MAX_CHARACTERS: usize = 1600;
 
 /// The text of an automatic reply: one that XML and an SMS can carry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +23,7 @@ impl ReplyText {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidReplyText {
     /// Longer than an SMS may be.
-    #[error("it is longer than {MAX_CHARACTERS} characters")]
+    #[error("it is longer than {MAX_BODY} characters")]
     TooLong,
     /// XML 1.0 has no way to write it.
     #[error("it contains a control character")]
@@ -36,7 +35,7 @@ impl FromStr for ReplyText {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let unwritable = |c: char| c.is_control() && c != '\n' || matches!(c, '\u{fffe}' | '\u{ffff}');
-        if text.chars().count() > MAX_CHARACTERS {
+        if text.chars().count() > MAX_BODY {
             Err(InvalidReplyText::TooLong)
         } else if text.contains(unwritable) {
             Err(InvalidReplyText::ControlCharacter)

@@ -1,22 +1,24 @@
 //! From an API Gateway event to a form that Twilio signed.
 //!
-//! The one idea: the URL that was signed is rebuilt from what API Gateway itself knows (its domain name, the raw path and the
-//! raw query) or from a configured address, never from headers, which the caller chooses. `lambda_http`'s own `uri()` is built
-//! from headers and through a URL parser that tidies up, so the event is read as it is.
+//! The signed URL is rebuilt from what API Gateway itself knows (its domain name, the raw path and the raw query) or from a
+//! configured address, never from headers, which the caller chooses. The `uri()` of `lambda_http` comes from headers and through a
+//! URL parser that normalizes, so the event is read as it is.
 
-use crate::runtime::credentials::Signer;
-use crate::twilio::form::{Form, FormError};
-use crate::twilio::signature::{self, Rejection, Request, verify};
+use super::form::{Form, FormError};
+use super::signature::{self, Request, SignatureError, verify};
+use super::url::is_https_or_loopback;
+use crate::runtime::credentials::{CredentialsError, Signer};
+use crate::store::table::StoreError;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use lambda_http::http::HeaderMap;
-use std::fmt;
+use serde_json::Value;
 use std::str::FromStr;
 
 /// A text of 1,600 characters, each three times percent-encoded, is some 20 KB; the rest of the form is under 2 KB.
 const MAX_BODY_BYTES: usize = 64 * 1024;
-/// How many names of parameters a diagnosis lists.
+/// The most names of parameters in a diagnosis.
 const MAX_NAMES: usize = 40;
 
 /// The address under which Twilio reaches the API, where that is not API Gateway's own domain name.
@@ -31,15 +33,15 @@ const MAX_NAMES: usize = 40;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicUrl(String);
 
-/// An address that no signature can be checked against.
+/// Why a text can't be a [`PublicUrl`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPublicUrl {
     /// Not HTTPS.
     #[error("it must begin with https:// and a host name")]
     NotHttps,
-    /// Twilio's URL is this one, the path and the query: only the first part belongs here.
-    #[error("it must have no query and no fragment: it is what stands before the webhook's path")]
-    TooLong,
+    /// It goes on after the path.
+    #[error("it must have no query and no fragment, only what comes before the webhook's path")]
+    QueryOrFragment,
 }
 
 impl FromStr for PublicUrl {
@@ -47,9 +49,9 @@ impl FromStr for PublicUrl {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text.contains(['?', '#']) {
-            return Err(InvalidPublicUrl::TooLong);
+            return Err(InvalidPublicUrl::QueryOrFragment);
         }
-        if !crate::twilio::client::is_https_or_loopback(text) {
+        if !is_https_or_loopback(text) {
             return Err(InvalidPublicUrl::NotHttps);
         }
         Ok(Self(text.trim_end_matches('/').to_owned()))
@@ -57,7 +59,8 @@ impl FromStr for PublicUrl {
 }
 
 impl PublicUrl {
-    /// The public URL of a path. Behind an API mapping, the path may begin with the mapping's key, which the address has too.
+    /// The public URL of a path. Behind an API mapping, both the address and the path may contain the mapping's key; it is not
+    /// repeated.
     #[must_use]
     pub fn join(&self, path: &str) -> String {
         let authority = self.0.find("://").map_or(0, |colon| colon + "://".len());
@@ -68,7 +71,7 @@ impl PublicUrl {
     }
 }
 
-/// A request that says it is Twilio's.
+/// A request whose signature is not verified yet.
 pub struct Unverified {
     method: String,
     url: String,
@@ -77,31 +80,55 @@ pub struct Unverified {
     body: Vec<u8>,
 }
 
-/// A request that Twilio signed, and its parameters. Nothing else can make one.
+/// A request that Twilio signed, and its parameters. Only [`Unverified::verify`] makes one.
 #[derive(Debug)]
 pub struct Webhook {
     form: Form,
 }
 
-/// An event that no request can be read from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unreadable {
-    /// Neither API Gateway nor a setting says what host was called.
-    #[error("the event has no requestContext.domainName: set PublicUrl to the address that Twilio calls")]
-    NoHost,
-    /// The body is longer than any of Twilio's.
-    #[error("the event's body is longer than {MAX_BODY_BYTES} bytes, which no webhook of Twilio's is")]
-    TooLong,
+/// Why a webhook is rejected, or could not be processed.
+#[derive(Debug, thiserror::Error)]
+pub enum WebhookError {
+    /// Not an event of an HTTP API with payload format 2.0.
+    #[error("the event is not one of an API Gateway HTTP API with payload format 2.0")]
+    NotHttpApi,
+    /// Neither API Gateway nor a setting says which host was called.
+    #[error("the event has no requestContext.domainName; set PublicUrl to the address that Twilio calls")]
+    UnknownHost,
+    /// The body is longer than that of any webhook of Twilio's.
+    #[error("the body is longer than {MAX_BODY_BYTES} bytes, which no webhook of Twilio's is")]
+    BodyTooLong,
     /// The body is marked as base64 and is not.
-    #[error("the event's body is not the base64 that isBase64Encoded says it is")]
-    NotBase64,
+    #[error("the body is not base64, although isBase64Encoded is true")]
+    BodyNotBase64,
+    /// The signature does not verify.
+    #[error("{reason}")]
+    Forged {
+        /// Why not.
+        reason: SignatureError,
+        /// What was checked.
+        diagnosis: Box<Diagnosis>,
+    },
+    /// The signature verifies, but the parameters name another account.
+    #[error("the AccountSid is not the one in the secret")]
+    OtherAccount(Box<Diagnosis>),
+    /// From Twilio, but not a webhook of this kind. The text is a sentence for Twilio's debugger.
+    #[error("{0}")]
+    Unexpected(String),
+    /// There is no auth token to verify with.
+    #[error("{0}")]
+    CredentialsUnavailable(#[from] CredentialsError),
+    /// The table could not store it.
+    #[error("{0}")]
+    StoreUnavailable(#[from] StoreError),
+    /// AWS took longer than Twilio waits. The webhook may have been processed.
+    #[error("Secrets Manager or DynamoDB did not answer in time")]
+    TimedOut,
 }
 
-/// Why a request is not taken for Twilio's, with what helps to find out: all of it may be logged, none of it is answered.
+/// What a rejected request looked like, safe to log. The caller gets none of it.
 #[derive(Debug)]
-pub struct Refusal {
-    /// The reason.
-    pub reason: RefusalReason,
+pub struct Diagnosis {
     /// The URL that the signature was checked against, without the values in its query.
     pub url: String,
     /// The names of the parameters.
@@ -112,42 +139,32 @@ pub struct Refusal {
     pub body_bytes: usize,
 }
 
-/// Why a request is not taken for Twilio's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RefusalReason {
-    /// The signature does not hold.
-    #[error(transparent)]
-    Signature(#[from] Rejection),
-    /// It holds, but the parameters speak of another account.
-    #[error("the AccountSid is not the one in the secret")]
-    OtherAccount,
-}
-
 impl Unverified {
     /// Reads the request from an HTTP API event of payload format 2.0.
     ///
     /// # Errors
-    /// [`Unreadable`] if the event lacks what API Gateway always gives.
-    pub fn read(event: ApiGatewayV2httpRequest, public_url: Option<&PublicUrl>) -> Result<Self, Unreadable> {
+    /// [`WebhookError`] if the event is not one that API Gateway builds from a request of Twilio's.
+    pub fn read(event: Value, public_url: Option<&PublicUrl>) -> Result<Self, WebhookError> {
+        let event: ApiGatewayV2httpRequest = serde_json::from_value(event).map_err(|_| WebhookError::NotHttpApi)?;
         let context = &event.request_context;
         let path = event.raw_path.as_deref().unwrap_or_default();
         let mut url = match (public_url, &context.domain_name) {
             // A public address hides the stage, which API Gateway puts before the path unless it is the default one.
             (Some(base), _) => base.join(without_stage(path, context.stage.as_deref())),
             (None, Some(domain)) if !domain.is_empty() => format!("https://{domain}{path}"),
-            (None, _) => return Err(Unreadable::NoHost),
+            (None, _) => return Err(WebhookError::UnknownHost),
         };
         if let Some(query) = event.raw_query_string.as_deref().filter(|query| !query.is_empty()) {
             url.push('?');
             url.push_str(query);
         }
         let body = event.body.unwrap_or_default();
-        // In base64 a third more. A stranger's megabytes would be decoded, sorted and hashed before the signature could fail.
+        // Base64 adds a third. Megabytes from a stranger would be decoded, sorted and hashed before the signature could fail.
         if body.len() > MAX_BODY_BYTES / 3 * 4 {
-            return Err(Unreadable::TooLong);
+            return Err(WebhookError::BodyTooLong);
         }
         let body = if event.is_base64_encoded {
-            BASE64.decode(body).map_err(|_| Unreadable::NotBase64)?
+            BASE64.decode(body).map_err(|_| WebhookError::BodyNotBase64)?
         } else {
             body.into_bytes()
         };
@@ -163,8 +180,8 @@ impl Unverified {
     /// Checks that Twilio signed it for one of these accounts.
     ///
     /// # Errors
-    /// [`Refusal`] with the reason and a diagnosis.
-    pub fn verify(&self, signers: &[Signer]) -> Result<Webhook, Refusal> {
+    /// [`WebhookError::Forged`] or [`WebhookError::OtherAccount`], with a diagnosis.
+    pub fn verify(&self, signers: &[Signer]) -> Result<Webhook, WebhookError> {
         let request = Request {
             method: &self.method,
             url: &self.url,
@@ -172,38 +189,30 @@ impl Unverified {
             body: &self.body,
             signature: self.signature.as_deref(),
         };
-        let verified = verify(signers.iter().map(|signer| &signer.auth_token), &request);
-        let verified = verified.map_err(|rejection| self.refusal(rejection.into()))?;
+        let verified = verify(signers.iter().map(|signer| &signer.auth_token), &request)
+            .map_err(|reason| WebhookError::Forged { reason, diagnosis: self.diagnosis() })?;
         let form = verified.form.unwrap_or_default();
-        // Twilio concatenates parameters without delimiters, so a signature alone leaves where one ends to the sender.
+        // Twilio concatenates parameters without delimiters, so a sender could move the boundaries between them under the same
+        // signature. The account must match as well.
         let ours = signers.get(verified.token).map(|signer| signer.account_sid.as_str());
         match form.text("AccountSid") {
             Ok(theirs) if theirs.is_none() || theirs == ours => Ok(Webhook { form }),
-            _ => Err(self.refusal(RefusalReason::OtherAccount)),
+            _ => Err(WebhookError::OtherAccount(self.diagnosis())),
         }
     }
 
-    fn refusal(&self, reason: RefusalReason) -> Refusal {
+    fn diagnosis(&self) -> Box<Diagnosis> {
         let (address, query) = self.url.split_once('?').unwrap_or((&self.url, ""));
         let query = names(&Form::parse(query.as_bytes()));
         let content_type = self.content_type.as_deref().unwrap_or("none");
         let is_form = signature::is_form(self.content_type.as_deref());
-        Refusal {
-            reason,
+        Box::new(Diagnosis {
             url: loggable_url(address) + if query.is_empty() { "" } else { "?" } + &query,
-            // A body that is no form is a text of somebody's, not a list of names.
+            // A body that is not a form may be personal text.
             parameters: if is_form { names(&Form::parse(&self.body)) } else { String::new() },
             content_type: loggable(content_type.split(';').next().unwrap_or_default()),
             body_bytes: self.body.len(),
-        }
-    }
-}
-
-impl Refusal {
-    /// Whether another auth token might make the request good: only then is it worth asking for newer ones.
-    #[must_use]
-    pub const fn may_be_rotation(&self) -> bool {
-        matches!(self.reason, RefusalReason::Signature(Rejection::Mismatch))
+        })
     }
 }
 
@@ -211,20 +220,22 @@ impl Webhook {
     /// A parameter as text; `None` if it is absent.
     ///
     /// # Errors
-    /// [`FormError`] if it is given twice with different values, or is not UTF-8.
+    /// [`FormError`] if it occurs twice with different values, or is not UTF-8.
     pub fn text(&self, name: &'static str) -> Result<Option<&str>, FormError> {
         self.form.text(name)
     }
 
-    /// All values of a parameter whose name is made up at run time, such as `MediaUrl3`. What is not UTF-8 is left out.
+    /// A parameter that every webhook of a kind has; `None` if it is absent or empty.
+    ///
+    /// # Errors
+    /// [`FormError`] if it occurs twice with different values, or is not UTF-8.
+    pub fn filled(&self, name: &'static str) -> Result<Option<&str>, FormError> {
+        Ok(self.text(name)?.filter(|value| !value.is_empty()))
+    }
+
+    /// All values of a parameter whose name is built at run time, such as `MediaUrl3`. Values that are not UTF-8 are left out.
     pub fn values<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> + use<'a> {
         self.form.values(name).filter_map(|value| std::str::from_utf8(value).ok())
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.reason.fmt(f)
     }
 }
 
@@ -233,13 +244,13 @@ fn without_stage<'a>(path: &'a str, stage: Option<&str>) -> &'a str {
     rest.filter(|rest| rest.starts_with('/')).unwrap_or(path)
 }
 
-/// A header's value. Several are joined, as API Gateway itself does: then none of them is a signature or a media type.
+/// A header's value. Several are joined, as API Gateway does; the result is neither a signature nor a media type.
 fn header(headers: &HeaderMap, name: &str) -> Option<String> {
     let values: Vec<_> = headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
     (!values.is_empty()).then(|| values.join(","))
 }
 
-/// The names that look like Twilio's, `Body` or `MediaUrl0`; of the others only how many there are.
+/// The names that look like Twilio's, such as `Body` or `MediaUrl0`, and how many others there are.
 fn names(form: &Form) -> String {
     let is_plain = |name: &&[u8]| {
         let (letters, number) = name.split_at(name.iter().take_while(|byte| byte.is_ascii_alphabetic()).count());
@@ -251,15 +262,15 @@ fn names(form: &Form) -> String {
     if others == 0 { names } else { format!("{names} and {others} others") }
 }
 
-/// A URL's host is ours, from API Gateway or the setting, and is what has to be compared; its path is the caller's.
+/// The host comes from API Gateway or from the setting, and has to be compared, so it stays; the path comes from the caller.
 fn loggable_url(address: &str) -> String {
     let authority = address.find("://").map_or(0, |colon| colon + "://".len());
     let path = address[authority..].find('/').map_or(address.len(), |slash| authority + slash);
     address[..path].to_owned() + &loggable(&address[path..])
 }
 
-/// What is left of a text from outside when it goes into a log: no control characters, no long runs of digits (a phone
-/// number, a code), not much of it.
+/// A text from outside, made safe to log: at most 200 characters, no control characters, and no long run of digits, which could be
+/// a phone number or a code.
 fn loggable(text: &str) -> String {
     let mut digits = 0;
     let safe = text.chars().take(200).filter_map(|character| {

@@ -2,7 +2,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use proptest::prelude::*;
 use shared::twilio::form::Form;
-use shared::twilio::signature::{AuthToken, Rejection, Request, sign, verify};
+use shared::twilio::signature::{AuthToken, Request, SignatureError, sign, verify};
 
 #[derive(serde::Deserialize)]
 struct Vectors {
@@ -69,7 +69,7 @@ fn any_live_token_signs_and_the_answer_tells_which() {
             signature: Some(&signature),
         };
         assert_eq!(verify([&new, &old], &request).ok().map(|verified| verified.token), expected);
-        assert_eq!(verify([], &request).err(), Some(Rejection::Mismatch), "no token accepts nothing");
+        assert_eq!(verify([], &request).err(), Some(SignatureError::Mismatch), "no token accepts nothing");
     }
 }
 

@@ -8,7 +8,8 @@ use crate::report::{Check, Row};
 use crate::settings::Addresses;
 use crate::twilio_account::{IncomingNumber, Service, ServiceNumber, Session, TwilioError};
 use reqwest::Url;
-use shared::twilio::client::{Sender, is_https_or_loopback};
+use shared::twilio::client::Sender;
+use shared::twilio::url::is_https_or_loopback;
 
 /// Where the messages of one number, or of one Messaging Service, go.
 #[derive(Clone, Debug, PartialEq, Eq)]
