@@ -33,24 +33,24 @@ pub struct AccountState {
     /// `Full` or `Trial`.
     pub kind: &'static str,
     /// What the API key is.
-    pub key: Key,
+    pub key: KeyKind,
     /// The Messaging Service; all numbers are in it.
-    pub service: Service,
+    pub service: FakeMessagingService,
     /// Where SMS may go.
-    pub messaging: Vec<Messaging>,
+    pub messaging: Vec<MessagingCountry>,
     /// Where calls may go.
-    pub dialing: Vec<Dialing>,
+    pub dialing: Vec<DialingCountry>,
     /// How far Twilio's clock is ahead.
     pub clock_ahead_seconds: i64,
     /// What goes wrong at paths that contain a text.
-    pub faults: Vec<(&'static str, Fault)>,
+    pub faults: Vec<(&'static str, AccountFault)>,
     /// What was changed, in order.
     pub writes: Vec<String>,
 }
 
 /// The types of API keys.
 #[derive(Clone, Debug)]
-pub enum Key {
+pub enum KeyKind {
     /// May do everything.
     Main,
     /// May not read the account and its keys.
@@ -63,7 +63,7 @@ pub enum Key {
 
 /// What can go wrong with a request.
 #[derive(Clone, Copy, Debug)]
-pub enum Fault {
+pub enum AccountFault {
     /// Refused for want of this permission.
     Forbidden(&'static str),
     /// An internal error.
@@ -76,7 +76,7 @@ pub enum Fault {
 
 /// A Messaging Service.
 #[derive(Clone, Debug)]
-pub struct Service {
+pub struct FakeMessagingService {
     /// `MG…`.
     pub sid: String,
     /// Where messages go.
@@ -95,7 +95,7 @@ pub struct Service {
 
 /// Whether SMS may go to a country.
 #[derive(Clone, Debug)]
-pub struct Messaging {
+pub struct MessagingCountry {
     /// ISO 3166-1.
     pub country_code: &'static str,
     /// What its numbers begin with.
@@ -108,7 +108,7 @@ pub struct Messaging {
 
 /// Whether calls may go to the numbers of a country that fraud earns from.
 #[derive(Clone, Debug)]
-pub struct Dialing {
+pub struct DialingCountry {
     /// ISO 3166-1.
     pub iso_code: &'static str,
     /// Premium-rate and the like.
@@ -121,18 +121,18 @@ impl AccountState {
     /// An account with nothing wrong, whose messages go to this address.
     #[must_use]
     pub fn right(account: &Account, webhook: &str) -> Self {
-        let messaging = |country_code, prefix, console_only| Messaging {
+        let messaging = |country_code, prefix, console_only| MessagingCountry {
             country_code,
             prefix,
             enabled: country_code == "US",
             console_only,
         };
-        let dialing = |iso_code| Dialing { iso_code, special: false, tollfraud: false };
+        let dialing = |iso_code| DialingCountry { iso_code, special: false, tollfraud: false };
         Self {
             status: "active",
             kind: "Full",
-            key: Key::Restricted(vec![SEND]),
-            service: Service {
+            key: KeyKind::Restricted(vec![SEND]),
+            service: FakeMessagingService {
                 sid: account.messaging_services.first().cloned().unwrap_or_default(),
                 inbound_request_url: webhook.to_owned(),
                 inbound_method: "POST".to_owned(),
@@ -219,13 +219,13 @@ impl FakeAccount {
         }
         let of_main_keys = path.starts_with("/v1/Keys/") || path.ends_with(&format!("{}.json", account.account_sid));
         match &self.state().key {
-            Key::Standard if of_main_keys => Some(unknown()),
-            Key::Main | Key::Standard => None,
-            Key::Restricted(permissions) => {
+            KeyKind::Standard if of_main_keys => Some(unknown()),
+            KeyKind::Main | KeyKind::Standard => None,
+            KeyKind::Restricted(permissions) => {
                 let permission = permission(path);
                 (!permissions.contains(&permission)).then(|| lacks(permission))
             }
-            Key::Deleted => Some(unknown()),
+            KeyKind::Deleted => Some(unknown()),
         }
     }
 }
@@ -259,10 +259,10 @@ async fn admit(State(fake): State<FakeAccount>, request: Request, next: Next) ->
     let fault = fake.state().faults.iter().find(|(part, _)| path.contains(part)).map(|(_, fault)| *fault);
     let refusal = fake.refusal(&path, request.headers());
     let mut response = match (refusal, fault) {
-        (_, Some(Fault::Silent)) => std::future::pending().await,
-        (_, Some(Fault::Broken)) => refuse(StatusCode::INTERNAL_SERVER_ERROR, 20500, "Internal Server Error"),
-        (_, Some(Fault::Garbled)) => "<html>between you and me</html>".into_response(),
-        (_, Some(Fault::Forbidden(permission))) => lacks(permission),
+        (_, Some(AccountFault::Silent)) => std::future::pending().await,
+        (_, Some(AccountFault::Broken)) => refuse(StatusCode::INTERNAL_SERVER_ERROR, 20500, "Internal Server Error"),
+        (_, Some(AccountFault::Garbled)) => "<html>between you and me</html>".into_response(),
+        (_, Some(AccountFault::Forbidden(permission))) => lacks(permission),
         (Some(refusal), None) => refusal,
         (None, None) => next.run(request).await,
     };
@@ -317,9 +317,9 @@ async fn account(State(fake): State<FakeAccount>) -> Json<Value> {
 
 async fn key(State(fake): State<FakeAccount>, Path(sid): Path<String>) -> Response {
     let policy = match &fake.state().key {
-        Key::Deleted => return not_found(),
-        Key::Main | Key::Standard => Value::Null,
-        Key::Restricted(permissions) => json!({ "allow": permissions }),
+        KeyKind::Deleted => return not_found(),
+        KeyKind::Main | KeyKind::Standard => Value::Null,
+        KeyKind::Restricted(permissions) => json!({ "allow": permissions }),
     };
     if sid != fake.twilio.account().api_key_sid {
         return not_found();
@@ -372,7 +372,7 @@ async fn service_numbers(State(fake): State<FakeAccount>, Path(sid): Path<String
 
 async fn messaging(State(fake): State<FakeAccount>) -> Json<Value> {
     let state = fake.state();
-    let permission = |country: &Messaging| {
+    let permission = |country: &MessagingCountry| {
         let message = if country.console_only { "High Risk Country" } else { "" };
         json!({
             "country_code": country.country_code,
@@ -410,7 +410,7 @@ async fn dialing(State(fake): State<FakeAccount>, Query(query): Query<Vec<(Strin
     let page = query.iter().find(|(name, _)| name == "Page").and_then(|(_, page)| page.parse().ok()).unwrap_or(0);
     let state = fake.state();
     let start = page * DIALING_PAGE_SIZE;
-    let country = |country: &Dialing| {
+    let country = |country: &DialingCountry| {
         json!({
             "iso_code": country.iso_code,
             "low_risk_numbers_enabled": true,
@@ -428,7 +428,7 @@ async fn dialing(State(fake): State<FakeAccount>, Query(query): Query<Vec<(Strin
     Json(json!({ "content": content, "meta": { "key": "content", "page": page, "next_page_url": next } }))
 }
 
-impl Service {
+impl FakeMessagingService {
     fn resource(&self) -> Value {
         let filled = |text: &str| if text.is_empty() { Value::Null } else { text.into() };
         json!({

@@ -18,14 +18,14 @@ pub mod report;
 pub mod request;
 pub mod settings;
 pub mod state;
-pub mod twilio_account;
+pub mod twilio_api;
 
 use checks::credentials::Credentials;
 use checks::geo_permissions::{self, Differences};
 use checks::table::TableFacts;
 use checks::webhooks::{self, SenderFacts};
 use checks::{clock, limits, sender_registration, table, voice_permissions};
-use report::{Check, Outcome, Report, Row};
+use report::{Check, CheckStatus, Finding, Report};
 use request::{InvalidRequest, Request};
 use serde_json::Value;
 use shared::runtime::credentials::Secret;
@@ -33,7 +33,7 @@ use shared::runtime::metrics::Metric;
 use state::State;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
-use twilio_account::{Session, TwilioError};
+use twilio_api::{Session, TwilioError};
 
 /// How many countries are changed by one call. Twilio names no limit; a form of so many is some 10 KB.
 const BATCH: usize = 100;
@@ -76,8 +76,8 @@ struct Deadlines {
 /// What one check found, and what it changed.
 #[derive(Default)]
 struct Done {
-    rows: Vec<Row>,
-    changes: Vec<Row>,
+    rows: Vec<Finding>,
+    changes: Vec<Finding>,
 }
 
 /// Runs the checklist.
@@ -107,14 +107,14 @@ async fn run(state: &State, request: Request) -> Done {
     );
     let mut all = Done::default();
     if let Ok(credentials) = credentials {
-        all.rows.extend(credentials.judge());
+        all.rows.extend(credentials.evaluate());
         all.add(with_credentials(state, request, &credentials).await);
     } else {
         all.add(too_slow(&OF_THE_CREDENTIALS, state.patience.first));
         all.add(too_slow(&OF_THE_ACCOUNT, state.patience.first));
         all.changes.extend(refused(request, "the credentials could not be looked at in time"));
     }
-    all.rows.push(limits::judge(&state.settings.limits));
+    all.rows.push(limits::evaluate(&state.settings.limits));
     all.add(table);
     all.add(clock);
     all
@@ -123,7 +123,7 @@ async fn run(state: &State, request: Request) -> Done {
 async fn with_credentials(state: &State, request: Request, credentials: &Credentials) -> Done {
     let Some(session) = credentials.session(&state.twilio) else {
         let unasked =
-            |check| Row::unknown(check, "Twilio accepts none of the credentials", "see the rows of credentials");
+            |check| Finding::unknown(check, "Twilio accepts none of the credentials", "see the rows of credentials");
         let changes = refused(request, "Twilio accepts none of the credentials");
         return Done { rows: OF_THE_ACCOUNT.map(unasked).into(), changes };
     };
@@ -147,11 +147,11 @@ async fn with_credentials(state: &State, request: Request, credentials: &Credent
 }
 
 /// The rows of repairs that were asked for and not begun.
-fn refused(request: Request, reason: &str) -> Vec<Row> {
+fn refused(request: Request, reason: &str) -> Vec<Finding> {
     let asked = [(request.webhooks, Check::Webhooks), (request.geo_permissions, Check::GeoPermissions)];
     let row = |check| {
         let advice = "mend what the rows of credentials and account say, and ask for the repair again";
-        Row::fail(check, format!("nothing was changed: {reason}"), advice)
+        Finding::fail(check, format!("nothing was changed: {reason}"), advice)
     };
     asked.into_iter().filter(|(asked, _)| *asked).map(|(_, check)| row(check)).collect()
 }
@@ -166,13 +166,13 @@ async fn credentials(state: &State) -> Credentials {
 }
 
 async fn table(state: &State) -> Done {
-    table::judge(&TableFacts::read(&state.aws.dynamodb, &state.settings.table_name).await).into()
+    table::evaluate(&TableFacts::read(&state.aws.dynamodb, &state.settings.table_name).await).into()
 }
 
 async fn clock(state: &State) -> Done {
     let sent_ms = state.clock.now_ms();
     let date = state.twilio.date().await;
-    clock::judge(sent_ms, state.clock.now_ms(), date.as_deref()).into()
+    clock::evaluate(sent_ms, state.clock.now_ms(), date.as_deref()).into()
 }
 
 /// Where messages to us go; and, since the same is read for them, the public URL and the registration.
@@ -182,7 +182,10 @@ async fn webhooks(state: &State, session: &Session<'_>, apply: bool, deadlines: 
     let found = match read().await {
         Ok(Ok(found)) => found,
         Ok(Err((what, error))) => {
-            return Done { rows: OF_THE_SENDER.map(|check| Row::unread(check, what, &error)).into(), changes: vec![] };
+            return Done {
+                rows: OF_THE_SENDER.map(|check| Finding::unread(check, what, &error)).into(),
+                changes: vec![],
+            };
         }
         Err(_) => return too_slow(&OF_THE_SENDER, state.patience.second),
     };
@@ -193,28 +196,28 @@ async fn webhooks(state: &State, session: &Session<'_>, apply: bool, deadlines: 
             continue;
         }
         let answer = timeout_at(deadlines.answer, webhook.update(session, &fields)).await;
-        tried.push((&webhook.subject, answer.unwrap_or_else(|_| Err(TwilioError::no_time())), fields));
+        tried.push((&webhook.subject, answer.unwrap_or_else(|_| Err(TwilioError::timed_out())), fields));
     }
     let now = if tried.is_empty() { None } else { read().await.ok().and_then(Result::ok) };
     let judged = tried.iter().map(|(subject, answer, fields)| {
-        webhooks::judge_repair(subject, fields, answer.as_ref().copied(), now.as_ref(), &settings.addresses)
+        webhooks::evaluate_repair(subject, fields, answer.as_ref().copied(), now.as_ref(), &settings.addresses)
     });
     changes.splice(0..0, judged);
 
     let facts = now.as_ref().unwrap_or(&found);
-    let mut rows = facts.judge(&settings.twilio_from, &settings.addresses);
-    rows.push(facts.judge_public_url(&settings.addresses));
-    rows.push(sender_registration::judge(&settings.twilio_from, facts, &settings.allowed_countries));
+    let mut rows = facts.evaluate(&settings.twilio_from, &settings.addresses);
+    rows.push(facts.evaluate_public_url(&settings.addresses));
+    rows.push(sender_registration::evaluate(&settings.twilio_from, facts, &settings.allowed_countries));
     Done { rows, changes }
 }
 
 async fn geo_permissions(state: &State, session: &Session<'_>, apply: bool, deadlines: Deadlines) -> Done {
     let allowed = &state.settings.allowed_countries;
-    let unread = |error| Row::unread(Check::GeoPermissions, "the messaging geo permissions", error);
+    let unread = |error| Finding::unread(Check::GeoPermissions, "the messaging geo permissions", error);
     let read = async || {
         timeout_at(deadlines.answer, session.messaging_permissions())
             .await
-            .unwrap_or_else(|_| Err(TwilioError::no_time()))
+            .unwrap_or_else(|_| Err(TwilioError::timed_out()))
     };
     let found = match read().await {
         Ok(permissions) => Differences::of(&permissions, allowed),
@@ -228,24 +231,24 @@ async fn geo_permissions(state: &State, session: &Session<'_>, apply: bool, dead
             continue;
         }
         let answer = timeout_at(deadlines.answer, session.set_messaging_permissions(batch)).await;
-        tried.push((batch, answer.unwrap_or_else(|_| Err(TwilioError::no_time()))));
+        tried.push((batch, answer.unwrap_or_else(|_| Err(TwilioError::timed_out()))));
     }
     if tried.is_empty() {
-        return Done { rows: vec![found.judge(allowed)], changes: untried };
+        return Done { rows: vec![found.evaluate(allowed)], changes: untried };
     }
     let now = read().await;
-    let judge = |(batch, answer): &(&[_], Result<Vec<_>, _>)| {
-        geo_permissions::judge_changes(batch, answer.as_deref(), now.as_deref())
+    let evaluate = |(batch, answer): &(&[_], Result<Vec<_>, _>)| {
+        geo_permissions::evaluate_changes(batch, answer.as_deref(), now.as_deref())
     };
-    let changes = tried.iter().flat_map(judge).chain(untried).collect();
-    let row = now.as_ref().map_or_else(unread, |now| Differences::of(now, allowed).judge(allowed));
+    let changes = tried.iter().flat_map(evaluate).chain(untried).collect();
+    let row = now.as_ref().map_or_else(unread, |now| Differences::of(now, allowed).evaluate(allowed));
     Done { rows: vec![row], changes }
 }
 
 async fn voice_permissions(session: &Session<'_>) -> Done {
     match session.dialing_permissions().await {
-        Ok(countries) => voice_permissions::judge(&countries).into(),
-        Err(error) => Row::unread(Check::VoicePermissions, "the voice dialing permissions", &error).into(),
+        Ok(countries) => voice_permissions::evaluate(&countries).into(),
+        Err(error) => Finding::unread(Check::VoicePermissions, "the voice dialing permissions", &error).into(),
     }
 }
 
@@ -257,7 +260,7 @@ async fn in_time(patience: Duration, checks: &[Check], checking: impl Future<Out
 fn too_slow(checks: &[Check], patience: Duration) -> Done {
     let found = format!("it took longer than {} s", patience.as_secs());
     let advice = "run the checklist again; if it stays so, look at the status of Twilio and AWS";
-    Done { rows: checks.iter().map(|check| Row::unknown(*check, found.clone(), advice)).collect(), changes: vec![] }
+    Done { rows: checks.iter().map(|check| Finding::unknown(*check, found.clone(), advice)).collect(), changes: vec![] }
 }
 
 /// A line for each row, without what was found: that may name a number.
@@ -265,16 +268,16 @@ fn log(request_id: &str, report: &Report, took_ms: u64) {
     for row in report.rows.iter().chain(&report.changes) {
         let (check, result) = (row.check.as_str(), row.result.as_str());
         match row.result {
-            Outcome::Pass => tracing::debug!(request_id, check, result, "checked"),
-            Outcome::Unknown => {
+            CheckStatus::Pass => tracing::debug!(request_id, check, result, "checked"),
+            CheckStatus::Unknown => {
                 tracing::warn!(request_id, check, result, "a check could not be made; invoke Checklist to see why");
             }
-            Outcome::Fail => {
+            CheckStatus::Fail => {
                 tracing::error!(request_id, check, result, "a check failed; invoke Checklist to see what to do");
             }
         }
     }
-    let changed = report.changes.iter().filter(|row| row.result == Outcome::Pass).count();
+    let changed = report.changes.iter().filter(|row| row.result == CheckStatus::Pass).count();
     tracing::info!(request_id, took_ms, status = report.status.as_str(), changed, "checklist answered");
 }
 
@@ -285,8 +288,8 @@ impl Done {
     }
 }
 
-impl From<Row> for Done {
-    fn from(row: Row) -> Self {
+impl From<Finding> for Done {
+    fn from(row: Finding) -> Self {
         Self { rows: vec![row], changes: vec![] }
     }
 }

@@ -1,6 +1,6 @@
 //! What the checklist answers: a row for each check, and what they come to.
 
-use crate::twilio_account::TwilioError;
+use crate::twilio_api::TwilioError;
 use serde::Serialize;
 use shared::runtime::clock::rfc3339;
 
@@ -8,26 +8,26 @@ use shared::runtime::clock::rfc3339;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Report {
     /// `fail` if any row is, else `unknown` if any is.
-    pub status: Outcome,
+    pub status: CheckStatus,
     /// When, RFC 3339.
     pub checked_at: String,
     /// What was found; after a repair, what is found now.
-    pub rows: Vec<Row>,
+    pub rows: Vec<Finding>,
     /// What was changed, each country and each webhook by itself, if a repair was asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub changes: Vec<Row>,
+    pub changes: Vec<Finding>,
 }
 
 /// One check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Row {
+pub struct Finding {
     /// Which.
     pub check: Check,
     /// What was checked, where there are several: a number, a country, a secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
     /// How it came out.
-    pub result: Outcome,
+    pub result: CheckStatus,
     /// What was found.
     pub found: String,
     /// What to do about it.
@@ -38,7 +38,7 @@ pub struct Row {
 /// How a check came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Outcome {
+pub enum CheckStatus {
     /// As it should be.
     Pass,
     /// Not as it should be.
@@ -76,30 +76,30 @@ pub enum Check {
 }
 
 impl Report {
-    pub(crate) fn new(rows: Vec<Row>, changes: Vec<Row>, now_ms: u64) -> Self {
+    pub(crate) fn new(rows: Vec<Finding>, changes: Vec<Finding>, now_ms: u64) -> Self {
         let any = |outcome| rows.iter().chain(&changes).any(|row| row.result == outcome);
-        let status = [Outcome::Fail, Outcome::Unknown].into_iter().find(|outcome| any(*outcome));
-        Self { status: status.unwrap_or(Outcome::Pass), checked_at: rfc3339(now_ms), rows, changes }
+        let status = [CheckStatus::Fail, CheckStatus::Unknown].into_iter().find(|outcome| any(*outcome));
+        Self { status: status.unwrap_or(CheckStatus::Pass), checked_at: rfc3339(now_ms), rows, changes }
     }
 
     /// How many rows say that something is wrong.
     #[must_use]
     pub fn failures(&self) -> u64 {
-        self.rows.iter().chain(&self.changes).map(|row| u64::from(row.result == Outcome::Fail)).sum()
+        self.rows.iter().chain(&self.changes).map(|row| u64::from(row.result == CheckStatus::Fail)).sum()
     }
 }
 
-impl Row {
+impl Finding {
     pub(crate) fn pass(check: Check, found: impl Into<String>) -> Self {
-        Self { check, subject: None, result: Outcome::Pass, found: found.into(), advice: String::new() }
+        Self { check, subject: None, result: CheckStatus::Pass, found: found.into(), advice: String::new() }
     }
 
     pub(crate) fn fail(check: Check, found: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { result: Outcome::Fail, advice: advice.into(), ..Self::pass(check, found) }
+        Self { result: CheckStatus::Fail, advice: advice.into(), ..Self::pass(check, found) }
     }
 
     pub(crate) fn unknown(check: Check, found: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { result: Outcome::Unknown, advice: advice.into(), ..Self::pass(check, found) }
+        Self { result: CheckStatus::Unknown, advice: advice.into(), ..Self::pass(check, found) }
     }
 
     /// The row of something that Twilio did not let us read.
@@ -126,7 +126,7 @@ impl Row {
     }
 }
 
-impl Outcome {
+impl CheckStatus {
     /// Its name in answers and logs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -28,16 +28,16 @@ pub struct Settings {
     /// How often.
     pub limits: Vec<LimitSetting>,
     /// Where Twilio should call us.
-    pub addresses: Addresses,
+    pub addresses: WebhookUrls,
 }
 
 /// The addresses of the webhook.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Addresses {
+pub struct WebhookUrls {
     /// The one that signatures are checked against, and so the one that Twilio must call.
     pub signed: String,
     /// The API's own, if that is another one: requests arrive there, and are refused.
-    pub hidden: Option<String>,
+    pub unsigned: Option<String>,
 }
 
 impl Settings {
@@ -54,20 +54,20 @@ impl Settings {
             twilio_base_url: environment.parsed("TWILIO_BASE_URL")?,
             allowed_countries: Policy::from_environment(environment)?.allowed_countries,
             limits: LimitSetting::all(environment)?,
-            addresses: Addresses::from_environment(environment)?,
+            addresses: WebhookUrls::from_environment(environment)?,
         })
     }
 }
 
-impl Addresses {
+impl WebhookUrls {
     fn from_environment(environment: &Environment) -> Result<Self, SettingError> {
         let webhook = |variable| {
             let given = environment.optional(variable).map(|_| environment.parsed::<PublicUrl>(variable));
             given.transpose().map(|url| url.map(|url| url.join(WEBHOOK_PATH)))
         };
         match (webhook("PUBLIC_URL")?, webhook("API_ENDPOINT")?) {
-            (Some(signed), api) => Ok(Self { hidden: api.filter(|api| *api != signed), signed }),
-            (None, Some(signed)) => Ok(Self { signed, hidden: None }),
+            (Some(signed), api) => Ok(Self { unsigned: api.filter(|api| *api != signed), signed }),
+            (None, Some(signed)) => Ok(Self { signed, unsigned: None }),
             (None, None) => Err(SettingError::Missing { variable: "API_ENDPOINT" }),
         }
     }

@@ -1,7 +1,7 @@
 //! What a warm function keeps. Nothing that is checked is kept: each run looks anew.
 
 use crate::settings::Settings;
-use crate::twilio_account::Twilio;
+use crate::twilio_api::TwilioApi;
 use shared::runtime::aws::{Aws, AwsSettings};
 use shared::runtime::clock::Clock;
 use shared::runtime::http::{Connections, Timeouts, Tls};
@@ -17,7 +17,7 @@ pub struct State {
     /// The table, and the secrets.
     pub aws: Aws,
     /// Twilio.
-    pub twilio: Twilio,
+    pub twilio: TwilioApi,
     /// How long things may take.
     pub patience: Patience,
     /// The time.
@@ -77,7 +77,7 @@ impl State {
     ) -> Result<Self, StartError> {
         let settings = Settings::from_environment(environment)?;
         // What is written may safely be written again, so connections may be kept.
-        let twilio = Twilio::new(tls.client(patience.twilio, Connections::Kept)?, &settings.twilio_base_url);
+        let twilio = TwilioApi::new(tls.client(patience.twilio, Connections::Kept)?, &settings.twilio_base_url);
         Ok(Self { settings, aws, twilio, patience, clock, meter: Meter::new(environment, metrics) })
     }
 }

@@ -1,8 +1,8 @@
 //! The checklist, against accounts that are right, wrong and half wrong.
 
 use crate::support::{Local, PRIVATE, no_waits, start, start_with};
-use checklist::report::{Outcome, Report, Row};
-use local::fake_account::{AccountState, Fault, Key};
+use checklist::report::{CheckStatus, Finding, Report};
+use local::fake_account::{AccountFault, AccountState, KeyKind};
 use local::system::{ACCOUNT_SID, API_KEY_SECRET, API_KEY_SECRET_NAME, API_KEY_SID, AUTH_TOKEN, AUTH_TOKEN_SECRET};
 use local::system::{OUR_NUMBER, OUR_SERVICE, TABLE_NAME};
 use send_code::state::Patience;
@@ -23,7 +23,7 @@ async fn run(local: &Local, event: Value) -> Report {
         assert!(!told.contains(secret), "{told}");
     }
     for row in report.rows.iter().chain(&report.changes) {
-        assert_eq!(row.advice.is_empty(), row.result == Outcome::Pass, "{row:?}");
+        assert_eq!(row.advice.is_empty(), row.result == CheckStatus::Pass, "{row:?}");
         assert!(!row.found.is_empty(), "{row:?}");
     }
     report
@@ -34,14 +34,14 @@ async fn check(local: &Local) -> Report {
 }
 
 /// The checks that came out like this, each once.
-fn with(report: &Report, result: Outcome) -> Vec<&'static str> {
+fn with(report: &Report, result: CheckStatus) -> Vec<&'static str> {
     let mut checks: Vec<_> =
         report.rows.iter().filter(|row| row.result == result).map(|row| row.check.as_str()).collect();
     checks.dedup();
     checks
 }
 
-fn row<'a>(report: &'a Report, check: &str) -> &'a Row {
+fn row<'a>(report: &'a Report, check: &str) -> &'a Finding {
     report.rows.iter().find(|row| row.check.as_str() == check).unwrap()
 }
 
@@ -54,8 +54,8 @@ fn wrong(local: &Local, change: impl FnOnce(&mut AccountState)) {
 async fn an_account_with_nothing_wrong_passes_every_check() {
     let local = start([POOL]).await;
     let report = check(&local).await;
-    assert_eq!(report.status, Outcome::Pass, "{report:#?}");
-    let checks = with(&report, Outcome::Pass);
+    assert_eq!(report.status, CheckStatus::Pass, "{report:#?}");
+    let checks = with(&report, CheckStatus::Pass);
     let all = [
         "credentials",
         "account",
@@ -75,7 +75,10 @@ async fn an_account_with_nothing_wrong_passes_every_check() {
     // With a number, Twilio does not tell whether it is registered, and nor do we.
     let local = start([]).await;
     let report = check(&local).await;
-    assert_eq!((report.status, with(&report, Outcome::Unknown)), (Outcome::Unknown, vec!["sender_registration"]));
+    assert_eq!(
+        (report.status, with(&report, CheckStatus::Unknown)),
+        (CheckStatus::Unknown, vec!["sender_registration"])
+    );
     assert_eq!(row(&report, "webhooks").subject.as_deref(), Some(OUR_NUMBER));
 }
 
@@ -121,7 +124,7 @@ async fn a_number_that_is_set_up_wrong_fails_the_webhooks_check_and_no_other() {
     ] {
         set_up(&local, &[wrong]).await;
         let report = check(&local).await;
-        assert_eq!(with(&report, Outcome::Fail), ["webhooks"], "{wrong:?} {report:#?}");
+        assert_eq!(with(&report, CheckStatus::Fail), ["webhooks"], "{wrong:?} {report:#?}");
         let back = [
             ("SmsUrl", &*ours),
             ("SmsMethod", "POST"),
@@ -131,7 +134,7 @@ async fn a_number_that_is_set_up_wrong_fails_the_webhooks_check_and_no_other() {
         ];
         set_up(&local, &back).await;
     }
-    assert_eq!(check(&local).await.status, Outcome::Pass);
+    assert_eq!(check(&local).await.status, CheckStatus::Pass);
     assert_eq!(number(&local).await, right, "a look changes nothing");
 }
 
@@ -142,13 +145,13 @@ async fn each_single_thing_that_is_wrong_fails_its_own_check_and_no_other() {
         ("account", |account| account.status = "suspended"),
         ("account", |account| account.status = "closed"),
         ("account", |account| account.kind = "Trial"),
-        ("credentials", |account| account.key = Key::Deleted),
-        ("api_key_restricted", |account| account.key = Key::Main),
-        ("api_key_restricted", |account| account.key = Key::Standard),
-        ("api_key_restricted", |account| account.key = Key::Restricted(vec!["/twilio/voice/calls/create"])),
-        ("api_key_restricted", |account| account.key = Key::Restricted(vec!["/twilio/*"])),
+        ("credentials", |account| account.key = KeyKind::Deleted),
+        ("api_key_restricted", |account| account.key = KeyKind::Main),
+        ("api_key_restricted", |account| account.key = KeyKind::Standard),
+        ("api_key_restricted", |account| account.key = KeyKind::Restricted(vec!["/twilio/voice/calls/create"])),
+        ("api_key_restricted", |account| account.key = KeyKind::Restricted(vec!["/twilio/*"])),
         ("api_key_restricted", |account| {
-            account.key = Key::Restricted(vec!["/twilio/messaging/messages/create", "/twilio/voice/calls/create"]);
+            account.key = KeyKind::Restricted(vec!["/twilio/messaging/messages/create", "/twilio/voice/calls/create"]);
         }),
         ("webhooks", |account| {
             account.service.use_inbound_webhook_on_number = false;
@@ -181,8 +184,8 @@ async fn each_single_thing_that_is_wrong_fails_its_own_check_and_no_other() {
             change(account);
         });
         let report = check(&local).await;
-        assert_eq!(report.status, Outcome::Fail);
-        assert_eq!(with(&report, Outcome::Fail), [*expected], "{report:#?}");
+        assert_eq!(report.status, CheckStatus::Fail);
+        assert_eq!(with(&report, CheckStatus::Fail), [*expected], "{report:#?}");
         assert!(local.system.account.change(|account| account.writes.is_empty()), "a look changes nothing");
     }
 }
@@ -200,7 +203,7 @@ async fn settings_and_a_table_that_are_wrong_fail_their_own_checks() {
         ([POOL, ("TWILIO_FROM", "+1500555000")], "webhooks"),
     ] {
         let report = check(&start(settings).await).await;
-        assert_eq!(with(&report, Outcome::Fail), [expected], "{settings:?} {report:#?}");
+        assert_eq!(with(&report, CheckStatus::Fail), [expected], "{settings:?} {report:#?}");
     }
 
     let local = start([POOL]).await;
@@ -208,10 +211,10 @@ async fn settings_and_a_table_that_are_wrong_fail_their_own_checks() {
     let dynamodb = &local.system.checklist.aws.dynamodb;
     let change = dynamodb.update_time_to_live().table_name(TABLE_NAME);
     change.time_to_live_specification(ttl.build().unwrap()).send().await.unwrap();
-    assert_eq!(with(&check(&local).await, Outcome::Fail), ["table"]);
+    assert_eq!(with(&check(&local).await, CheckStatus::Fail), ["table"]);
 
     let report = check(&start([POOL, ("TABLE_NAME", "elsewhere")]).await).await;
-    assert_eq!(with(&report, Outcome::Unknown), ["table"]);
+    assert_eq!(with(&report, CheckStatus::Unknown), ["table"]);
     assert!(row(&report, "table").found.contains("DescribeTable"), "{report:#?}");
 }
 
@@ -238,12 +241,12 @@ async fn secrets_that_are_not_filled_in_or_wrong_are_named_with_the_command_that
         };
         local.system.secrets.put(secret, &value);
         let report = check(&local).await;
-        let failed: Vec<_> = report.rows.iter().filter(|row| row.result == Outcome::Fail).collect();
+        let failed: Vec<_> = report.rows.iter().filter(|row| row.result == CheckStatus::Fail).collect();
         assert_eq!(failed[0].subject.as_deref(), Some(subject), "{report:#?}");
         assert!(failed[0].advice.contains("secret"), "{report:#?}");
         // One that was put in a moment ago is what counts.
         local.system.secrets.put(secret, &before);
-        assert_eq!(check(&local).await.status, Outcome::Pass);
+        assert_eq!(check(&local).await.status, CheckStatus::Pass);
     }
 }
 
@@ -251,17 +254,17 @@ async fn secrets_that_are_not_filled_in_or_wrong_are_named_with_the_command_that
 async fn without_the_auth_token_the_key_that_sends_says_what_it_may_not_read() {
     let local = start([("AUTH_TOKEN_SECRET", "nowhere")]).await;
     let report = check(&local).await;
-    assert_eq!(report.status, Outcome::Unknown);
+    assert_eq!(report.status, CheckStatus::Unknown);
     let row = row(&report, "webhooks");
     assert!(row.advice.contains("/twilio/phone-numbers/incoming-phone-numbers/read"), "{row:?}");
-    assert_eq!(with(&report, Outcome::Pass), ["limits", "table", "clock"]);
+    assert_eq!(with(&report, CheckStatus::Pass), ["limits", "table", "clock"]);
 
     // A standard key may read the rest, also in place of an auth token that Twilio does not accept.
     let local = start([POOL]).await;
     local.system.secrets.put(AUTH_TOKEN_SECRET, &json!({"accountSid": ACCOUNT_SID, "authToken": PRIVATE}).to_string());
-    wrong(&local, |account| account.key = Key::Standard);
+    wrong(&local, |account| account.key = KeyKind::Standard);
     let report = check(&local).await;
-    let passed = with(&report, Outcome::Pass);
+    let passed = with(&report, CheckStatus::Pass);
     for check in ["webhooks", "geo_permissions", "voice_permissions"] {
         assert!(passed.contains(&check), "{report:#?}");
     }
@@ -273,26 +276,26 @@ async fn what_twilio_does_not_let_us_read_is_unknown_and_holds_nothing_else_up()
     let local = start_with([POOL], Patience { twilio: timeouts, ..no_waits() }, None).await;
     let of_the_sender = &["webhooks", "public_url", "sender_registration"][..];
     for (path, fault, unknown) in [
-        ("/v1/Messaging", Fault::Forbidden("/twilio/accounts/geo/read"), &["geo_permissions"][..]),
-        ("/v1/DialingPermissions", Fault::Broken, &["voice_permissions"]),
-        ("/v1/DialingPermissions", Fault::Garbled, &["voice_permissions"]),
-        ("/v1/Keys", Fault::Forbidden(""), &["credentials", "api_key_restricted"]),
-        ("/PhoneNumbers", Fault::Silent, of_the_sender),
-        ("/v1/Services", Fault::Broken, of_the_sender),
+        ("/v1/Messaging", AccountFault::Forbidden("/twilio/accounts/geo/read"), &["geo_permissions"][..]),
+        ("/v1/DialingPermissions", AccountFault::Broken, &["voice_permissions"]),
+        ("/v1/DialingPermissions", AccountFault::Garbled, &["voice_permissions"]),
+        ("/v1/Keys", AccountFault::Forbidden(""), &["credentials", "api_key_restricted"]),
+        ("/PhoneNumbers", AccountFault::Silent, of_the_sender),
+        ("/v1/Services", AccountFault::Broken, of_the_sender),
     ] {
         wrong(&local, |account| account.faults = vec![(path, fault)]);
         let report = check(&local).await;
-        assert_eq!(with(&report, Outcome::Unknown), unknown, "{path} {fault:?} {report:#?}");
-        assert_eq!(with(&report, Outcome::Fail), [""; 0], "{path} {fault:?} {report:#?}");
-        if let Fault::Forbidden(permission) = fault {
+        assert_eq!(with(&report, CheckStatus::Unknown), unknown, "{path} {fault:?} {report:#?}");
+        assert_eq!(with(&report, CheckStatus::Fail), [""; 0], "{path} {fault:?} {report:#?}");
+        if let AccountFault::Forbidden(permission) = fault {
             assert!(row(&report, unknown[0]).advice.contains(permission), "{report:#?}");
         }
     }
     // Nothing of Twilio at all: our own things are looked at all the same.
-    wrong(&local, |account| account.faults = vec![("/", Fault::Broken)]);
+    wrong(&local, |account| account.faults = vec![("/", AccountFault::Broken)]);
     let report = check(&local).await;
-    assert_eq!(with(&report, Outcome::Pass), ["limits", "table", "clock"], "{report:#?}");
-    assert_eq!(report.status, Outcome::Unknown);
+    assert_eq!(with(&report, CheckStatus::Pass), ["limits", "table", "clock"], "{report:#?}");
+    assert_eq!(report.status, CheckStatus::Unknown);
 }
 
 #[tokio::test]
@@ -307,7 +310,7 @@ async fn applying_closes_and_opens_countries_and_says_of_each_what_became_of_it(
     });
     let report = run(&local, json!({"apply": ["geo_permissions"]})).await;
     let changes: Vec<_> = report.changes.iter().map(|row| (row.subject.as_deref().unwrap(), row.result)).collect();
-    let (pass, fail) = (Outcome::Pass, Outcome::Fail);
+    let (pass, fail) = (CheckStatus::Pass, CheckStatus::Fail);
     assert_eq!(changes, [("BD", fail), ("FR", pass), ("JM", pass), ("DE", pass)]);
     assert!(report.changes[0].found.contains("30649") && report.changes[0].advice.contains("Console"), "{report:#?}");
     // What is left, and what was not asked for.
@@ -336,10 +339,10 @@ async fn applying_points_the_webhooks_at_us_and_touches_nothing_that_was_right()
     });
     let report = run(&local, json!({"apply": ["webhooks"]})).await;
     assert_eq!(report.changes.len(), 1);
-    assert_eq!((report.changes[0].subject.as_deref(), report.changes[0].result), (Some(OUR_NUMBER), Outcome::Pass));
+    assert_eq!((report.changes[0].subject.as_deref(), report.changes[0].result), (Some(OUR_NUMBER), CheckStatus::Pass));
     let found = &report.changes[0].found;
     assert!(found.contains("SmsUrl was http://sms.example.com/sms, SmsMethod was GET"), "{found}");
-    assert_eq!(row(&report, "webhooks").result, Outcome::Pass);
+    assert_eq!(row(&report, "webhooks").result, CheckStatus::Pass);
     let repaired = number(&local).await;
     for (field, expected) in
         [("sms_url", &*ours), ("sms_method", "POST"), ("sms_application_sid", ""), ("sms_fallback_url", &fallback)]
@@ -359,12 +362,14 @@ async fn a_repair_that_twilio_refuses_says_so_and_the_check_still_fails() {
     let local = start([POOL]).await;
     set_up(&local, &[("SmsMethod", "GET")]).await;
     wrong(&local, |account| {
-        account.faults =
-            vec![("/IncomingPhoneNumbers/", Fault::Forbidden("/twilio/phone-numbers/incoming-phone-numbers/update"))];
+        account.faults = vec![(
+            "/IncomingPhoneNumbers/",
+            AccountFault::Forbidden("/twilio/phone-numbers/incoming-phone-numbers/update"),
+        )];
     });
     let report = run(&local, json!({"apply": ["webhooks"]})).await;
-    assert_eq!(report.changes[0].result, Outcome::Fail);
-    assert_eq!(with(&report, Outcome::Fail), ["webhooks"], "{report:#?}");
+    assert_eq!(report.changes[0].result, CheckStatus::Fail);
+    assert_eq!(with(&report, CheckStatus::Fail), ["webhooks"], "{report:#?}");
 }
 
 #[tokio::test]
@@ -380,7 +385,7 @@ async fn nothing_is_repaired_while_the_credentials_or_the_account_fail() {
         wrong(&local, |account| account.status = status);
         let report = run(&local, json!({"apply": ["webhooks", "geo_permissions"]})).await;
         let changes: Vec<_> = report.changes.iter().map(|row| (row.check.as_str(), row.result)).collect();
-        assert_eq!(changes, [("webhooks", Outcome::Fail), ("geo_permissions", Outcome::Fail)], "{report:#?}");
+        assert_eq!(changes, [("webhooks", CheckStatus::Fail), ("geo_permissions", CheckStatus::Fail)], "{report:#?}");
         assert!(report.changes[0].found.contains("nothing was changed"), "{report:#?}");
         assert_eq!(number(&local).await, before);
         assert!(local.system.account.change(|account| account.writes.is_empty()));
@@ -395,14 +400,14 @@ async fn a_repair_that_runs_out_of_time_tells_what_it_changed_and_what_it_did_no
         account.messaging[2].enabled = true;
         account.service.fallback_url = "http://sms.example.com/?token=1".to_owned();
         // Only what is written to a number has a path that goes on.
-        account.faults = vec![("/IncomingPhoneNumbers/", Fault::Silent)];
+        account.faults = vec![("/IncomingPhoneNumbers/", AccountFault::Silent)];
     });
     let hurried = |repair, second| {
         let of = &local.system.checklist;
         checklist::state::State {
             settings: of.settings.clone(),
             aws: of.aws.clone(),
-            twilio: checklist::twilio_account::Twilio::new(client(), &of.settings.twilio_base_url),
+            twilio: checklist::twilio_api::TwilioApi::new(client(), &of.settings.twilio_base_url),
             patience: checklist::state::Patience { repair, second, ..of.patience },
             clock: of.clock.clone(),
             meter: of.meter.clone(),
@@ -413,15 +418,15 @@ async fn a_repair_that_runs_out_of_time_tells_what_it_changed_and_what_it_did_no
     let state = hurried(Duration::ZERO, Duration::from_secs(40));
     let report = checklist::handle(&state, "request-checklist", &apply).await.unwrap();
     assert_eq!(report.changes.len(), 3, "{report:#?}");
-    assert!(report.changes.iter().all(|row| row.result == Outcome::Unknown && row.found.contains("no time")));
+    assert!(report.changes.iter().all(|row| row.result == CheckStatus::Unknown && row.found.contains("no time")));
     assert!(local.system.account.change(|account| account.writes.is_empty()));
 
     // Time for the service and the country; the number's change hangs.
     let state = hurried(Duration::from_secs(2), Duration::from_secs(3));
     let report = checklist::handle(&state, "request-checklist", &apply).await.unwrap();
     let changes: Vec<_> = report.changes.iter().map(|row| (row.subject.as_deref().unwrap(), row.result)).collect();
-    let unknown = Outcome::Unknown;
-    assert_eq!(changes, [(OUR_SERVICE, unknown), (OUR_NUMBER, unknown), ("FR", Outcome::Pass)], "{report:#?}");
+    let unknown = CheckStatus::Unknown;
+    assert_eq!(changes, [(OUR_SERVICE, unknown), (OUR_NUMBER, unknown), ("FR", CheckStatus::Pass)], "{report:#?}");
     assert!(report.changes[0].found.ends_with("FallbackUrl was http://sms.example.com/"), "{report:#?}");
     let mut writes = local.system.account.change(|account| account.writes.clone());
     writes.sort();

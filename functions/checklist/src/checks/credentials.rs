@@ -7,8 +7,8 @@
 //! - the account's numbers, which a standard key may read too;
 //! - the key's own policy, which the auth token may read, and which only a restricted key has.
 
-use crate::report::{Check, Outcome, Row};
-use crate::twilio_account::{Account, KeyPolicy, Session, Twilio, TwilioError};
+use crate::report::{Check, CheckStatus, Finding};
+use crate::twilio_api::{AccountStatus, AccountType, KeyPolicy, Session, TwilioAccount, TwilioApi, TwilioError};
 use shared::runtime::credentials::{AccountSid, ApiKey, CredentialsError, Signer};
 use shared::twilio::error_code::TwilioErrorCode;
 
@@ -23,36 +23,36 @@ const SENDING: &str = "sending credential";
 #[derive(Clone, Debug)]
 pub struct Credentials {
     /// The auth token's secret.
-    pub auth_token: Result<Owner, CredentialsError>,
+    pub auth_token: Result<AuthTokenFacts, CredentialsError>,
     /// The secret that sends go out with.
-    pub sending: Result<Sending, CredentialsError>,
+    pub sending: Result<SendingCredential, CredentialsError>,
 }
 
 /// The account with its auth token.
 #[derive(Clone, Debug)]
-pub struct Owner {
+pub struct AuthTokenFacts {
     /// To sign in with.
     pub key: ApiKey,
     /// What Twilio says.
-    pub account: Result<Account, TwilioError>,
+    pub account: Result<TwilioAccount, TwilioError>,
 }
 
 /// What sends.
 #[derive(Clone, Debug)]
-pub enum Sending {
+pub enum SendingCredential {
     /// The auth token itself.
-    AuthToken(Owner),
+    AuthToken(AuthTokenFacts),
     /// An API key.
-    ApiKey(KeyFacts),
+    ApiKey(ApiKeyFacts),
 }
 
 /// What Twilio says to an API key.
 #[derive(Clone, Debug)]
-pub struct KeyFacts {
+pub struct ApiKeyFacts {
     /// To sign in with.
     pub key: ApiKey,
     /// Asked with this key.
-    pub account: Result<Account, TwilioError>,
+    pub account: Result<TwilioAccount, TwilioError>,
     /// Asked with this key.
     pub numbers: Result<(), TwilioError>,
     /// Asked with the auth token, if there is one.
@@ -62,14 +62,14 @@ pub struct KeyFacts {
 impl Credentials {
     /// Asks Twilio.
     pub async fn read(
-        twilio: &Twilio,
+        twilio: &TwilioApi,
         auth_token: Result<Signer, CredentialsError>,
         sending: Result<ApiKey, CredentialsError>,
     ) -> Self {
         let auth_token = auth_token.map(ApiKey::from);
         let owner = async {
             match auth_token.clone() {
-                Ok(key) => Ok(Owner { account: twilio.session(&key).account().await, key }),
+                Ok(key) => Ok(AuthTokenFacts { account: twilio.session(&key).account().await, key }),
                 Err(error) => Err(error),
             }
         };
@@ -77,12 +77,12 @@ impl Credentials {
             let key = sending?;
             let session = twilio.session(&key);
             let Some(key_sid) = key.key_sid() else {
-                return Ok(Sending::AuthToken(Owner { account: session.account().await, key }));
+                return Ok(SendingCredential::AuthToken(AuthTokenFacts { account: session.account().await, key }));
             };
             let asker = twilio.session(auth_token.as_ref().unwrap_or(&key));
             let (account, numbers, policy) =
                 tokio::join!(session.account(), session.try_out(), asker.key_policy(key_sid));
-            Ok(Sending::ApiKey(KeyFacts { key, account, numbers, policy }))
+            Ok(SendingCredential::ApiKey(ApiKeyFacts { key, account, numbers, policy }))
         };
         let (auth_token, sending) = tokio::join!(owner, sending);
         Self { auth_token, sending }
@@ -90,26 +90,30 @@ impl Credentials {
 
     /// What to read the account with: the auth token, which may read everything, or else what sends.
     #[must_use]
-    pub fn session<'a>(&'a self, twilio: &'a Twilio) -> Option<Session<'a>> {
+    pub fn session<'a>(&'a self, twilio: &'a TwilioApi) -> Option<Session<'a>> {
         let refused = |asked: &TwilioError| matches!(asked, TwilioError::Unauthorized(_));
         let owner = self.auth_token.as_ref().ok().filter(|owner| !owner.account.as_ref().is_err_and(refused));
         let key = owner.map(|owner| &owner.key).or_else(|| match self.sending.as_ref().ok()? {
-            Sending::AuthToken(owner) => Some(&owner.key).filter(|_| !owner.account.as_ref().is_err_and(refused)),
-            Sending::ApiKey(facts) => Some(&facts.key).filter(|_| !facts.numbers.as_ref().is_err_and(refused)),
+            SendingCredential::AuthToken(owner) => {
+                Some(&owner.key).filter(|_| !owner.account.as_ref().is_err_and(refused))
+            }
+            SendingCredential::ApiKey(facts) => {
+                Some(&facts.key).filter(|_| !facts.numbers.as_ref().is_err_and(refused))
+            }
         });
         key.map(|key| twilio.session(key))
     }
 
     /// All rows about credentials.
     #[must_use]
-    pub fn judge(&self) -> Vec<Row> {
+    pub fn evaluate(&self) -> Vec<Finding> {
         vec![self.auth_token_row(), self.sending_row(), self.account_row(), self.restriction_row()]
     }
 
     /// Why nothing may be changed with these: of two accounts, the one that the key does not send from might be changed.
     #[must_use]
     pub fn refuses_repairs(&self) -> Option<&'static str> {
-        let failed = |check| self.judge().iter().any(|row| row.check == check && row.result == Outcome::Fail);
+        let failed = |check| self.evaluate().iter().any(|row| row.check == check && row.result == CheckStatus::Fail);
         if failed(Check::Credentials) {
             Some("the check credentials fails, so it is not sure whose account would be changed")
         } else if failed(Check::Account) {
@@ -119,7 +123,7 @@ impl Credentials {
         }
     }
 
-    fn auth_token_row(&self) -> Row {
+    fn auth_token_row(&self) -> Finding {
         let row = match &self.auth_token {
             Ok(owner) => accepted(&owner.account),
             Err(error) => unusable(error),
@@ -127,17 +131,17 @@ impl Credentials {
         row.of(AUTH_TOKEN)
     }
 
-    fn sending_row(&self) -> Row {
+    fn sending_row(&self) -> Finding {
         let row = match &self.sending {
             Err(error) => unusable(error),
-            Ok(sending) if self.account_sid().is_some_and(|account| account != sending.account_sid()) => Row::fail(
+            Ok(sending) if self.account_sid().is_some_and(|account| account != sending.account_sid()) => Finding::fail(
                 Check::Credentials,
                 format!("it belongs to {}, another account than the auth token's", sending.account_sid().as_str()),
                 "put credentials of one account into both secrets: only the token of the account that owns a number signs \
                  its webhooks",
             ),
-            Ok(Sending::AuthToken(owner)) => accepted(&owner.account),
-            Ok(Sending::ApiKey(facts)) => facts.accepted(),
+            Ok(SendingCredential::AuthToken(owner)) => accepted(&owner.account),
+            Ok(SendingCredential::ApiKey(facts)) => facts.accepted(),
         };
         row.of(SENDING)
     }
@@ -146,9 +150,12 @@ impl Credentials {
         self.auth_token.as_ref().ok().map(|owner| &owner.key.account_sid)
     }
 
-    fn account_row(&self) -> Row {
+    fn account_row(&self) -> Finding {
         let by_sending = match &self.sending {
-            Ok(Sending::AuthToken(Owner { account, .. }) | Sending::ApiKey(KeyFacts { account, .. })) => Some(account),
+            Ok(
+                SendingCredential::AuthToken(AuthTokenFacts { account, .. })
+                | SendingCredential::ApiKey(ApiKeyFacts { account, .. }),
+            ) => Some(account),
             Err(_) => None,
         };
         let by_owner = self.auth_token.as_ref().ok().map(|owner| &owner.account);
@@ -156,26 +163,28 @@ impl Credentials {
         match answers().find(|account| account.is_ok()).or_else(|| answers().next()) {
             Some(Ok(account)) => account_row(account),
             Some(Err(error)) if is_inactive(error) => closed("not active"),
-            Some(Err(error)) => Row::unread(Check::Account, "the account", error),
-            None => Row::unknown(Check::Account, "there are no credentials to ask with", "see the rows of credentials"),
+            Some(Err(error)) => Finding::unread(Check::Account, "the account", error),
+            None => {
+                Finding::unknown(Check::Account, "there are no credentials to ask with", "see the rows of credentials")
+            }
         }
     }
 
-    fn restriction_row(&self) -> Row {
+    fn restriction_row(&self) -> Finding {
         let check = Check::ApiKeyRestricted;
         match &self.sending {
-            Ok(Sending::AuthToken(_)) => Row::fail(
+            Ok(SendingCredential::AuthToken(_)) => Finding::fail(
                 check,
                 "send-code signs in with the auth token, which may do everything, and forge webhooks",
                 format!("{MAKE_RESTRICTED}; then deploy with SendingCredential=ApiKey"),
             ),
-            Ok(Sending::ApiKey(facts)) => facts.restriction(),
-            Err(_) => Row::unknown(check, "there is no key to ask about", "see the rows of credentials"),
+            Ok(SendingCredential::ApiKey(facts)) => facts.restriction(),
+            Err(_) => Finding::unknown(check, "there is no key to ask about", "see the rows of credentials"),
         }
     }
 }
 
-impl Sending {
+impl SendingCredential {
     const fn account_sid(&self) -> &AccountSid {
         match self {
             Self::AuthToken(owner) => &owner.key.account_sid,
@@ -184,43 +193,44 @@ impl Sending {
     }
 }
 
-impl KeyFacts {
-    fn accepted(&self) -> Row {
+impl ApiKeyFacts {
+    fn accepted(&self) -> Finding {
         let check = Check::Credentials;
         if self.account.is_ok() || self.numbers.is_ok() {
-            return Row::pass(check, "Twilio accepts the API key");
+            return Finding::pass(check, "Twilio accepts the API key");
         }
         match (&self.numbers, &self.policy) {
-            (_, Err(TwilioError::NotFound)) => Row::fail(
+            (_, Err(TwilioError::NotFound)) => Finding::fail(
                 check,
                 "this account has no API key with this SID",
                 "create an API key in the account, in Twilio's US region, and put it into the secret",
             ),
             // Only a key that signed in is told what it may not do; the policy proves that it is this account's.
-            (Err(TwilioError::Forbidden { .. }), Ok(KeyPolicy::Allow(_))) => {
-                Row::pass(check, "Twilio knows the API key; it may not read, so its secret is proved by the first send")
-            }
-            (Err(error @ TwilioError::Unauthorized(_)), _) => Row::fail(
+            (Err(TwilioError::Forbidden { .. }), Ok(KeyPolicy::Allow(_))) => Finding::pass(
+                check,
+                "Twilio knows the API key; it may not read, so its secret is proved by the first send",
+            ),
+            (Err(error @ TwilioError::Unauthorized(_)), _) => Finding::fail(
                 check,
                 error.to_string(),
                 "put the API key's SID and its secret into the secret again; a secret is shown only when its key is made",
             ),
-            (Err(error), _) => Row::unread(check, "what the API key may read", error),
-            (Ok(()), _) => Row::pass(check, "Twilio accepts the API key"),
+            (Err(error), _) => Finding::unread(check, "what the API key may read", error),
+            (Ok(()), _) => Finding::pass(check, "Twilio accepts the API key"),
         }
     }
 
-    fn restriction(&self) -> Row {
+    fn restriction(&self) -> Finding {
         let check = Check::ApiKeyRestricted;
         if self.account.is_ok() {
-            return Row::fail(
+            return Finding::fail(
                 check,
                 "it is a main key, or as good as one: it may read the account and its keys",
                 MAKE_RESTRICTED,
             );
         }
         match &self.policy {
-            Ok(KeyPolicy::Allow(allowed)) if !allowed.iter().any(|permission| covers(permission)) => Row::fail(
+            Ok(KeyPolicy::Allow(allowed)) if !allowed.iter().any(|permission| covers(permission)) => Finding::fail(
                 check,
                 format!("it may not send: it has {} permissions, and {SEND} is not among them", allowed.len()),
                 MAKE_RESTRICTED,
@@ -231,21 +241,24 @@ impl KeyFacts {
                 let reading: Vec<_> = others().filter(|name| only_reads(name)).collect();
                 if !beyond.is_empty() {
                     let found = format!("it may do more than send: {}", super::named(beyond.into_iter()));
-                    Row::fail(check, found, MAKE_RESTRICTED)
+                    Finding::fail(check, found, MAKE_RESTRICTED)
                 } else if reading.is_empty() {
-                    Row::pass(check, "it may send, and nothing else")
+                    Finding::pass(check, "it may send, and nothing else")
                 } else {
-                    Row::pass(check, format!("restricted; beside sending it may {}", super::named(reading.into_iter())))
+                    Finding::pass(
+                        check,
+                        format!("restricted; beside sending it may {}", super::named(reading.into_iter())),
+                    )
                 }
             }
-            Ok(KeyPolicy::Unrestricted) => Row::fail(
+            Ok(KeyPolicy::Unrestricted) => Finding::fail(
                 check,
                 "it is a standard key: it may also read every message, buy numbers and call",
                 format!(
                     "{MAKE_RESTRICTED} (outside of Twilio's US region there are none: then a standard key is the least)"
                 ),
             ),
-            Err(error) => Row::unread(check, "the API key's permissions", error),
+            Err(error) => Finding::unread(check, "the API key's permissions", error),
         }
     }
 }
@@ -260,14 +273,14 @@ fn only_reads(permission: &str) -> bool {
     !permission.contains('*') && ["/read", "/list"].iter().any(|end| permission.ends_with(end))
 }
 
-fn unusable(error: &CredentialsError) -> Row {
+fn unusable(error: &CredentialsError) -> Finding {
     match error {
-        CredentialsError::InvalidSecret { id, problem, fill_with } => Row::fail(
+        CredentialsError::InvalidSecret { id, problem, fill_with } => Finding::fail(
             Check::Credentials,
             format!("the secret {problem}"),
             format!("aws secretsmanager put-secret-value --secret-id {id} --secret-string '{fill_with}'"),
         ),
-        CredentialsError::Unavailable { reason, .. } => Row::unknown(
+        CredentialsError::Unavailable { reason, .. } => Finding::unknown(
             Check::Credentials,
             format!("the secret can't be read from Secrets Manager: {reason}"),
             "check the variables AUTH_TOKEN_SECRET and SENDING_SECRET, and the permissions in the function's role",
@@ -275,24 +288,26 @@ fn unusable(error: &CredentialsError) -> Row {
     }
 }
 
-fn accepted(account: &Result<Account, TwilioError>) -> Row {
+fn accepted(account: &Result<TwilioAccount, TwilioError>) -> Finding {
     let check = Check::Credentials;
     match account {
-        Ok(_) => Row::pass(check, "Twilio accepts it"),
-        Err(TwilioError::Forbidden { code: TwilioErrorCode(20008), .. }) => Row::fail(
+        Ok(_) => Finding::pass(check, "Twilio accepts it"),
+        Err(TwilioError::Forbidden { code: TwilioErrorCode(20008), .. }) => Finding::fail(
             check,
             "these are Twilio's test credentials: nothing is ever sent with them",
             "put the live auth token into the secret",
         ),
-        Err(error @ (TwilioError::Unauthorized(_) | TwilioError::NotFound)) => Row::fail(
+        Err(error @ (TwilioError::Unauthorized(_) | TwilioError::NotFound)) => Finding::fail(
             check,
             error.to_string(),
             "put the Account SID and the auth token, as the Twilio Console shows them, into the secret; if they are right, \
              look whether the account is suspended",
         ),
         // The row about the account says so.
-        Err(error) if is_inactive(error) => Row::unknown(check, error.to_string(), "see the row of the check account"),
-        Err(error) => Row::unread(check, "the account", error),
+        Err(error) if is_inactive(error) => {
+            Finding::unknown(check, error.to_string(), "see the row of the check account")
+        }
+        Err(error) => Finding::unread(check, "the account", error),
     }
 }
 
@@ -300,27 +315,28 @@ const fn is_inactive(error: &TwilioError) -> bool {
     matches!(error, TwilioError::Forbidden { code: TwilioErrorCode(20005 | 20403), .. })
 }
 
-fn closed(status: &str) -> Row {
+fn closed(status: &str) -> Finding {
     let advice = "see the Twilio Console for the reason, or ask Twilio's support: nothing is sent until it is active";
-    Row::fail(Check::Account, format!("the account is {status}"), advice)
+    Finding::fail(Check::Account, format!("the account is {status}"), advice)
 }
 
-fn account_row(account: &Account) -> Row {
-    match (account.status.as_str(), account.kind.as_str()) {
-        ("active", "Trial") => Row::fail(
+fn account_row(account: &TwilioAccount) -> Finding {
+    match (&account.status, &account.kind) {
+        (AccountStatus::Active, AccountType::Trial) => Finding::fail(
             Check::Account,
             "it is a trial account: it texts only numbers that were verified by hand, and refuses all others with 21608",
             "upgrade the account in the Twilio Console",
         ),
-        ("active", kind) => Row::pass(Check::Account, format!("active, {kind}")),
-        (status, _) => closed(status),
+        (AccountStatus::Active, kind) => Finding::pass(Check::Account, format!("active, {}", kind.as_str())),
+        (status, _) => closed(status.as_str()),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::Outcome::{Fail, Pass, Unknown};
+    use crate::report::CheckStatus::{Fail, Pass, Unknown};
+    use serde_json::json;
     use shared::runtime::credentials::InvalidSecret;
 
     const ACCOUNT: &str = "AC00000000000000000000000000000001";
@@ -331,13 +347,13 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn owner(account_sid: &str, account: Result<Account, TwilioError>) -> Owner {
-        Owner { key: signer(account_sid).into(), account }
+    fn owner(account_sid: &str, account: Result<TwilioAccount, TwilioError>) -> AuthTokenFacts {
+        AuthTokenFacts { key: signer(account_sid).into(), account }
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "it stands among answers that are errors")]
-    fn account(status: &str, kind: &str) -> Result<Account, TwilioError> {
-        Ok(Account { status: status.to_owned(), kind: kind.to_owned() })
+    fn account(status: &str, kind: &str) -> Result<TwilioAccount, TwilioError> {
+        Ok(serde_json::from_value(json!({ "status": status, "type": kind })).unwrap())
     }
 
     const fn unauthorized<T>() -> Result<T, TwilioError> {
@@ -353,8 +369,8 @@ mod tests {
         Ok(KeyPolicy::Allow(permissions.iter().map(|&name| name.to_owned()).collect()))
     }
 
-    fn results(credentials: &Credentials) -> [Outcome; 4] {
-        credentials.judge().iter().map(|row| row.result).collect::<Vec<_>>().try_into().unwrap()
+    fn results(credentials: &Credentials) -> [CheckStatus; 4] {
+        credentials.evaluate().iter().map(|row| row.result).collect::<Vec<_>>().try_into().unwrap()
     }
 
     #[test]
@@ -378,7 +394,7 @@ mod tests {
             (unauthorized(), unauthorized(), Err(TwilioError::NotFound), Fail, Unknown),
             (forbidden(70051), forbidden(70051), unauthorized(), Unknown, Unknown),
         ] {
-            let facts = KeyFacts { key: signer(ACCOUNT).into(), account: own, numbers, policy };
+            let facts = ApiKeyFacts { key: signer(ACCOUNT).into(), account: own, numbers, policy };
             assert_eq!((facts.accepted().result, facts.restriction().result), (accepted, restricted), "{facts:?}");
         }
     }
@@ -390,13 +406,17 @@ mod tests {
             (account("active", "Trial"), Pass, Fail),
             (account("suspended", "Full"), Pass, Fail),
             (account("closed", "Full"), Pass, Fail),
+            // What Twilio may add one day.
+            (account("frozen", "Full"), Pass, Fail),
+            (account("active", "Reseller"), Pass, Pass),
             (forbidden(20005), Unknown, Fail),
             (forbidden(20008), Fail, Unknown),
             (unauthorized(), Fail, Unknown),
             (Err(TwilioError::Unavailable("Twilio did not answer in time".to_owned())), Unknown, Unknown),
         ] {
             let owner = owner(ACCOUNT, answer);
-            let credentials = Credentials { auth_token: Ok(owner.clone()), sending: Ok(Sending::AuthToken(owner)) };
+            let credentials =
+                Credentials { auth_token: Ok(owner.clone()), sending: Ok(SendingCredential::AuthToken(owner)) };
             // The auth token in use for sending is always too much.
             assert_eq!(results(&credentials), [auth_token, auth_token, account_is, Fail], "{credentials:?}");
         }
@@ -412,9 +432,10 @@ mod tests {
         };
         let unread = CredentialsError::Unavailable { id, reason: "it did not answer in time".to_owned() };
         let owner = owner(ACCOUNT, account("active", "Full"));
-        let credentials = Credentials { auth_token: Err(unfilled), sending: Ok(Sending::AuthToken(owner.clone())) };
+        let credentials =
+            Credentials { auth_token: Err(unfilled), sending: Ok(SendingCredential::AuthToken(owner.clone())) };
         assert_eq!(results(&credentials), [Fail, Pass, Pass, Fail]);
-        assert!(credentials.judge()[0].advice.contains("put-secret-value --secret-id arn:secret"));
+        assert!(credentials.evaluate()[0].advice.contains("put-secret-value --secret-id arn:secret"));
         let credentials = Credentials { auth_token: Ok(owner), sending: Err(unread) };
         assert_eq!(results(&credentials), [Pass, Unknown, Pass, Unknown]);
     }
@@ -422,7 +443,7 @@ mod tests {
     #[test]
     fn credentials_of_two_accounts_do_not_go_together() {
         let full = || account("active", "Full");
-        let sending = Ok(Sending::AuthToken(owner(OTHER, full())));
+        let sending = Ok(SendingCredential::AuthToken(owner(OTHER, full())));
         let credentials = Credentials { auth_token: Ok(owner(ACCOUNT, full())), sending };
         assert_eq!(results(&credentials)[1], Fail);
         assert!(credentials.refuses_repairs().is_some());

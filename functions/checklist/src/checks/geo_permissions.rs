@@ -7,8 +7,8 @@
 //! does not tell, and nothing is opened that is not in `AllowedCountries`: those are named, for a person to decide.
 
 use super::named;
-use crate::report::{Check, Row};
-use crate::twilio_account::{MessagingPermission, PermissionChange, TwilioError};
+use crate::report::{Check, Finding};
+use crate::twilio_api::{MessagingPermission, PermissionChange, TwilioError};
 use shared::phone::number::Region;
 use shared::twilio::error_code::TwilioErrorCode;
 
@@ -81,7 +81,7 @@ impl Differences {
 
     /// Judges.
     #[must_use]
-    pub fn judge(&self, allowed: &[Region]) -> Row {
+    pub fn evaluate(&self, allowed: &[Region]) -> Finding {
         let names = |list: &[String]| named(list.iter().map(String::as_str));
         let (mut found, mut advice) = (Vec::new(), Vec::new());
         if !self.to_close.is_empty() {
@@ -127,20 +127,20 @@ impl Differences {
         }
         let found = found.join("; ");
         match (failed, self.unlisted.is_empty()) {
-            (true, _) => Row::fail(Check::GeoPermissions, found, advice.join("; ")),
-            (false, false) => Row::unknown(Check::GeoPermissions, found, advice.join("; ")),
-            (false, true) => Row::pass(Check::GeoPermissions, found),
+            (true, _) => Finding::fail(Check::GeoPermissions, found, advice.join("; ")),
+            (false, false) => Finding::unknown(Check::GeoPermissions, found, advice.join("; ")),
+            (false, true) => Finding::pass(Check::GeoPermissions, found),
         }
     }
 }
 
 /// What became of each change that was asked for: what Twilio said, and what it shows now.
 #[must_use]
-pub fn judge_changes(
+pub fn evaluate_changes(
     asked: &[(&str, bool)],
     answer: Result<&[PermissionChange], &TwilioError>,
     now: Result<&[MessagingPermission], &TwilioError>,
-) -> Vec<Row> {
+) -> Vec<Finding> {
     let row = |&(country, enabled): &(&str, bool)| {
         let wish = if enabled { "opened" } else { "closed" };
         let shown = now.map(|now| now.iter().find(|permission| permission.country_code == country));
@@ -150,7 +150,7 @@ pub fn judge_changes(
             Ok(changes) => changes.iter().find(|change| change.country_code == country).map(|change| change.error_code),
         };
         let row = match (code, now) {
-            (Some(CONSOLE_ONLY), _) => Row::fail(
+            (Some(CONSOLE_ONLY), _) => Finding::fail(
                 Check::GeoPermissions,
                 format!(
                     "not {wish}: Twilio lets countries of high risk be changed in its Console only ({CONSOLE_ONLY})"
@@ -158,18 +158,20 @@ pub fn judge_changes(
                 CONSOLE,
             ),
             (Some(code @ 1..), _) => {
-                Row::fail(Check::GeoPermissions, format!("not {wish} ({})", TwilioErrorCode(code)), CONSOLE)
+                Finding::fail(Check::GeoPermissions, format!("not {wish} ({})", TwilioErrorCode(code)), CONSOLE)
             }
-            (None, _) => Row::fail(Check::GeoPermissions, format!("not {wish}: Twilio says nothing of it"), CONSOLE),
-            (Some(0), Err(error)) => Row::unknown(
+            (None, _) => {
+                Finding::fail(Check::GeoPermissions, format!("not {wish}: Twilio says nothing of it"), CONSOLE)
+            }
+            (Some(0), Err(error)) => Finding::unknown(
                 Check::GeoPermissions,
                 format!("{wish}, but not confirmed: {error}"),
                 "run the checklist again",
             ),
-            (Some(0), Ok(_)) if is_seen => Row::pass(Check::GeoPermissions, wish),
+            (Some(0), Ok(_)) if is_seen => Finding::pass(Check::GeoPermissions, wish),
             (Some(0), Ok(_)) => {
                 let found = format!("Twilio says that it is {wish}, and shows that it is not");
-                Row::fail(Check::GeoPermissions, found, CONSOLE)
+                Finding::fail(Check::GeoPermissions, found, CONSOLE)
             }
         };
         row.of(country)
@@ -179,30 +181,30 @@ pub fn judge_changes(
 
 /// The rows of changes for which there was no time.
 #[must_use]
-pub fn untried(asked: &[(&str, bool)]) -> Vec<Row> {
+pub fn untried(asked: &[(&str, bool)]) -> Vec<Finding> {
     let row = |&(country, enabled): &(&str, bool)| {
         let found = format!("not {}: there was no time left for it", if enabled { "opened" } else { "closed" });
-        Row::unknown(Check::GeoPermissions, found, "ask for the repair again").of(country)
+        Finding::unknown(Check::GeoPermissions, found, "ask for the repair again").of(country)
     };
     asked.iter().map(row).collect()
 }
 
 /// A change that Twilio did not confirm may have been made all the same.
-fn unanswered(wish: &str, error: &TwilioError, is_seen: bool, is_read: bool) -> Row {
+fn unanswered(wish: &str, error: &TwilioError, is_seen: bool, is_read: bool) -> Finding {
     let check = Check::GeoPermissions;
     if is_seen {
-        Row::pass(check, format!("{wish}, as Twilio shows, though its answer was lost: {error}"))
-    } else if is_read || !error.leaves_open() {
-        Row::fail(check, format!("not {wish}: {error}"), CONSOLE)
+        Finding::pass(check, format!("{wish}, as Twilio shows, though its answer was lost: {error}"))
+    } else if is_read || !error.may_have_taken_effect() {
+        Finding::fail(check, format!("not {wish}: {error}"), CONSOLE)
     } else {
-        Row::unknown(check, format!("not known whether {wish}: {error}"), "run the checklist again")
+        Finding::unknown(check, format!("not known whether {wish}: {error}"), "run the checklist again")
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::Outcome::{Fail, Pass, Unknown};
+    use crate::report::CheckStatus::{Fail, Pass, Unknown};
 
     fn permission(country_code: &str, prefix: &str, enabled: bool) -> MessagingPermission {
         MessagingPermission { country_code: country_code.to_owned(), prefix: Some(prefix.to_owned()), enabled }
@@ -233,7 +235,7 @@ mod tests {
         ] {
             let allowed = regions(allowed);
             let differences = Differences::of(&listed, &allowed);
-            assert_eq!(differences.judge(&allowed).result, expected, "{listed:?}");
+            assert_eq!(differences.evaluate(&allowed).result, expected, "{listed:?}");
             assert_eq!(
                 (differences.to_close.as_slice(), differences.to_open.as_slice()),
                 (
@@ -264,7 +266,7 @@ mod tests {
             let allowed = regions(&[allowed]);
             let differences = Differences::of(&listed, &allowed);
             assert_eq!(differences.changes(), changes, "{listed:?}");
-            let row = differences.judge(&allowed);
+            let row = differences.evaluate(&allowed);
             assert!(row.result == expected && row.found.contains(found), "{row:?}");
         }
     }
@@ -273,7 +275,7 @@ mod tests {
     fn a_long_list_is_cut_and_counted() {
         let listed: Vec<_> = (0..200).map(|n| permission(&format!("X{n}"), "+999", true)).collect();
         let allowed = regions(&["US"]);
-        let row = Differences::of(&listed, &allowed).judge(&allowed);
+        let row = Differences::of(&listed, &allowed).evaluate(&allowed);
         assert!(row.found.contains("200 (X0, ") && row.found.contains("X19, …)") && !row.found.contains("X20"));
     }
 
@@ -284,13 +286,13 @@ mod tests {
         let now = [permission("FR", "+33", false), permission("DE", "+49", true), permission("BD", "+880", true)];
         let asked = [("FR", false), ("DE", false), ("BD", false), ("IR", false), ("IT", false)];
         let answer = [change("FR", 0), change("DE", 0), change("BD", 30649), change("IR", 20001)];
-        let rows = judge_changes(&asked, Ok(&answer), Ok(&now));
+        let rows = evaluate_changes(&asked, Ok(&answer), Ok(&now));
         let results: Vec<_> = rows.iter().map(|row| (row.subject.as_deref().unwrap(), row.result)).collect();
         assert_eq!(results, [("FR", Pass), ("DE", Fail), ("BD", Fail), ("IR", Fail), ("IT", Fail)]);
         assert!(rows[2].found.contains("30649") && rows[2].advice.contains("Console"), "{:?}", rows[2]);
 
         let error = TwilioError::Unavailable("Twilio did not answer in time".to_owned());
-        assert_eq!(judge_changes(&asked[..1], Ok(&answer), Err(&error))[0].result, Unknown);
+        assert_eq!(evaluate_changes(&asked[..1], Ok(&answer), Err(&error))[0].result, Unknown);
         // FR is closed now, DE is not: what is there counts, whatever became of the answer.
         for (asked, error, now, expected) in [
             (asked[0], &error, Ok(&now[..]), Pass),
@@ -298,7 +300,7 @@ mod tests {
             (asked[0], &error, Err(&error), Unknown),
             (asked[0], &TwilioError::NotFound, Err(&error), Fail),
         ] {
-            assert_eq!(judge_changes(&[asked], Err(error), now)[0].result, expected, "{asked:?} {error}");
+            assert_eq!(evaluate_changes(&[asked], Err(error), now)[0].result, expected, "{asked:?} {error}");
         }
         let rows = untried(&asked[..2]);
         assert!(rows.iter().all(|row| row.result == Unknown && row.found.contains("no time")), "{rows:?}");

@@ -1,6 +1,6 @@
 //! Is every limit enforced? One that only observes, or is off, is for trying out, not for a launch.
 
-use crate::report::{Check, Row};
+use crate::report::{Check, Finding};
 use shared::limits::rules::{CounterRules, Mode, WindowRules};
 use shared::runtime::settings::{Environment, SettingError};
 
@@ -41,22 +41,22 @@ impl LimitSetting {
 
 /// Judges the settings.
 #[must_use]
-pub fn judge(limits: &[LimitSetting]) -> Row {
+pub fn evaluate(limits: &[LimitSetting]) -> Finding {
     let show = |limits: &mut dyn Iterator<Item = &LimitSetting>| {
         let shown: Vec<_> = limits.map(|limit| format!("{} = {}", limit.name, limit.value.trim())).collect();
         shown.join("; ")
     };
     if limits.iter().all(|limit| limit.enforced) {
-        return Row::pass(Check::Limits, show(&mut limits.iter()));
+        return Finding::pass(Check::Limits, show(&mut limits.iter()));
     }
     let found = show(&mut limits.iter().filter(|limit| !limit.enforced));
-    Row::fail(Check::Limits, found, "deploy with rules such as 3/1h: with observe or off nothing is refused")
+    Finding::fail(Check::Limits, found, "deploy with rules such as 3/1h: with observe or off nothing is refused")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::Outcome::{Fail, Pass};
+    use crate::report::CheckStatus::{Fail, Pass};
 
     #[test]
     fn only_enforced_limits_pass_and_the_row_shows_what_is_set() {
@@ -69,7 +69,7 @@ mod tests {
             (vec![("IP_LIMIT", "observe 3/1h")], Fail, "IpLimit = observe 3/1h"),
             (vec![("PHONE_LIMIT", "off"), ("TOTAL_LIMIT", "OFF")], Fail, "PhoneLimit = off; TotalLimit = OFF"),
         ] {
-            let row = judge(&LimitSetting::all(&Environment::of(settings)).unwrap());
+            let row = evaluate(&LimitSetting::all(&Environment::of(settings)).unwrap());
             assert_eq!((row.result, row.found.as_str()), (expected, found));
         }
     }

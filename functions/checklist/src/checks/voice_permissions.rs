@@ -1,12 +1,12 @@
 //! May calls go to numbers that earn money? Tollgate never calls, but whoever has the credentials could.
 
 use super::named;
-use crate::report::{Check, Row};
-use crate::twilio_account::DialingPermission;
+use crate::report::{Check, Finding};
+use crate::twilio_api::DialingPermission;
 
 /// Judges the dialing permissions.
 #[must_use]
-pub fn judge(countries: &[DialingPermission]) -> Row {
+pub fn evaluate(countries: &[DialingPermission]) -> Finding {
     let open = |enabled: fn(&DialingPermission) -> Option<bool>| {
         let open: Vec<_> = countries.iter().filter(|country| enabled(country) == Some(true)).collect();
         (!open.is_empty()).then(|| named(open.iter().map(|country| country.iso_code.as_str())))
@@ -26,16 +26,19 @@ pub fn judge(countries: &[DialingPermission]) -> Row {
             let names = named(untold.iter().map(|country| country.iso_code.as_str()));
             format!("Twilio does not tell whether calls may go to high-risk numbers in {names}")
         };
-        return Row::unknown(
+        return Finding::unknown(
             Check::VoicePermissions,
             found,
             "look in the Twilio Console under Voice, Settings, Geo permissions",
         );
     }
     if found.is_empty() {
-        return Row::pass(Check::VoicePermissions, format!("no high-risk numbers in {} countries", countries.len()));
+        return Finding::pass(
+            Check::VoicePermissions,
+            format!("no high-risk numbers in {} countries", countries.len()),
+        );
     }
-    Row::fail(
+    Finding::fail(
         Check::VoicePermissions,
         format!("calls may go to {}", found.join("; ")),
         "in the Twilio Console under Voice, Settings, Geo permissions, take the high-risk marks away",
@@ -45,7 +48,7 @@ pub fn judge(countries: &[DialingPermission]) -> Row {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::Outcome::{Fail, Pass, Unknown};
+    use crate::report::CheckStatus::{Fail, Pass, Unknown};
 
     #[test]
     fn one_open_high_risk_kind_of_one_country_is_found_and_silence_is_no_pass() {
@@ -64,7 +67,7 @@ mod tests {
             (vec![us, country("LV", Some(false), None)], Unknown, "1 (LV)"),
             (vec![], Unknown, "empty"),
         ] {
-            let row = judge(&countries);
+            let row = evaluate(&countries);
             assert_eq!(row.result, expected, "{countries:?}");
             assert!(row.found.contains(found), "{}", row.found);
         }

@@ -4,19 +4,19 @@
 //! things. Any of them over plain HTTP would show messages to whoever is on the way. What is wrong is named field by field, and
 //! a repair sets those fields and no others.
 
-use crate::report::{Check, Row};
-use crate::settings::Addresses;
-use crate::twilio_account::{IncomingNumber, Service, ServiceNumber, Session, TwilioError};
+use crate::report::{Check, Finding};
+use crate::settings::WebhookUrls;
+use crate::twilio_api::{IncomingNumber, MessagingService, ServiceNumber, Session, TwilioError};
 use reqwest::Url;
 use shared::twilio::client::{Sender, is_https_or_loopback};
 
 /// Where the messages of one number, or of one Messaging Service, go.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Webhook {
+pub struct WebhookSettings {
     /// The number, or the service's SID.
     pub subject: String,
     /// What it is, and its SID.
-    pub resource: Resource,
+    pub resource: WebhookOwner,
     /// The address that messages are posted to.
     url: Option<String>,
     method: Option<String>,
@@ -27,7 +27,7 @@ pub struct Webhook {
 
 /// What has a webhook.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Resource {
+pub enum WebhookOwner {
     /// A number, by its `PN…`.
     Number(String),
     /// A Messaging Service, by its `MG…`.
@@ -38,26 +38,26 @@ pub enum Resource {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SenderFacts {
     /// The webhooks that decide where messages to it go.
-    pub webhooks: Vec<Webhook>,
+    pub webhooks: Vec<WebhookSettings>,
     /// The service, if it is one, and its numbers.
-    pub service: Option<(Service, Vec<ServiceNumber>)>,
+    pub service: Option<(MessagingService, Vec<ServiceNumber>)>,
 }
 
 /// A field that a repair sets.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Repair {
+pub struct WrongField {
     /// Twilio's name for it.
     pub field: &'static str,
     /// What it is set to.
-    pub right: String,
+    pub expected: String,
     /// What it replaces, without what may be secret in it.
-    pub was: String,
+    pub actual: String,
 }
 
 /// What is wrong with one field, and its repair, unless that is not ours to make.
 struct Problem {
     found: String,
-    repair: Option<Repair>,
+    repair: Option<WrongField>,
 }
 
 impl SenderFacts {
@@ -71,17 +71,17 @@ impl SenderFacts {
             Sender::Number(number) => {
                 let mut found = session.numbers(Some(number)).await.map_err(numbers)?;
                 found.retain(|found| found.phone_number == *number);
-                Ok(Self { webhooks: found.into_iter().map(Webhook::from).collect(), service: None })
+                Ok(Self { webhooks: found.into_iter().map(WebhookSettings::from).collect(), service: None })
             }
             Sender::MessagingService(sid) => {
                 let (service, members) = tokio::join!(session.service(sid), session.service_numbers(sid));
                 let service = service.map_err(|error| ("the Messaging Service", error))?;
                 let members = members.map_err(|error| ("the Messaging Service's numbers", error))?;
-                let mut webhooks = vec![Webhook::from(service.clone())];
+                let mut webhooks = vec![WebhookSettings::from(service.clone())];
                 if service.use_inbound_webhook_on_number {
                     let mut own = session.numbers(None).await.map_err(numbers)?;
                     own.retain(|number| members.iter().any(|member| member.sid == number.sid));
-                    webhooks.extend(own.into_iter().map(Webhook::from));
+                    webhooks.extend(own.into_iter().map(WebhookSettings::from));
                 }
                 Ok(Self { webhooks, service: Some((service, members)) })
             }
@@ -90,9 +90,9 @@ impl SenderFacts {
 
     /// A row for each webhook.
     #[must_use]
-    pub fn judge(&self, sender: &Sender, addresses: &Addresses) -> Vec<Row> {
+    pub fn evaluate(&self, sender: &Sender, addresses: &WebhookUrls) -> Vec<Finding> {
         if let (Sender::Number(number), []) = (sender, self.webhooks.as_slice()) {
-            let row = Row::fail(
+            let row = Finding::fail(
                 Check::Webhooks,
                 "this account has no such phone number",
                 "set TwilioFrom to a number of the account, or put the credentials of the number's account into the secrets",
@@ -102,12 +102,12 @@ impl SenderFacts {
         let mut rows: Vec<_> = self.webhooks.iter().map(|webhook| self.row(webhook, addresses)).collect();
         for member in self.missing_members() {
             let found = "the service has this number, and the account's list does not";
-            rows.push(Row::unknown(Check::Webhooks, found, "look it up in the Twilio Console").of(member));
+            rows.push(Finding::unknown(Check::Webhooks, found, "look it up in the Twilio Console").of(member));
         }
         rows
     }
 
-    fn row(&self, webhook: &Webhook, addresses: &Addresses) -> Row {
+    fn row(&self, webhook: &WebhookSettings, addresses: &WebhookUrls) -> Finding {
         let problems = self.problems(webhook, addresses);
         if problems.is_empty() {
             let found = if self.defers(webhook) {
@@ -119,7 +119,7 @@ impl SenderFacts {
                 };
                 format!("POST {}{pool}", webhook.url.as_deref().map(shown).unwrap_or_default())
             };
-            return Row::pass(Check::Webhooks, found).of(&webhook.subject);
+            return Finding::pass(Check::Webhooks, found).of(&webhook.subject);
         }
         let found: Vec<_> = problems.iter().map(|problem| problem.found.as_str()).collect();
         let repairs: Vec<_> = problems.iter().filter_map(|problem| problem.repair.as_ref()).collect();
@@ -138,26 +138,26 @@ impl SenderFacts {
             );
         }
         let advice = advice.join("; ");
-        Row::fail(Check::Webhooks, found.join("; "), advice).of(&webhook.subject)
+        Finding::fail(Check::Webhooks, found.join("; "), advice).of(&webhook.subject)
     }
 
     /// Whether signatures are checked against the address that Twilio calls.
     #[must_use]
-    pub fn judge_public_url(&self, addresses: &Addresses) -> Row {
-        let Some(hidden) = &addresses.hidden else {
-            return Row::pass(Check::PublicUrl, format!("there is one address: {}", addresses.signed));
+    pub fn evaluate_public_url(&self, addresses: &WebhookUrls) -> Finding {
+        let Some(unsigned) = &addresses.unsigned else {
+            return Finding::pass(Check::PublicUrl, format!("there is one address: {}", addresses.signed));
         };
-        let calls_hidden = |webhook: &&Webhook| {
-            !self.defers(webhook) && webhook.url.as_deref().is_some_and(|url| leads_to(url, hidden))
+        let calls_hidden = |webhook: &&WebhookSettings| {
+            !self.defers(webhook) && webhook.url.as_deref().is_some_and(|url| leads_to(url, unsigned))
         };
         let wrong: Vec<_> = self.webhooks.iter().filter(calls_hidden).map(|webhook| webhook.subject.as_str()).collect();
         if wrong.is_empty() {
-            return Row::pass(Check::PublicUrl, format!("PublicUrl stands for the webhook: {}", addresses.signed));
+            return Finding::pass(Check::PublicUrl, format!("PublicUrl stands for the webhook: {}", addresses.signed));
         }
-        Row::fail(
+        Finding::fail(
             Check::PublicUrl,
             format!(
-                "Twilio calls {hidden} for {}, but signatures are checked against {}: every message is refused with 403",
+                "Twilio calls {unsigned} for {}, but signatures are checked against {}: every message is refused with 403",
                 super::named(wrong.into_iter()),
                 addresses.signed
             ),
@@ -168,18 +168,21 @@ impl SenderFacts {
 
     /// What a repair would set: the webhook, and its fields.
     #[must_use]
-    pub fn repairs(&self, addresses: &Addresses) -> Vec<(&Webhook, Vec<Repair>)> {
+    pub fn repairs(&self, addresses: &WebhookUrls) -> Vec<(&WebhookSettings, Vec<WrongField>)> {
         let mut repairs = Vec::new();
         for webhook in &self.webhooks {
             let mut fields: Vec<_> =
                 self.problems(webhook, addresses).into_iter().filter_map(|problem| problem.repair).collect();
-            let is_hidden =
-                addresses.hidden.as_ref().zip(webhook.url.as_ref()).is_some_and(|(hidden, url)| leads_to(url, hidden));
+            let is_hidden = addresses
+                .unsigned
+                .as_ref()
+                .zip(webhook.url.as_ref())
+                .is_some_and(|(unsigned, url)| leads_to(url, unsigned));
             if is_hidden && !self.defers(webhook) {
-                fields.push(Repair {
+                fields.push(WrongField {
                     field: webhook.resource.fields().0,
-                    right: addresses.signed.clone(),
-                    was: webhook.url.as_deref().map(shown).unwrap_or_default(),
+                    expected: addresses.signed.clone(),
+                    actual: webhook.url.as_deref().map(shown).unwrap_or_default(),
                 });
             }
             if !fields.is_empty() {
@@ -193,23 +196,23 @@ impl SenderFacts {
     fn missing_members(&self) -> Vec<&str> {
         let Some((service, members)) = &self.service else { return Vec::new() };
         let is_read = |member: &&ServiceNumber| {
-            self.webhooks.iter().any(|webhook| webhook.resource == Resource::Number(member.sid.clone()))
+            self.webhooks.iter().any(|webhook| webhook.resource == WebhookOwner::Number(member.sid.clone()))
         };
         let members = members.iter().filter(|member| service.use_inbound_webhook_on_number && !is_read(member));
         members.map(|member| member.phone_number.as_str()).collect()
     }
 
     /// Whether this is a service that leaves it to its numbers where messages go.
-    fn defers(&self, webhook: &Webhook) -> bool {
-        matches!(webhook.resource, Resource::Service(_))
+    fn defers(&self, webhook: &WebhookSettings) -> bool {
+        matches!(webhook.resource, WebhookOwner::Service(_))
             && self.service.as_ref().is_some_and(|(service, _)| service.use_inbound_webhook_on_number)
     }
 
-    fn problems(&self, webhook: &Webhook, addresses: &Addresses) -> Vec<Problem> {
+    fn problems(&self, webhook: &WebhookSettings, addresses: &WebhookUrls) -> Vec<Problem> {
         let (url_field, method_field, fallback_field) = webhook.resource.fields();
         let mut problems = Vec::new();
-        let mut add = |field, was: &str, found: String, right: &str| {
-            let repair = Repair { field, right: right.to_owned(), was: was.to_owned() };
+        let mut add = |field, actual: &str, found: String, expected: &str| {
+            let repair = WrongField { field, expected: expected.to_owned(), actual: actual.to_owned() };
             problems.push(Problem { found, repair: Some(repair) });
         };
         let plain = |url: &&String| !is_https_or_loopback(url);
@@ -238,11 +241,11 @@ impl SenderFacts {
         }
         if let Some(url) = webhook.status.as_ref().filter(plain).map(|url| shown(url)) {
             match webhook.resource {
-                Resource::Service(_) => {
+                WebhookOwner::Service(_) => {
                     add("StatusCallback", &url, format!("its status callback is not HTTPS: {url}"), "");
                 }
                 // Somebody's calls may depend on it.
-                Resource::Number(_) => problems.push(Problem {
+                WebhookOwner::Number(_) => problems.push(Problem {
                     found: format!("its status callback, of calls, is not HTTPS: {url}"),
                     repair: None,
                 }),
@@ -252,8 +255,8 @@ impl SenderFacts {
     }
 
     /// Whether none of these fields is wrong any more.
-    fn is_repaired(&self, subject: &str, fields: &[Repair], addresses: &Addresses) -> bool {
-        let is_wrong = |field: &Repair| fields.iter().any(|repaired| repaired.field == field.field);
+    fn is_repaired(&self, subject: &str, fields: &[WrongField], addresses: &WebhookUrls) -> bool {
+        let is_wrong = |field: &WrongField| fields.iter().any(|repaired| repaired.field == field.field);
         self.webhooks.iter().any(|webhook| webhook.subject == subject)
             && !self
                 .repairs(addresses)
@@ -264,32 +267,34 @@ impl SenderFacts {
 
 /// The outcome of one repair: what Twilio said, what is found now, and what was there before.
 #[must_use]
-pub fn judge_repair(
+pub fn evaluate_repair(
     subject: &str,
-    fields: &[Repair],
+    fields: &[WrongField],
     answer: Result<(), &TwilioError>,
     now: Option<&SenderFacts>,
-    addresses: &Addresses,
-) -> Row {
+    addresses: &WebhookUrls,
+) -> Finding {
     const BY_HAND: &str = "set the webhook by hand, in the Twilio Console";
     let check = Check::Webhooks;
     let names = names(fields);
-    let were = fields.iter().map(Repair::told).collect::<Vec<_>>().join(", ");
+    let were = fields.iter().map(WrongField::told).collect::<Vec<_>>().join(", ");
     let is_seen = now.map(|now| now.is_repaired(subject, fields, addresses));
     let row = match (answer, is_seen) {
-        (Ok(()), Some(true)) => Row::pass(check, format!("{names} set; {were}")),
+        (Ok(()), Some(true)) => Finding::pass(check, format!("{names} set; {were}")),
         (Err(error), Some(true)) => {
-            Row::pass(check, format!("{names} set, as Twilio shows, though its answer was lost: {error}; {were}"))
+            Finding::pass(check, format!("{names} set, as Twilio shows, though its answer was lost: {error}; {were}"))
         }
         (Ok(()), None) => {
-            Row::unknown(check, format!("{names} set, but not confirmed; {were}"), "run the checklist again")
+            Finding::unknown(check, format!("{names} set, but not confirmed; {were}"), "run the checklist again")
         }
-        (Err(error), None) if error.leaves_open() => {
-            Row::unknown(check, format!("not known whether {names} set: {error}; {were}"), "run the checklist again")
-        }
-        (Err(error), _) => Row::fail(check, format!("{names} not set: {error}; {were}"), BY_HAND),
+        (Err(error), None) if error.may_have_taken_effect() => Finding::unknown(
+            check,
+            format!("not known whether {names} set: {error}; {were}"),
+            "run the checklist again",
+        ),
+        (Err(error), _) => Finding::fail(check, format!("{names} not set: {error}; {were}"), BY_HAND),
         (Ok(()), Some(false)) => {
-            Row::fail(check, format!("{names} set, and Twilio shows that it is still not right; {were}"), BY_HAND)
+            Finding::fail(check, format!("{names} set, and Twilio shows that it is still not right; {were}"), BY_HAND)
         }
     };
     row.of(subject)
@@ -297,37 +302,37 @@ pub fn judge_repair(
 
 /// The row of a repair for which there was no time.
 #[must_use]
-pub fn untried(subject: &str, fields: &[Repair]) -> Row {
+pub fn untried(subject: &str, fields: &[WrongField]) -> Finding {
     let found = format!("{} not set: there was no time left for it", names(fields));
-    Row::unknown(Check::Webhooks, found, "ask for the repair again").of(subject)
+    Finding::unknown(Check::Webhooks, found, "ask for the repair again").of(subject)
 }
 
-fn names(fields: &[Repair]) -> String {
+fn names(fields: &[WrongField]) -> String {
     fields.iter().map(|repair| repair.field).collect::<Vec<_>>().join(", ")
 }
 
-impl Repair {
+impl WrongField {
     /// What was there, so that whoever needs it can put it back.
     fn told(&self) -> String {
-        format!("{} was {}", self.field, if self.was.is_empty() { "empty" } else { &self.was })
+        format!("{} was {}", self.field, if self.actual.is_empty() { "empty" } else { &self.actual })
     }
 }
 
-impl Webhook {
+impl WebhookSettings {
     /// Sets these fields.
     ///
     /// # Errors
     /// [`TwilioError`]
-    pub async fn update(&self, session: &Session<'_>, fields: &[Repair]) -> Result<(), TwilioError> {
-        let fields: Vec<_> = fields.iter().map(|repair| (repair.field, repair.right.as_str())).collect();
+    pub async fn update(&self, session: &Session<'_>, fields: &[WrongField]) -> Result<(), TwilioError> {
+        let fields: Vec<_> = fields.iter().map(|repair| (repair.field, repair.expected.as_str())).collect();
         match &self.resource {
-            Resource::Number(sid) => session.update_number(sid, &fields).await,
-            Resource::Service(sid) => session.update_service(sid, &fields).await,
+            WebhookOwner::Number(sid) => session.update_number(sid, &fields).await,
+            WebhookOwner::Service(sid) => session.update_service(sid, &fields).await,
         }
     }
 }
 
-impl Resource {
+impl WebhookOwner {
     /// The names of the fields of the address, the method and the fallback.
     const fn fields(&self) -> (&'static str, &'static str, &'static str) {
         match self {
@@ -337,18 +342,18 @@ impl Resource {
     }
 }
 
-impl Addresses {
+impl WebhookUrls {
     /// Whether this is one of ours.
     fn have(&self, url: &str) -> bool {
-        leads_to(url, &self.signed) || self.hidden.as_ref().is_some_and(|hidden| leads_to(url, hidden))
+        leads_to(url, &self.signed) || self.unsigned.as_ref().is_some_and(|unsigned| leads_to(url, unsigned))
     }
 }
 
-impl From<IncomingNumber> for Webhook {
+impl From<IncomingNumber> for WebhookSettings {
     fn from(number: IncomingNumber) -> Self {
         Self {
             subject: number.phone_number,
-            resource: Resource::Number(number.sid),
+            resource: WebhookOwner::Number(number.sid),
             url: filled(number.sms_url),
             method: filled(number.sms_method),
             application: filled(number.sms_application_sid),
@@ -358,11 +363,11 @@ impl From<IncomingNumber> for Webhook {
     }
 }
 
-impl From<Service> for Webhook {
-    fn from(service: Service) -> Self {
+impl From<MessagingService> for WebhookSettings {
+    fn from(service: MessagingService) -> Self {
         Self {
             subject: service.sid.clone(),
-            resource: Resource::Service(service.sid),
+            resource: WebhookOwner::Service(service.sid),
             url: filled(service.inbound_request_url),
             method: filled(service.inbound_method),
             application: None,
@@ -392,9 +397,9 @@ fn shown(url: &str) -> String {
     }
 }
 
-fn show_fields(repairs: &[&Repair]) -> String {
-    let show = |repair: &&Repair| {
-        let right = if repair.right.is_empty() { "nothing" } else { &repair.right };
+fn show_fields(repairs: &[&WrongField]) -> String {
+    let show = |repair: &&WrongField| {
+        let right = if repair.expected.is_empty() { "nothing" } else { &repair.expected };
         format!("{} to {right}", repair.field)
     };
     repairs.iter().map(show).collect::<Vec<_>>().join(", ")
@@ -403,14 +408,14 @@ fn show_fields(repairs: &[&Repair]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::Outcome::{self, Fail, Pass, Unknown};
+    use crate::report::CheckStatus::{self, Fail, Pass, Unknown};
 
     const NUMBER: &str = "+14155550100";
     const OURS: &str = "https://sms.example.com/sms";
     const API: &str = "https://abc.execute-api.us-east-1.amazonaws.com/sms";
 
-    fn addresses() -> Addresses {
-        Addresses { signed: OURS.to_owned(), hidden: Some(API.to_owned()) }
+    fn addresses() -> WebhookUrls {
+        WebhookUrls { signed: OURS.to_owned(), unsigned: Some(API.to_owned()) }
     }
 
     fn number() -> IncomingNumber {
@@ -426,8 +431,8 @@ mod tests {
         }
     }
 
-    fn service() -> Service {
-        Service {
+    fn service() -> MessagingService {
+        MessagingService {
             sid: "MG1".to_owned(),
             inbound_request_url: Some(OURS.to_owned()),
             inbound_method: Some("POST".to_owned()),
@@ -442,7 +447,7 @@ mod tests {
         SenderFacts { webhooks: vec![number.into()], service: None }
     }
 
-    fn results(rows: &[Row]) -> Vec<Outcome> {
+    fn results(rows: &[Finding]) -> Vec<CheckStatus> {
         rows.iter().map(|row| row.result).collect()
     }
 
@@ -472,10 +477,10 @@ mod tests {
         for (number, repair) in wrong {
             let facts = of_number(number.clone());
             let expected = if repair.is_empty() { Pass } else { Fail };
-            assert_eq!(results(&facts.judge(&sender, &addresses())), [expected], "{number:?}");
-            assert_eq!(facts.judge_public_url(&addresses()).result, Pass, "{number:?}");
+            assert_eq!(results(&facts.evaluate(&sender, &addresses())), [expected], "{number:?}");
+            assert_eq!(facts.evaluate_public_url(&addresses()).result, Pass, "{number:?}");
             let fields: Vec<_> = facts.repairs(&addresses()).into_iter().flat_map(|(_, fields)| fields).collect();
-            let fields: Vec<_> = fields.iter().map(|repair| (repair.field, repair.right.as_str())).collect();
+            let fields: Vec<_> = fields.iter().map(|repair| (repair.field, repair.expected.as_str())).collect();
             assert_eq!(fields, repair, "{number:?}");
         }
     }
@@ -483,14 +488,14 @@ mod tests {
     #[test]
     fn an_address_that_reaches_us_and_that_no_signature_fits_is_a_matter_of_the_public_url() {
         let facts = of_number(IncomingNumber { sms_url: Some(API.to_owned()), ..number() });
-        assert_eq!(results(&facts.judge(&Sender::Number(NUMBER.to_owned()), &addresses())), [Pass]);
-        let row = facts.judge_public_url(&addresses());
+        assert_eq!(results(&facts.evaluate(&Sender::Number(NUMBER.to_owned()), &addresses())), [Pass]);
+        let row = facts.evaluate_public_url(&addresses());
         assert!(row.result == Fail && row.found.contains("403"), "{row:?}");
-        let repair = Repair { field: "SmsUrl", right: OURS.to_owned(), was: API.to_owned() };
+        let repair = WrongField { field: "SmsUrl", expected: OURS.to_owned(), actual: API.to_owned() };
         assert_eq!(facts.repairs(&addresses())[0].1, [repair]);
 
-        let one = Addresses { signed: API.to_owned(), hidden: None };
-        assert_eq!(facts.judge_public_url(&one).result, Pass);
+        let one = WebhookUrls { signed: API.to_owned(), unsigned: None };
+        assert_eq!(facts.evaluate_public_url(&one).result, Pass);
     }
 
     #[test]
@@ -498,28 +503,32 @@ mod tests {
         let sender = Sender::MessagingService("MG1".to_owned());
         let member = |sid: &str| ServiceNumber { sid: sid.to_owned(), phone_number: NUMBER.to_owned() };
         let wrong_number = || IncomingNumber { sms_url: None, ..number() };
-        let deferring = || Service { use_inbound_webhook_on_number: true, inbound_request_url: None, ..service() };
-        let facts = |service: Service, members: Vec<ServiceNumber>, numbers: Vec<IncomingNumber>| {
-            let mut webhooks = vec![Webhook::from(service.clone())];
-            webhooks.extend(numbers.into_iter().map(Webhook::from));
+        let deferring =
+            || MessagingService { use_inbound_webhook_on_number: true, inbound_request_url: None, ..service() };
+        let facts = |service: MessagingService, members: Vec<ServiceNumber>, numbers: Vec<IncomingNumber>| {
+            let mut webhooks = vec![WebhookSettings::from(service.clone())];
+            webhooks.extend(numbers.into_iter().map(WebhookSettings::from));
             SenderFacts { webhooks, service: Some((service, members)) }
         };
         for (facts, expected) in [
             (facts(service(), vec![member("PN1")], vec![]), vec![Pass]),
-            (facts(Service { inbound_request_url: None, ..service() }, vec![], vec![]), vec![Fail]),
-            (facts(Service { inbound_method: Some("GET".to_owned()), ..service() }, vec![], vec![]), vec![Fail]),
+            (facts(MessagingService { inbound_request_url: None, ..service() }, vec![], vec![]), vec![Fail]),
+            (
+                facts(MessagingService { inbound_method: Some("GET".to_owned()), ..service() }, vec![], vec![]),
+                vec![Fail],
+            ),
             (facts(deferring(), vec![member("PN1")], vec![number()]), vec![Pass, Pass]),
             (facts(deferring(), vec![member("PN1")], vec![wrong_number()]), vec![Pass, Fail]),
             (facts(deferring(), vec![member("PN2")], vec![]), vec![Pass, Unknown]),
         ] {
-            assert_eq!(results(&facts.judge(&sender, &addresses())), expected, "{facts:?}");
+            assert_eq!(results(&facts.evaluate(&sender, &addresses())), expected, "{facts:?}");
         }
     }
 
     #[test]
     fn a_number_that_is_not_the_accounts_fails() {
         let facts = SenderFacts { webhooks: vec![], service: None };
-        assert_eq!(results(&facts.judge(&Sender::Number(NUMBER.to_owned()), &addresses())), [Fail]);
+        assert_eq!(results(&facts.evaluate(&Sender::Number(NUMBER.to_owned()), &addresses())), [Fail]);
     }
 
     #[test]
@@ -532,20 +541,20 @@ mod tests {
     fn the_status_callback_of_a_numbers_calls_fails_over_plain_http_and_is_left_alone() {
         let plain = || Some("http://other.example/?token=1".to_owned());
         let facts = of_number(IncomingNumber { status_callback: plain(), ..number() });
-        let rows = facts.judge(&Sender::Number(NUMBER.to_owned()), &addresses());
+        let rows = facts.evaluate(&Sender::Number(NUMBER.to_owned()), &addresses());
         assert!(rows[0].result == Fail && rows[0].found.contains("of calls"), "{rows:?}");
         assert!(rows[0].advice.contains("by hand") && !rows[0].advice.contains("apply"), "{rows:?}");
         assert!(facts.repairs(&addresses()).is_empty());
 
         // A Messaging Service's is of messages, and a repair takes it away.
-        let service = Service { status_callback: plain(), ..service() };
+        let service = MessagingService { status_callback: plain(), ..service() };
         let facts = SenderFacts { webhooks: vec![service.clone().into()], service: Some((service, vec![])) };
         assert_eq!(facts.repairs(&addresses())[0].1[0].field, "StatusCallback");
     }
 
     #[test]
     fn a_single_number_passes_with_the_word_that_a_messaging_service_would_decide() {
-        let rows = of_number(number()).judge(&Sender::Number(NUMBER.to_owned()), &addresses());
+        let rows = of_number(number()).evaluate(&Sender::Number(NUMBER.to_owned()), &addresses());
         assert!(rows[0].result == Pass && rows[0].found.contains("unless the number is in a Messaging Service"));
     }
 
@@ -556,7 +565,7 @@ mod tests {
         let fields = before.repairs(&addresses()).remove(0).1;
         // What nobody set, and is still wrong, is not held against it.
         let right = of_number(IncomingNumber { status_callback: Some("http://other.example".to_owned()), ..number() });
-        let (refused, lost) = (TwilioError::NotFound, TwilioError::no_time());
+        let (refused, lost) = (TwilioError::NotFound, TwilioError::timed_out());
         for (answer, now, expected) in [
             (Ok(()), Some(&right), Pass),
             (Ok(()), Some(&before), Fail),
@@ -566,7 +575,7 @@ mod tests {
             (Err(&lost), None, Unknown),
             (Err(&refused), None, Fail),
         ] {
-            let row = judge_repair(NUMBER, &fields, answer, now, &addresses());
+            let row = evaluate_repair(NUMBER, &fields, answer, now, &addresses());
             assert_eq!(row.result, expected, "{row:?}");
             assert!(
                 row.found.contains("SmsUrl was https://old.example/in") && !row.found.contains("secret"),

@@ -20,7 +20,7 @@ const MAX_PAGES: usize = 20;
 const PERMISSION: &str = "/twilio/";
 
 /// Twilio, as nobody in particular.
-pub struct Twilio {
+pub struct TwilioApi {
     http: reqwest::Client,
     hosts: Hosts,
 }
@@ -37,7 +37,7 @@ struct Hosts {
 
 /// Twilio, signed in.
 pub struct Session<'a> {
-    twilio: &'a Twilio,
+    twilio: &'a TwilioApi,
     key: &'a ApiKey,
 }
 
@@ -74,14 +74,41 @@ pub enum TwilioError {
     Unreadable(&'static str),
 }
 
-/// An account.
+/// The account.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct Account {
-    /// `active`, `suspended` or `closed`.
-    pub status: String,
-    /// `Full` or `Trial`.
+pub struct TwilioAccount {
+    /// Whether it can send.
+    pub status: AccountStatus,
+    /// Whether it is paid for.
     #[serde(rename = "type")]
-    pub kind: String,
+    pub kind: AccountType,
+}
+
+/// The status of an account.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AccountStatus {
+    /// It can send.
+    Active,
+    /// Suspended by Twilio.
+    Suspended,
+    /// Closed for good.
+    Closed,
+    /// A status that Twilio doesn't document.
+    #[serde(untagged)]
+    Other(String),
+}
+
+/// The type of an account.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub enum AccountType {
+    /// A paid account.
+    Full,
+    /// A trial account, which sends to verified numbers only.
+    Trial,
+    /// A type that Twilio doesn't document.
+    #[serde(untagged)]
+    Other(String),
 }
 
 /// What an API key may do. <https://www.twilio.com/docs/iam/api-keys/key-resource-v1>
@@ -114,7 +141,7 @@ pub struct IncomingNumber {
 
 /// A Messaging Service.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct Service {
+pub struct MessagingService {
     /// `MG…`.
     pub sid: String,
     /// Where its messages go, unless its numbers decide that.
@@ -187,6 +214,31 @@ struct Meta {
     next_page_url: Option<String>,
 }
 
+impl AccountStatus {
+    /// Twilio's name for it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Active => "active",
+            Self::Suspended => "suspended",
+            Self::Closed => "closed",
+            Self::Other(name) => name,
+        }
+    }
+}
+
+impl AccountType {
+    /// Twilio's name for it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Full => "Full",
+            Self::Trial => "Trial",
+            Self::Other(name) => name,
+        }
+    }
+}
+
 impl MessagingPermission {
     /// The digits of its prefix, if Twilio tells any.
     #[must_use]
@@ -198,12 +250,12 @@ impl MessagingPermission {
 
 impl TwilioError {
     /// Whether what was asked for may have been done all the same.
-    pub(crate) const fn leaves_open(&self) -> bool {
+    pub(crate) const fn may_have_taken_effect(&self) -> bool {
         matches!(self, Self::Unavailable(_) | Self::Unreadable(_))
     }
 
     /// What took longer than there was time for.
-    pub(crate) fn no_time() -> Self {
+    pub(crate) fn timed_out() -> Self {
         Self::Unavailable("Twilio did not answer in time".to_owned())
     }
 }
@@ -230,7 +282,7 @@ impl Hosts {
     }
 }
 
-impl Twilio {
+impl TwilioApi {
     /// Twilio at its hosts.
     #[must_use]
     pub fn new(http: reqwest::Client, base_url: &BaseUrl) -> Self {
@@ -260,7 +312,7 @@ impl Session<'_> {
     ///
     /// # Errors
     /// [`TwilioError`], as of everything here.
-    pub async fn account(&self) -> Result<Account, TwilioError> {
+    pub async fn account(&self) -> Result<TwilioAccount, TwilioError> {
         self.get(&format!("{}.json", self.account_url())).await
     }
 
@@ -302,7 +354,7 @@ impl Session<'_> {
     ///
     /// # Errors
     /// [`TwilioError`]
-    pub async fn service(&self, sid: &str) -> Result<Service, TwilioError> {
+    pub async fn service(&self, sid: &str) -> Result<MessagingService, TwilioError> {
         self.get(&self.service_url(sid)).await
     }
 
