@@ -1,45 +1,45 @@
-//! Is every limit enforced? One that only observes, or is off, is for trying out, not for a launch.
+//! Is every limit enforced? `observe` and `off` are for trials, not for production.
 
 use crate::report::{Check, Finding};
 use shared::limits::rules::{CounterRules, Mode, WindowRules};
 use shared::runtime::settings::{Environment, SettingError};
 
-/// A limit, as it is set.
+/// The setting of a limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LimitSetting {
     /// The parameter's name.
     pub name: &'static str,
-    /// Its text.
+    /// The parameter's value.
     pub value: String,
     /// Whether it refuses anything.
     pub enforced: bool,
 }
 
 impl LimitSetting {
-    /// All of them that can be anything but enforced.
+    /// The limits that can be off or observed.
     ///
     /// # Errors
-    /// [`SettingError`] names the first variable that is wrong.
+    /// [`SettingError`] names the first invalid variable.
     pub fn all(environment: &Environment) -> Result<Vec<Self>, SettingError> {
-        let log = |name, variable| {
+        let window = |name, variable| {
             let limit = environment.parsed::<Mode<WindowRules>>(variable)?;
             Ok(Self { name, value: environment.text(variable).to_owned(), enforced: limit.enforced().is_some() })
         };
-        let budget = |name, variable| {
+        let counter = |name, variable| {
             let limit = environment.parsed::<Mode<CounterRules>>(variable)?;
             Ok(Self { name, value: environment.text(variable).to_owned(), enforced: limit.enforced().is_some() })
         };
         Ok(vec![
-            log("PhoneLimit", "PHONE_LIMIT")?,
-            log("IpLimit", "IP_LIMIT")?,
-            log("RangeLimit", "RANGE_LIMIT")?,
-            budget("CountryLimit", "COUNTRY_LIMIT")?,
-            budget("TotalLimit", "TOTAL_LIMIT")?,
+            window("PhoneLimit", "PHONE_LIMIT")?,
+            window("IpLimit", "IP_LIMIT")?,
+            window("RangeLimit", "RANGE_LIMIT")?,
+            counter("CountryLimit", "COUNTRY_LIMIT")?,
+            counter("TotalLimit", "TOTAL_LIMIT")?,
         ])
     }
 }
 
-/// Judges the settings.
+/// Evaluates the limits.
 #[must_use]
 pub fn evaluate(limits: &[LimitSetting]) -> Finding {
     let show = |limits: &mut dyn Iterator<Item = &LimitSetting>| {
@@ -50,7 +50,11 @@ pub fn evaluate(limits: &[LimitSetting]) -> Finding {
         return Finding::pass(Check::Limits, show(&mut limits.iter()));
     }
     let found = show(&mut limits.iter().filter(|limit| !limit.enforced));
-    Finding::fail(Check::Limits, found, "deploy with rules such as 3/1h: with observe or off nothing is refused")
+    Finding::fail(
+        Check::Limits,
+        found,
+        "deploy with rules for these parameters, for example 3/1h; with observe or off, they refuse nothing",
+    )
 }
 
 #[cfg(test)]
@@ -59,7 +63,7 @@ mod tests {
     use crate::report::CheckStatus::{Fail, Pass};
 
     #[test]
-    fn only_enforced_limits_pass_and_the_row_shows_what_is_set() {
+    fn only_enforced_limits_pass_and_the_finding_shows_the_settings() {
         for (settings, expected, found) in [
             (
                 vec![],

@@ -1,22 +1,26 @@
-//! The checks: each a pure function from what was read to rows, so that every judgement can be tested as a table.
+//! The checks. They only read: each one turns facts into findings, so every verdict can be tested as a table of cases.
 
+pub mod account;
+pub mod api_key_restricted;
 pub mod clock;
 pub mod credentials;
 pub mod geo_permissions;
 pub mod limits;
+pub mod public_url;
+pub mod sender;
 pub mod sender_registration;
 pub mod table;
 pub mod voice_permissions;
 pub mod webhooks;
 
-/// How many of a long list are named.
-const MOST_NAMED: usize = 20;
+/// How many names of a long list are shown.
+const MAX_LISTED: usize = 20;
 
-/// `3 (FR, IT, RU)`: how many, and the first of them.
-fn named<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
+/// The length of a list and its first names, for example `3 (FR, IT, RU)`.
+fn listed<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
     let count = names.len();
-    let first: Vec<_> = names.take(MOST_NAMED).collect();
-    let more = if count > MOST_NAMED { ", …" } else { "" };
+    let first: Vec<_> = names.take(MAX_LISTED).collect();
+    let more = if count > MAX_LISTED { ", …" } else { "" };
     format!("{count} ({}{more})", first.join(", "))
 }
 
@@ -25,9 +29,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_list_is_counted_and_its_first_twenty_are_named() {
-        assert_eq!(named(["FR", "IT"].into_iter()), "2 (FR, IT)");
+    fn a_long_list_is_counted_and_its_first_twenty_names_are_shown() {
+        assert_eq!(listed(["FR", "IT"].into_iter()), "2 (FR, IT)");
         let many = vec!["X"; 21];
-        assert_eq!(named(many.into_iter()), format!("21 ({}, …)", vec!["X"; 20].join(", ")));
+        assert_eq!(listed(many.into_iter()), format!("21 ({}, …)", vec!["X"; 20].join(", ")));
     }
 }

@@ -1,4 +1,4 @@
-//! Is the table there, does it forget what has expired, and can it be restored?
+//! Does the table exist, does it expire its items, and can it be restored?
 
 use crate::report::{Check, Finding};
 use aws_sdk_dynamodb::Client;
@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::{PointInTimeRecoveryStatus, TableStatus, TimeToLiveDescription, TimeToLiveStatus};
 use shared::runtime::aws::reason;
 
-/// The attribute by which items expire.
+/// The attribute with the expiry time of an item.
 const TTL_ATTRIBUTE: &str = "expires_at";
 
 /// The table as DynamoDB describes it, or why it could not be described. A status is `None` if the description has none.
@@ -58,7 +58,7 @@ impl TableFacts {
         let status = self.status.as_ref().ok()?.as_ref();
         (status != Some(&TableStatus::Active)).then(|| TableProblem {
             found: format!("its status is {}", status.map_or("unknown", TableStatus::as_str)),
-            advice: "wait until it is ACTIVE, and look at it in the AWS console if it stays so",
+            advice: "wait until it is ACTIVE; if it stays as it is, see the table in the AWS console",
         })
     }
 
@@ -69,7 +69,7 @@ impl TableFacts {
         let is_right = status == Some(&TimeToLiveStatus::Enabled) && attribute == TTL_ATTRIBUTE;
         (!is_right).then(|| TableProblem {
             found: format!("time to live is {} on {attribute:?}", status.map_or("unknown", TimeToLiveStatus::as_str)),
-            advice: "deploy the template again: without time to live on expires_at, what was counted is kept for ever",
+            advice: "deploy the template again; without time to live on expires_at, items are never deleted",
         })
     }
 
@@ -77,7 +77,7 @@ impl TableFacts {
         let status = self.recovery.as_ref().ok()?.as_ref();
         (status != Some(&PointInTimeRecoveryStatus::Enabled)).then(|| TableProblem {
             found: format!("point-in-time recovery is {}", status.map_or("unknown", PointInTimeRecoveryStatus::as_str)),
-            advice: "deploy the template again: opt-outs and messages can't be restored",
+            advice: "deploy the template again; without recovery, opt-outs and messages can't be restored",
         })
     }
 
@@ -108,7 +108,7 @@ pub fn evaluate(facts: &TableFacts) -> Finding {
     if unread.is_empty() {
         return Finding::pass(Check::Table, "active, with time to live and point-in-time recovery");
     }
-    let advice = "check TABLE_NAME, the permissions in the function's role, and DynamoDB's status";
+    let advice = "check TABLE_NAME, the permissions of the function's role, and the status of DynamoDB";
     Finding::unknown(Check::Table, unread.join("; "), advice)
 }
 
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_is_right_wrong_or_cant_be_read() {
+    fn a_table_is_right_wrong_or_unreadable() {
         let right = TableFacts {
             status: Ok(Some(TableStatus::Active)),
             ttl: ttl("ENABLED", Some("expires_at")),
