@@ -1,9 +1,9 @@
-//! A stand-in for what Twilio tells of an account: its state, its keys, its Messaging Service, and where it may text and call. Its
-//! numbers are [`FakeTwilio`]'s, which calls them.
+//! A fake of Twilio's account resources: the account, its keys, its Messaging Service and its permissions. The account's phone
+//! numbers belong to [`FakeTwilio`].
 //!
-//! The one idea: the account is a plain value, [`AccountState`], right to begin with; whoever wants a wrong one changes a field.
-//! Who may read what is decided as Twilio decides it: the auth token and a main key may read everything, a standard key
-//! neither the account nor its keys, a restricted key what it was given.
+//! The account is a plain value, [`AccountState`], with nothing wrong at first; a test changes a field to break it. Access follows
+//! Twilio's rules: the auth token and a main key can read everything, a standard key neither the account nor its keys, and a
+//! restricted key only what its permissions allow.
 
 use axum::extract::{Form, Path, Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -22,103 +22,103 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The permission that [`AccountState::right`] gives its key.
 const SEND: &str = "/twilio/messaging/messages/create";
-/// A page of Twilio's dialing permissions; here it is small, so that there is a second one.
+/// The page size of the dialing permissions. Small, so that there is a second page.
 const DIALING_PAGE_SIZE: usize = 3;
 
-/// The account, with what can be wrong about it.
+/// The account, with everything that can be wrong with it.
 #[derive(Clone, Debug)]
 pub struct AccountState {
     /// `active`, `suspended` or `closed`.
     pub status: &'static str,
     /// `Full` or `Trial`.
     pub kind: &'static str,
-    /// What the API key is.
+    /// The type of the API key.
     pub key: KeyKind,
-    /// The Messaging Service; all numbers are in it.
+    /// The Messaging Service, which contains all numbers.
     pub service: FakeMessagingService,
-    /// Where SMS may go.
+    /// The countries that SMS can go to.
     pub messaging: Vec<MessagingCountry>,
-    /// Where calls may go.
+    /// The countries that calls can go to.
     pub dialing: Vec<DialingCountry>,
-    /// How far Twilio's clock is ahead.
+    /// How far Twilio's clock is ahead of the local one.
     pub clock_ahead_seconds: i64,
-    /// What goes wrong at paths that contain a text.
+    /// The faults, each at the paths that contain a text.
     pub faults: Vec<(&'static str, AccountFault)>,
-    /// What was changed, in order.
+    /// The changes that were made, in order.
     pub writes: Vec<String>,
 }
 
 /// The types of API keys.
 #[derive(Clone, Debug)]
 pub enum KeyKind {
-    /// May do everything.
+    /// Can do everything.
     Main,
-    /// May not read the account and its keys.
+    /// Can't read the account and its keys.
     Standard,
-    /// May do only this.
+    /// Has only these permissions.
     Restricted(Vec<&'static str>),
-    /// Was deleted.
+    /// Deleted.
     Deleted,
 }
 
-/// What can go wrong with a request.
+/// A fault of a request.
 #[derive(Clone, Copy, Debug)]
 pub enum AccountFault {
-    /// Refused for want of this permission.
+    /// Refused because this permission is missing.
     Forbidden(&'static str),
     /// An internal error.
     Broken,
     /// No answer.
     Silent,
-    /// An answer that is no JSON.
+    /// An answer that isn't JSON.
     Garbled,
 }
 
 /// A Messaging Service.
 #[derive(Clone, Debug)]
 pub struct FakeMessagingService {
-    /// `MG…`.
+    /// The SID (`MG…`).
     pub sid: String,
-    /// Where messages go.
+    /// The webhook for inbound messages.
     pub inbound_request_url: String,
-    /// How.
+    /// Its HTTP method.
     pub inbound_method: String,
-    /// Where they go if that fails.
+    /// The webhook that is called if the first one fails.
     pub fallback_url: String,
-    /// Where the fate of messages is told.
+    /// The callback for message status.
     pub status_callback: String,
-    /// Whether the numbers decide where messages go.
+    /// Whether the numbers handle their own inbound messages.
     pub use_inbound_webhook_on_number: bool,
-    /// Whether US carriers know its campaign.
+    /// Whether it has a registered A2P 10DLC campaign.
     pub us_app_to_person_registered: bool,
 }
 
-/// Whether SMS may go to a country.
+/// Whether SMS can go to a country.
 #[derive(Clone, Debug)]
 pub struct MessagingCountry {
     /// ISO 3166-1.
     pub country_code: &'static str,
-    /// What its numbers begin with.
+    /// The dial code.
     pub prefix: &'static str,
-    /// Whether it may.
+    /// Whether it can.
     pub enabled: bool,
-    /// Whether it can be changed by API.
+    /// Whether only the Console can change it.
     pub console_only: bool,
 }
 
-/// Whether calls may go to the numbers of a country that fraud earns from.
+/// Whether calls can go to high-risk numbers of a country.
 #[derive(Clone, Debug)]
 pub struct DialingCountry {
     /// ISO 3166-1.
     pub iso_code: &'static str,
-    /// Premium-rate and the like.
+    /// Premium-rate and other special numbers.
     pub special: bool,
-    /// Known from fraud.
+    /// Numbers known from toll fraud.
     pub tollfraud: bool,
 }
 
 impl AccountState {
-    /// An account with nothing wrong, whose messages go to this address.
+    /// An account with nothing wrong, whose inbound messages go to this URL.
     #[must_use]
     pub fn right(account: &Account, webhook: &str) -> Self {
         let messaging = |country_code, prefix, console_only| MessagingCountry {
@@ -156,7 +156,7 @@ impl AccountState {
     }
 }
 
-/// Twilio's word on one account.
+/// The resources of one account.
 #[derive(Clone)]
 pub struct FakeAccount {
     twilio: FakeTwilio,
@@ -165,7 +165,7 @@ pub struct FakeAccount {
 }
 
 impl FakeAccount {
-    /// The account of this Twilio, with nothing wrong.
+    /// The account of this fake Twilio, with nothing wrong.
     #[must_use]
     pub fn new(twilio: FakeTwilio, clock: Clock) -> Self {
         let webhook = twilio.numbers().first().map(|number| number.sms_url().to_owned()).unwrap_or_default();
@@ -173,12 +173,12 @@ impl FakeAccount {
         Self { twilio, clock, state: Arc::new(Mutex::new(state)) }
     }
 
-    /// Changes the account, or looks at it.
+    /// Changes or reads the account.
     pub fn change<T>(&self, change: impl FnOnce(&mut AccountState) -> T) -> T {
         change(&mut self.state())
     }
 
-    /// The resources, at the paths that they have at Twilio's hosts, beside those of `twilio`.
+    /// The resources at Twilio's paths, merged with those of `twilio`.
     pub fn router(&self, twilio: Router) -> Router {
         let resources = Router::new()
             .route("/2010-04-01", get(async || Json(json!({ "version": "2010-04-01" }))))
@@ -192,12 +192,12 @@ impl FakeAccount {
         resources.merge(twilio).layer(middleware::from_fn_with_state(self.clone(), admit))
     }
 
-    /// A panic elsewhere can't leave the account half written, so a poisoned lock is as good as another.
+    /// A panic elsewhere can't leave the account half changed, so a poisoned lock is safe to use.
     fn state(&self) -> MutexGuard<'_, AccountState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Why a request is turned away, if it is.
+    /// The refusal of a request without sufficient rights.
     fn refusal(&self, path: &str, headers: &HeaderMap) -> Option<Response> {
         if path == "/2010-04-01" {
             return None;
@@ -236,7 +236,7 @@ impl fmt::Debug for FakeAccount {
     }
 }
 
-/// What a restricted key needs for a path.
+/// The permission that a restricted key needs for a path.
 fn permission(path: &str) -> &'static str {
     if path.contains("/IncomingPhoneNumbers") {
         "/twilio/phone-numbers/incoming-phone-numbers/read"
@@ -249,10 +249,10 @@ fn permission(path: &str) -> &'static str {
     }
 }
 
-/// Lets in who may come in, breaks what is to break, and dates every answer.
+/// Checks the credentials, applies the faults, and sets the `Date` of every answer.
 async fn admit(State(fake): State<FakeAccount>, request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
-    // Whoever sends, or reads what was sent, is let in by the fake Twilio itself.
+    // The fake Twilio checks the credentials for messages itself.
     if !concerns_account(&path) {
         return next.run(request).await;
     }
@@ -261,7 +261,7 @@ async fn admit(State(fake): State<FakeAccount>, request: Request, next: Next) ->
     let mut response = match (refusal, fault) {
         (_, Some(AccountFault::Silent)) => std::future::pending().await,
         (_, Some(AccountFault::Broken)) => refuse(StatusCode::INTERNAL_SERVER_ERROR, 20500, "Internal Server Error"),
-        (_, Some(AccountFault::Garbled)) => "<html>between you and me</html>".into_response(),
+        (_, Some(AccountFault::Garbled)) => "<html>not JSON</html>".into_response(),
         (_, Some(AccountFault::Forbidden(permission))) => lacks(permission),
         (Some(refusal), None) => refusal,
         (None, None) => next.run(request).await,
@@ -310,7 +310,7 @@ async fn account(State(fake): State<FakeAccount>) -> Json<Value> {
         "friendly_name": "local",
         "status": state.status,
         "type": state.kind,
-        // A main key and the auth token are shown it; nobody else should ever print it.
+        // Twilio shows it to a main key and to the auth token. The checklist must never print it.
         "auth_token": account.auth_token,
     }))
 }
@@ -385,7 +385,7 @@ async fn messaging(State(fake): State<FakeAccount>) -> Json<Value> {
     Json(json!({ "permissions": state.messaging.iter().map(permission).collect::<Vec<_>>() }))
 }
 
-/// Answers 200 whatever becomes of each country, as Twilio does.
+/// Answers HTTP 200 whatever happens to each country, as Twilio does.
 async fn set_messaging(State(fake): State<FakeAccount>, Form(form): Form<Vec<(String, String)>>) -> Json<Value> {
     let mut state = fake.state();
     let AccountState { messaging, writes, .. } = &mut *state;
@@ -419,7 +419,7 @@ async fn dialing(State(fake): State<FakeAccount>, Query(query): Query<Vec<(Strin
         })
     };
     let content: Vec<_> = state.dialing.iter().skip(start).take(DIALING_PAGE_SIZE).map(country).collect();
-    // Twilio names its own host, whatever address it was called by.
+    // Twilio links to its own host, even if it was called at another.
     let url = format!(
         "https://voice.twilio.com/v1/DialingPermissions/Countries?PageSize={DIALING_PAGE_SIZE}&Page={}",
         page + 1

@@ -1,4 +1,4 @@
-//! The checklist, against accounts that are right, wrong and half wrong.
+//! The checklist, against accounts that are right, wrong and partly wrong.
 
 use crate::support::{Local, PRIVATE, no_waits, start, start_with};
 use checklist::report::{CheckStatus, Finding, Report};
@@ -13,14 +13,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tracing::level_filters::LevelFilter;
 
-/// Of a Messaging Service Twilio tells everything; a number's registration it does not.
+/// Twilio reports everything about a Messaging Service, but not the registration of a number.
 const POOL: (&str, &str) = ("TWILIO_FROM", OUR_SERVICE);
 
 async fn run(local: &Local, event: Value) -> Report {
     let report = checklist::handle(&local.system.checklist, "request-checklist", &event).await.unwrap();
-    let told = serde_json::to_string(&report).unwrap();
+    let text = serde_json::to_string(&report).unwrap();
     for secret in [AUTH_TOKEN, API_KEY_SECRET, PRIVATE] {
-        assert!(!told.contains(secret), "{told}");
+        assert!(!text.contains(secret), "{text}");
     }
     for row in report.rows.iter().chain(&report.changes) {
         assert_eq!(row.advice.is_empty(), row.result == CheckStatus::Pass, "{row:?}");
@@ -33,7 +33,7 @@ async fn check(local: &Local) -> Report {
     run(local, json!({})).await
 }
 
-/// The checks that came out like this, each once.
+/// The checks with this result, each once.
 fn with(report: &Report, result: CheckStatus) -> Vec<&'static str> {
     let mut checks: Vec<_> =
         report.rows.iter().filter(|row| row.result == result).map(|row| row.check.as_str()).collect();
@@ -45,7 +45,7 @@ fn row<'a>(report: &'a Report, check: &str) -> &'a Finding {
     report.rows.iter().find(|row| row.check.as_str() == check).unwrap()
 }
 
-/// Changes the account.
+/// Breaks the account.
 fn wrong(local: &Local, change: impl FnOnce(&mut AccountState)) {
     local.system.account.change(change);
 }
@@ -72,7 +72,7 @@ async fn an_account_with_nothing_wrong_passes_every_check() {
     assert_eq!(checks, all);
     assert_eq!(report.checked_at, "2027-01-15T08:00:01Z");
 
-    // With a number, Twilio does not tell whether it is registered, and nor do we.
+    // Twilio does not report whether a single number is registered.
     let local = start([]).await;
     let report = check(&local).await;
     assert_eq!(
@@ -82,7 +82,7 @@ async fn an_account_with_nothing_wrong_passes_every_check() {
     assert_eq!(row(&report, "webhooks").subject.as_deref(), Some(OUR_NUMBER));
 }
 
-/// Sets our number up, as one does over Twilio's API.
+/// Configures our number through Twilio's API.
 async fn set_up(local: &Local, settings: &[(&str, &str)]) {
     let number = local.system.twilio.numbers().remove(0);
     let base_url = &local.system.base_url;
@@ -92,7 +92,7 @@ async fn set_up(local: &Local, settings: &[(&str, &str)]) {
     assert!(status.is_success(), "{settings:?} {status}");
 }
 
-/// Our number, as Twilio tells of it.
+/// Our number as Twilio reports it.
 async fn number(local: &Local) -> Value {
     let url = format!("{}/2010-04-01/Accounts/{ACCOUNT_SID}/IncomingPhoneNumbers.json", local.system.base_url);
     let answer = client().get(url).basic_auth(ACCOUNT_SID, Some(AUTH_TOKEN)).send().await.unwrap();
@@ -105,11 +105,11 @@ fn client() -> reqwest::Client {
     shared::runtime::http::Tls::new().unwrap().client(timeouts, shared::runtime::http::Connections::Fresh).unwrap()
 }
 
-/// What is set on a number that replaces its own address.
+/// A setting that overrides the number's own URLs.
 const APPLICATION: (&str, &str) = ("SmsApplicationSid", "AP00000000000000000000000000000001");
 
 #[tokio::test]
-async fn a_number_that_is_set_up_wrong_fails_the_webhooks_check_and_no_other() {
+async fn a_misconfigured_number_fails_the_webhooks_check_and_no_other() {
     let local = start([POOL]).await;
     let right = number(&local).await;
     let ours = format!("{}/sms", local.system.base_url);
@@ -135,7 +135,7 @@ async fn a_number_that_is_set_up_wrong_fails_the_webhooks_check_and_no_other() {
         set_up(&local, &back).await;
     }
     assert_eq!(check(&local).await.status, CheckStatus::Pass);
-    assert_eq!(number(&local).await, right, "a look changes nothing");
+    assert_eq!(number(&local).await, right, "a check changes nothing");
 }
 
 #[tokio::test]
@@ -170,7 +170,7 @@ async fn each_single_thing_that_is_wrong_fails_its_own_check_and_no_other() {
         ("sender_registration", |account| account.service.us_app_to_person_registered = false),
         ("geo_permissions", |account| account.messaging[2].enabled = true),
         ("geo_permissions", |account| account.messaging[4].enabled = false),
-        // On the first page, and on the last.
+        // On the first page and on the last.
         ("voice_permissions", |account| account.dialing[0].special = true),
         ("voice_permissions", |account| account.dialing[6].tollfraud = true),
         ("clock", |account| account.clock_ahead_seconds = 60),
@@ -186,7 +186,7 @@ async fn each_single_thing_that_is_wrong_fails_its_own_check_and_no_other() {
         let report = check(&local).await;
         assert_eq!(report.status, CheckStatus::Fail);
         assert_eq!(with(&report, CheckStatus::Fail), [*expected], "{report:#?}");
-        assert!(local.system.account.change(|account| account.writes.is_empty()), "a look changes nothing");
+        assert!(local.system.account.change(|account| account.writes.is_empty()), "a check changes nothing");
     }
 }
 
@@ -199,7 +199,7 @@ async fn settings_and_a_table_that_are_wrong_fail_their_own_checks() {
         ([POOL, ("ALLOWED_COUNTRIES", "US,FR")], "geo_permissions"),
         ([POOL, ("PUBLIC_URL", "https://sms.example.com")], "public_url"),
         ([POOL, ("TWILIO_FROM", "+14155550199")], "webhooks"),
-        // Twilio finds a number by any part of it.
+        // Twilio's filter also matches parts of a number.
         ([POOL, ("TWILIO_FROM", "+1500555000")], "webhooks"),
     ] {
         let report = check(&start(settings).await).await;
@@ -244,7 +244,7 @@ async fn secrets_that_are_not_filled_in_or_wrong_are_named_with_the_command_that
         let failed: Vec<_> = report.rows.iter().filter(|row| row.result == CheckStatus::Fail).collect();
         assert_eq!(failed[0].subject.as_deref(), Some(subject), "{report:#?}");
         assert!(failed[0].advice.contains("secret"), "{report:#?}");
-        // One that was put in a moment ago is what counts.
+        // A new value of the secret takes effect at once.
         local.system.secrets.put(secret, &before);
         assert_eq!(check(&local).await.status, CheckStatus::Pass);
     }
@@ -259,7 +259,7 @@ async fn without_the_auth_token_the_key_that_sends_says_what_it_may_not_read() {
     assert!(row.advice.contains("/twilio/phone-numbers/incoming-phone-numbers/read"), "{row:?}");
     assert_eq!(with(&report, CheckStatus::Pass), ["limits", "table", "clock"]);
 
-    // A standard key may read the rest, also in place of an auth token that Twilio does not accept.
+    // A standard key can read the rest, also instead of an auth token that Twilio rejects.
     let local = start([POOL]).await;
     local.system.secrets.put(AUTH_TOKEN_SECRET, &json!({"accountSid": ACCOUNT_SID, "authToken": PRIVATE}).to_string());
     wrong(&local, |account| account.key = KeyKind::Standard);
@@ -271,7 +271,7 @@ async fn without_the_auth_token_the_key_that_sends_says_what_it_may_not_read() {
 }
 
 #[tokio::test]
-async fn what_twilio_does_not_let_us_read_is_unknown_and_holds_nothing_else_up() {
+async fn what_twilio_does_not_let_us_read_is_unknown_and_delays_nothing_else() {
     let timeouts = Timeouts { connect: Duration::from_secs(2), total: Duration::from_secs(2) };
     let local = start_with([POOL], Patience { twilio: timeouts, ..no_waits() }, None).await;
     let of_the_sender = &["webhooks", "public_url", "sender_registration"][..];
@@ -291,7 +291,7 @@ async fn what_twilio_does_not_let_us_read_is_unknown_and_holds_nothing_else_up()
             assert!(row(&report, unknown[0]).advice.contains(permission), "{report:#?}");
         }
     }
-    // Nothing of Twilio at all: our own things are looked at all the same.
+    // Without Twilio, the parts of the stack are still checked.
     wrong(&local, |account| account.faults = vec![("/", AccountFault::Broken)]);
     let report = check(&local).await;
     assert_eq!(with(&report, CheckStatus::Pass), ["limits", "table", "clock"], "{report:#?}");
@@ -299,7 +299,7 @@ async fn what_twilio_does_not_let_us_read_is_unknown_and_holds_nothing_else_up()
 }
 
 #[tokio::test]
-async fn applying_closes_and_opens_countries_and_says_of_each_what_became_of_it() {
+async fn applying_closes_and_opens_countries_and_reports_each_change() {
     let local = start([POOL, ("ALLOWED_COUNTRIES", "US,DE")]).await;
     wrong(&local, |account| {
         for country in ["BD", "FR", "JM"] {
@@ -313,13 +313,13 @@ async fn applying_closes_and_opens_countries_and_says_of_each_what_became_of_it(
     let (pass, fail) = (CheckStatus::Pass, CheckStatus::Fail);
     assert_eq!(changes, [("BD", fail), ("FR", pass), ("JM", pass), ("DE", pass)]);
     assert!(report.changes[0].found.contains("30649") && report.changes[0].advice.contains("Console"), "{report:#?}");
-    // What is left, and what was not asked for.
+    // What could not be repaired, and what was not requested.
     assert_eq!(row(&report, "geo_permissions").found, "open beyond AllowedCountries: 1 (BD)");
     assert_eq!(with(&report, fail), ["webhooks", "geo_permissions"]);
     let writes = local.system.account.change(|account| account.writes.clone());
     assert_eq!(writes, ["FR=false", "JM=false", "DE=true"]);
 
-    // The same again finds only what could not be done.
+    // The same repair again finds only what could not be done.
     let report = run(&local, json!({"apply": ["geo_permissions"]})).await;
     assert_eq!(report.changes.len(), 1);
     assert_eq!(local.system.account.change(|account| account.writes.len()), 3);
@@ -351,7 +351,7 @@ async fn applying_points_the_webhooks_at_us_and_touches_nothing_that_was_right()
     }
     assert!(local.system.account.change(|account| account.writes.is_empty()), "nothing else was changed");
 
-    // Nothing is wrong any more, so nothing is changed.
+    // Nothing is wrong now, so nothing is changed.
     local.clock.advance_seconds(60);
     assert!(run(&local, json!({"apply": ["webhooks"]})).await.changes.is_empty());
     assert_eq!(number(&local).await, repaired);
@@ -393,13 +393,13 @@ async fn nothing_is_repaired_while_the_credentials_or_the_account_fail() {
 }
 
 #[tokio::test]
-async fn a_repair_that_runs_out_of_time_tells_what_it_changed_and_what_it_did_not() {
+async fn a_repair_that_runs_out_of_time_reports_what_it_changed_and_what_it_did_not() {
     let local = start([POOL]).await;
     set_up(&local, &[("SmsMethod", "GET")]).await;
     wrong(&local, |account| {
         account.messaging[2].enabled = true;
         account.service.fallback_url = "http://sms.example.com/?token=1".to_owned();
-        // Only what is written to a number has a path that goes on.
+        // Only updates of a number have a path that continues after this.
         account.faults = vec![("/IncomingPhoneNumbers/", AccountFault::Silent)];
     });
     let hurried = |repair, second| {
@@ -434,7 +434,7 @@ async fn a_repair_that_runs_out_of_time_tells_what_it_changed_and_what_it_did_no
 }
 
 #[tokio::test]
-async fn lambda_answers_with_rows_and_a_request_that_is_no_request_is_an_error() {
+async fn lambda_answers_with_rows_and_an_invalid_request_is_an_error() {
     let local = start([POOL]).await;
     let url = format!("{}/2015-03-31/functions/checklist/invocations", local.system.base_url);
     let client = client();
