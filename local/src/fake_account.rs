@@ -1,9 +1,9 @@
-//! A stand-in for what Twilio tells of an account: its state, its keys, its Messaging Service, and where it may text and call. Its
-//! numbers are [`FakeTwilio`]'s, which calls them.
+//! A fake of Twilio's account resources: the account, its keys, its Messaging Service and its permissions. The account's phone
+//! numbers belong to [`FakeTwilio`].
 //!
-//! The one idea: the account is a plain value, [`AccountState`], right to begin with; whoever wants a wrong one changes a field.
-//! Who may read what is decided as Twilio decides it: the auth token and a main key may read everything, a standard key
-//! neither the account nor its keys, a restricted key what it was given.
+//! The account is a plain value, [`AccountState`], with nothing wrong at first; a test changes a field to break it. Access follows
+//! Twilio's rules: the auth token and a main key can read everything, a standard key neither the account nor its keys, and a
+//! restricted key only what its permissions allow.
 
 use axum::extract::{Form, Path, Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -22,117 +22,117 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The permission that [`AccountState::right`] gives its key.
 const SEND: &str = "/twilio/messaging/messages/create";
-/// A page of Twilio's dialing permissions; here it is small, so that there is a second one.
+/// The page size of the dialing permissions. Small, so that there is a second page.
 const DIALING_PAGE_SIZE: usize = 3;
 
-/// The account, with what can be wrong about it.
+/// The account, with everything that can be wrong with it.
 #[derive(Clone, Debug)]
 pub struct AccountState {
     /// `active`, `suspended` or `closed`.
     pub status: &'static str,
     /// `Full` or `Trial`.
     pub kind: &'static str,
-    /// What the API key is.
-    pub key: Key,
-    /// The Messaging Service; all numbers are in it.
-    pub service: Service,
-    /// Where SMS may go.
-    pub messaging: Vec<Messaging>,
-    /// Where calls may go.
-    pub dialing: Vec<Dialing>,
-    /// How far Twilio's clock is ahead.
+    /// The type of the API key.
+    pub key: KeyKind,
+    /// The Messaging Service, which contains all numbers.
+    pub service: FakeMessagingService,
+    /// The countries that SMS can go to.
+    pub messaging: Vec<MessagingCountry>,
+    /// The countries that calls can go to.
+    pub dialing: Vec<DialingCountry>,
+    /// How far Twilio's clock is ahead of the local one.
     pub clock_ahead_seconds: i64,
-    /// What goes wrong at paths that contain a text.
-    pub faults: Vec<(&'static str, Fault)>,
-    /// What was changed, in order.
+    /// The faults, each at the paths that contain a text.
+    pub faults: Vec<(&'static str, AccountFault)>,
+    /// The changes that were made, in order.
     pub writes: Vec<String>,
 }
 
 /// The types of API keys.
 #[derive(Clone, Debug)]
-pub enum Key {
-    /// May do everything.
+pub enum KeyKind {
+    /// Can do everything.
     Main,
-    /// May not read the account and its keys.
+    /// Can't read the account and its keys.
     Standard,
-    /// May do only this.
+    /// Has only these permissions.
     Restricted(Vec<&'static str>),
-    /// Was deleted.
+    /// Deleted.
     Deleted,
 }
 
-/// What can go wrong with a request.
+/// A fault of a request.
 #[derive(Clone, Copy, Debug)]
-pub enum Fault {
-    /// Refused for want of this permission.
+pub enum AccountFault {
+    /// Refused because this permission is missing.
     Forbidden(&'static str),
     /// An internal error.
     Broken,
     /// No answer.
     Silent,
-    /// An answer that is no JSON.
+    /// An answer that isn't JSON.
     Garbled,
 }
 
 /// A Messaging Service.
 #[derive(Clone, Debug)]
-pub struct Service {
-    /// `MG…`.
+pub struct FakeMessagingService {
+    /// The SID (`MG…`).
     pub sid: String,
-    /// Where messages go.
+    /// The webhook for inbound messages.
     pub inbound_request_url: String,
-    /// How.
+    /// Its HTTP method.
     pub inbound_method: String,
-    /// Where they go if that fails.
+    /// The webhook that is called if the first one fails.
     pub fallback_url: String,
-    /// Where the fate of messages is told.
+    /// The callback for message status.
     pub status_callback: String,
-    /// Whether the numbers decide where messages go.
+    /// Whether the numbers handle their own inbound messages.
     pub use_inbound_webhook_on_number: bool,
-    /// Whether US carriers know its campaign.
+    /// Whether it has a registered A2P 10DLC campaign.
     pub us_app_to_person_registered: bool,
 }
 
-/// Whether SMS may go to a country.
+/// Whether SMS can go to a country.
 #[derive(Clone, Debug)]
-pub struct Messaging {
+pub struct MessagingCountry {
     /// ISO 3166-1.
     pub country_code: &'static str,
-    /// What its numbers begin with.
+    /// The dial code.
     pub prefix: &'static str,
-    /// Whether it may.
+    /// Whether it can.
     pub enabled: bool,
-    /// Whether it can be changed by API.
+    /// Whether only the Console can change it.
     pub console_only: bool,
 }
 
-/// Whether calls may go to the numbers of a country that fraud earns from.
+/// Whether calls can go to high-risk numbers of a country.
 #[derive(Clone, Debug)]
-pub struct Dialing {
+pub struct DialingCountry {
     /// ISO 3166-1.
     pub iso_code: &'static str,
-    /// Premium-rate and the like.
+    /// Premium-rate and other special numbers.
     pub special: bool,
-    /// Known from fraud.
+    /// Numbers known from toll fraud.
     pub tollfraud: bool,
 }
 
 impl AccountState {
-    /// An account with nothing wrong, whose messages go to this address.
+    /// An account with nothing wrong, whose inbound messages go to this URL.
     #[must_use]
     pub fn right(account: &Account, webhook: &str) -> Self {
-        let messaging = |country_code, prefix, console_only| Messaging {
+        let messaging = |country_code, prefix, console_only| MessagingCountry {
             country_code,
             prefix,
             enabled: country_code == "US",
             console_only,
         };
-        let dialing = |iso_code| Dialing { iso_code, special: false, tollfraud: false };
+        let dialing = |iso_code| DialingCountry { iso_code, special: false, tollfraud: false };
         Self {
             status: "active",
             kind: "Full",
-            key: Key::Restricted(vec![SEND]),
-            service: Service {
+            key: KeyKind::Restricted(vec![SEND]),
+            service: FakeMessagingService {
                 sid: account.messaging_services.first().cloned().unwrap_or_default(),
                 inbound_request_url: webhook.to_owned(),
                 inbound_method: "POST".to_owned(),
@@ -156,7 +156,7 @@ impl AccountState {
     }
 }
 
-/// Twilio's word on one account.
+/// The resources of one account.
 #[derive(Clone)]
 pub struct FakeAccount {
     twilio: FakeTwilio,
@@ -165,7 +165,7 @@ pub struct FakeAccount {
 }
 
 impl FakeAccount {
-    /// The account of this Twilio, with nothing wrong.
+    /// The account of this fake Twilio, with nothing wrong.
     #[must_use]
     pub fn new(twilio: FakeTwilio, clock: Clock) -> Self {
         let webhook = twilio.numbers().first().map(|number| number.sms_url().to_owned()).unwrap_or_default();
@@ -173,12 +173,12 @@ impl FakeAccount {
         Self { twilio, clock, state: Arc::new(Mutex::new(state)) }
     }
 
-    /// Changes the account, or looks at it.
+    /// Changes or reads the account.
     pub fn change<T>(&self, change: impl FnOnce(&mut AccountState) -> T) -> T {
         change(&mut self.state())
     }
 
-    /// The resources, at the paths that they have at Twilio's hosts, beside those of `twilio`.
+    /// The resources at Twilio's paths, merged with those of `twilio`.
     pub fn router(&self, twilio: Router) -> Router {
         let resources = Router::new()
             .route("/2010-04-01", get(async || Json(json!({ "version": "2010-04-01" }))))
@@ -192,12 +192,12 @@ impl FakeAccount {
         resources.merge(twilio).layer(middleware::from_fn_with_state(self.clone(), admit))
     }
 
-    /// A panic elsewhere can't leave the account half written, so a poisoned lock is as good as another.
+    /// A panic elsewhere can't leave the account half changed, so a poisoned lock is safe to use.
     fn state(&self) -> MutexGuard<'_, AccountState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Why a request is turned away, if it is.
+    /// The refusal of a request without sufficient rights.
     fn refusal(&self, path: &str, headers: &HeaderMap) -> Option<Response> {
         if path == "/2010-04-01" {
             return None;
@@ -219,13 +219,13 @@ impl FakeAccount {
         }
         let of_main_keys = path.starts_with("/v1/Keys/") || path.ends_with(&format!("{}.json", account.account_sid));
         match &self.state().key {
-            Key::Standard if of_main_keys => Some(unknown()),
-            Key::Main | Key::Standard => None,
-            Key::Restricted(permissions) => {
+            KeyKind::Standard if of_main_keys => Some(unknown()),
+            KeyKind::Main | KeyKind::Standard => None,
+            KeyKind::Restricted(permissions) => {
                 let permission = permission(path);
                 (!permissions.contains(&permission)).then(|| lacks(permission))
             }
-            Key::Deleted => Some(unknown()),
+            KeyKind::Deleted => Some(unknown()),
         }
     }
 }
@@ -236,7 +236,7 @@ impl fmt::Debug for FakeAccount {
     }
 }
 
-/// What a restricted key needs for a path.
+/// The permission that a restricted key needs for a path.
 fn permission(path: &str) -> &'static str {
     if path.contains("/IncomingPhoneNumbers") {
         "/twilio/phone-numbers/incoming-phone-numbers/read"
@@ -249,20 +249,20 @@ fn permission(path: &str) -> &'static str {
     }
 }
 
-/// Lets in who may come in, breaks what is to break, and dates every answer.
+/// Checks the credentials, applies the faults, and sets the `Date` of every answer.
 async fn admit(State(fake): State<FakeAccount>, request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
-    // Whoever sends, or reads what was sent, is let in by the fake Twilio itself.
+    // The fake Twilio checks the credentials for messages itself.
     if !concerns_account(&path) {
         return next.run(request).await;
     }
     let fault = fake.state().faults.iter().find(|(part, _)| path.contains(part)).map(|(_, fault)| *fault);
     let refusal = fake.refusal(&path, request.headers());
     let mut response = match (refusal, fault) {
-        (_, Some(Fault::Silent)) => std::future::pending().await,
-        (_, Some(Fault::Broken)) => refuse(StatusCode::INTERNAL_SERVER_ERROR, 20500, "Internal Server Error"),
-        (_, Some(Fault::Garbled)) => "<html>between you and me</html>".into_response(),
-        (_, Some(Fault::Forbidden(permission))) => lacks(permission),
+        (_, Some(AccountFault::Silent)) => std::future::pending().await,
+        (_, Some(AccountFault::Broken)) => refuse(StatusCode::INTERNAL_SERVER_ERROR, 20500, "Internal Server Error"),
+        (_, Some(AccountFault::Garbled)) => "<html>not JSON</html>".into_response(),
+        (_, Some(AccountFault::Forbidden(permission))) => lacks(permission),
         (Some(refusal), None) => refusal,
         (None, None) => next.run(request).await,
     };
@@ -310,16 +310,16 @@ async fn account(State(fake): State<FakeAccount>) -> Json<Value> {
         "friendly_name": "local",
         "status": state.status,
         "type": state.kind,
-        // A main key and the auth token are shown it; nobody else should ever print it.
+        // Twilio shows it to a main key and to the auth token. The checklist must never print it.
         "auth_token": account.auth_token,
     }))
 }
 
 async fn key(State(fake): State<FakeAccount>, Path(sid): Path<String>) -> Response {
     let policy = match &fake.state().key {
-        Key::Deleted => return not_found(),
-        Key::Main | Key::Standard => Value::Null,
-        Key::Restricted(permissions) => json!({ "allow": permissions }),
+        KeyKind::Deleted => return not_found(),
+        KeyKind::Main | KeyKind::Standard => Value::Null,
+        KeyKind::Restricted(permissions) => json!({ "allow": permissions }),
     };
     if sid != fake.twilio.account().api_key_sid {
         return not_found();
@@ -372,7 +372,7 @@ async fn service_numbers(State(fake): State<FakeAccount>, Path(sid): Path<String
 
 async fn messaging(State(fake): State<FakeAccount>) -> Json<Value> {
     let state = fake.state();
-    let permission = |country: &Messaging| {
+    let permission = |country: &MessagingCountry| {
         let message = if country.console_only { "High Risk Country" } else { "" };
         json!({
             "country_code": country.country_code,
@@ -385,7 +385,7 @@ async fn messaging(State(fake): State<FakeAccount>) -> Json<Value> {
     Json(json!({ "permissions": state.messaging.iter().map(permission).collect::<Vec<_>>() }))
 }
 
-/// Answers 200 whatever becomes of each country, as Twilio does.
+/// Answers HTTP 200 whatever happens to each country, as Twilio does.
 async fn set_messaging(State(fake): State<FakeAccount>, Form(form): Form<Vec<(String, String)>>) -> Json<Value> {
     let mut state = fake.state();
     let AccountState { messaging, writes, .. } = &mut *state;
@@ -410,7 +410,7 @@ async fn dialing(State(fake): State<FakeAccount>, Query(query): Query<Vec<(Strin
     let page = query.iter().find(|(name, _)| name == "Page").and_then(|(_, page)| page.parse().ok()).unwrap_or(0);
     let state = fake.state();
     let start = page * DIALING_PAGE_SIZE;
-    let country = |country: &Dialing| {
+    let country = |country: &DialingCountry| {
         json!({
             "iso_code": country.iso_code,
             "low_risk_numbers_enabled": true,
@@ -419,7 +419,7 @@ async fn dialing(State(fake): State<FakeAccount>, Query(query): Query<Vec<(Strin
         })
     };
     let content: Vec<_> = state.dialing.iter().skip(start).take(DIALING_PAGE_SIZE).map(country).collect();
-    // Twilio names its own host, whatever address it was called by.
+    // Twilio links to its own host, even if it was called at another.
     let url = format!(
         "https://voice.twilio.com/v1/DialingPermissions/Countries?PageSize={DIALING_PAGE_SIZE}&Page={}",
         page + 1
@@ -428,7 +428,7 @@ async fn dialing(State(fake): State<FakeAccount>, Query(query): Query<Vec<(Strin
     Json(json!({ "content": content, "meta": { "key": "content", "page": page, "next_page_url": next } }))
 }
 
-impl Service {
+impl FakeMessagingService {
     fn resource(&self) -> Value {
         let filled = |text: &str| if text.is_empty() { Value::Null } else { text.into() };
         json!({

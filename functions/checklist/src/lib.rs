@@ -1,52 +1,51 @@
-//! checklist: what has to be right before a launch, looked at in the real account and the real stack.
+//! checklist: is the real account, and the real stack, ready to send?
 //!
 //! ```text
-//! credentials  account  api_key_restricted   do the secrets work, and do they allow too much?   ┐ first: the rest
-//! table        clock    limits               is what we keep, and go by, as it should be?       ┘ signs in with them
-//! webhooks     public_url                    do messages come to us, and to the address that is signed?
-//! geo_permissions       voice_permissions    where could somebody's fraud go?
+//! credentials  account  api_key_restricted   do the secrets work, and do they allow too much?   ┐ first, because the
+//! table        clock    limits               are the stack's own parts as they should be?       ┘ rest needs credentials
+//! webhooks     public_url                    do inbound messages reach us, at the URL that is signed?
 //! sender_registration                        do US carriers know us?
+//! geo_permissions       voice_permissions    which countries could fraud reach?
 //! ```
 //!
-//! Every check is a row, whatever becomes of the others, in a time of its own. What can't be read is `unknown`, with what to do,
-//! and never `pass`. Nothing is changed unless the request says `apply`, and then only what was found wrong, of webhooks and
-//! messaging geo permissions; what was changed is read again before it counts as done. A repair keeps its own time, so that
-//! what was changed is told even if the rest was too slow.
+//! Each check has its own time limit and reports its own findings, whatever the others do. What can't be read is `unknown`, never
+//! `pass`. The checks only read. What changes the account is in [`repair`], and runs only if the request says `apply`.
 
 pub mod checks;
+pub mod repair;
 pub mod report;
 pub mod request;
 pub mod settings;
 pub mod state;
-pub mod twilio_account;
+pub mod twilio_api;
 
 use checks::credentials::Credentials;
-use checks::geo_permissions::{self, Differences};
+use checks::sender::SenderFacts;
 use checks::table::TableFacts;
-use checks::webhooks::{self, SenderFacts};
-use checks::{clock, limits, sender_registration, table, voice_permissions};
-use report::{Check, Outcome, Report, Row};
+use checks::{
+    account, api_key_restricted, clock, credentials, geo_permissions, limits, public_url, sender_registration, table,
+    voice_permissions, webhooks,
+};
+use repair::{Deadlines, RepairOutcome};
+use report::{Check, CheckStatus, Finding, Report};
 use request::{InvalidRequest, Request};
 use serde_json::Value;
 use shared::runtime::credentials::Secret;
 use shared::runtime::metrics::Metric;
 use state::State;
 use std::time::Duration;
-use tokio::time::{Instant, timeout_at};
-use twilio_account::{Session, TwilioError};
+use tokio::time::{Instant, timeout, timeout_at};
+use twilio_api::Session;
 
-/// How many countries are changed by one call. Twilio names no limit; a form of so many is some 10 KB.
-const BATCH: usize = 100;
-
-/// The rows that come from the credentials.
-const OF_THE_CREDENTIALS: [Check; 3] = [Check::Credentials, Check::Account, Check::ApiKeyRestricted];
-/// The rows that come from what our messages come from.
-const OF_THE_SENDER: [Check; 3] = [Check::Webhooks, Check::PublicUrl, Check::SenderRegistration];
-/// The rows that nothing can be said of without credentials.
-const OF_THE_ACCOUNT: [Check; 5] =
+/// The checks that read the credentials.
+const CREDENTIALS_CHECKS: [Check; 3] = [Check::Credentials, Check::Account, Check::ApiKeyRestricted];
+/// The checks that read the sender.
+const SENDER_CHECKS: [Check; 3] = [Check::Webhooks, Check::PublicUrl, Check::SenderRegistration];
+/// The checks that need credentials which Twilio accepts.
+const SESSION_CHECKS: [Check; 5] =
     [Check::Webhooks, Check::PublicUrl, Check::SenderRegistration, Check::GeoPermissions, Check::VoicePermissions];
 
-/// Why there is no answer. Then nothing was looked at.
+/// Why there is no report. Nothing was checked and nothing was changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChecklistError {
     /// The request can't be understood.
@@ -55,7 +54,7 @@ pub enum ChecklistError {
 }
 
 impl ChecklistError {
-    /// The error's type, as Lambda gives it to the caller.
+    /// The error's type, as Lambda reports it to the caller.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {
@@ -64,100 +63,81 @@ impl ChecklistError {
     }
 }
 
-/// When a check with a repair has to be done.
-#[derive(Clone, Copy)]
-struct Deadlines {
-    /// No change begins after this.
-    changes: Instant,
-    /// The answer is given.
-    answer: Instant,
-}
-
-/// What one check found, and what it changed.
-#[derive(Default)]
-struct Done {
-    rows: Vec<Row>,
-    changes: Vec<Row>,
+/// What the checks found, and what the repairs changed.
+struct Findings {
+    rows: Vec<Finding>,
+    changes: Vec<Finding>,
 }
 
 /// Runs the checklist.
 ///
 /// # Errors
-/// [`ChecklistError`] if the request can't be understood. What is wrong with the account is no error, but a row.
+/// [`ChecklistError`] if the request can't be understood. A problem with the account is a finding, not an error.
 pub async fn handle(state: &State, request_id: &str, event: &Value) -> Result<Report, ChecklistError> {
     let started_ms = state.clock.now_ms();
     let request = Request::parse(event).inspect_err(|error| {
         tracing::warn!(request_id, kind = "InvalidRequest", %error, "checklist refused a request");
     })?;
-    // Boxed: the whole list in one future is more than the compiler lays out.
-    let Done { rows, changes } = Box::pin(run(state, request)).await;
+    // Boxed, because the compiler can't lay out all checks in one future.
+    let Findings { rows, changes } = Box::pin(run(state, request)).await;
     let now_ms = state.clock.now_ms();
     let report = Report::new(rows, changes, now_ms);
-    // None is written as well: that ends an alarm.
+    // Zero is recorded too, because it ends the alarm.
     state.meter.record(&[Metric::ChecklistFailures(report.failures())], now_ms);
     log(request_id, &report, now_ms.saturating_sub(started_ms));
     Ok(report)
 }
 
-async fn run(state: &State, request: Request) -> Done {
+async fn run(state: &State, request: Request) -> Findings {
+    let limit = state.deadlines.first;
     let (credentials, table, clock) = tokio::join!(
-        tokio::time::timeout(state.deadlines.first, credentials(state)),
-        in_time(state.deadlines.first, &[Check::Table], table(state)),
-        in_time(state.deadlines.first, &[Check::Clock], clock(state)),
+        timeout(limit, read_credentials(state)),
+        within(limit, Check::Table, check_table(state)),
+        within(limit, Check::Clock, check_clock(state)),
     );
-    let mut all = Done::default();
-    if let Ok(credentials) = credentials {
-        all.rows.extend(credentials.judge());
-        all.add(with_credentials(state, request, &credentials).await);
-    } else {
-        all.add(too_slow(&OF_THE_CREDENTIALS, state.deadlines.first));
-        all.add(too_slow(&OF_THE_ACCOUNT, state.deadlines.first));
-        all.changes.extend(refused(request, "the credentials could not be looked at in time"));
-    }
-    all.rows.push(limits::judge(&state.settings.limits));
-    all.add(table);
-    all.add(clock);
-    all
+    let mut findings = match credentials {
+        Ok(credentials) => check_account(state, request, &credentials).await,
+        Err(_) => Findings {
+            rows: CREDENTIALS_CHECKS.into_iter().chain(SESSION_CHECKS).map(|check| timed_out(check, limit)).collect(),
+            changes: repair::not_started(request, "the credentials could not be checked in time"),
+        },
+    };
+    findings.rows.extend([limits::evaluate(&state.settings.limits), table, clock]);
+    findings
 }
 
-async fn with_credentials(state: &State, request: Request, credentials: &Credentials) -> Done {
+/// The checks of the credentials, and of the account that they give access to.
+async fn check_account(state: &State, request: Request, credentials: &Credentials) -> Findings {
+    let mut rows = credentials::evaluate(credentials);
+    rows.push(account::evaluate(credentials));
+    rows.push(api_key_restricted::evaluate(credentials));
+
     let Some(session) = credentials.session(&state.twilio) else {
-        let unasked =
-            |check| Row::unknown(check, "Twilio accepts none of the credentials", "see the rows of credentials");
-        let changes = refused(request, "Twilio accepts none of the credentials");
-        return Done { rows: OF_THE_ACCOUNT.map(unasked).into(), changes };
+        const REJECTED: &str = "Twilio accepts none of the credentials";
+        rows.extend(SESSION_CHECKS.map(|check| Finding::unknown(check, REJECTED, "fix the `credentials` failures")));
+        return Findings { rows, changes: repair::not_started(request, REJECTED) };
     };
-    let (request, changes) = match credentials.refuses_repairs() {
-        Some(reason) => (Request::default(), refused(request, reason)),
+    let (request, changes) = match repair::blocked_by(&rows) {
+        Some(reason) => (Request::default(), repair::not_started(request, reason)),
         None => (request, vec![]),
     };
-    let patience = state.deadlines.second;
+    let limit = state.deadlines.second;
     let now = Instant::now();
-    let deadlines = Deadlines { changes: now + state.deadlines.repair, answer: now + patience };
-    let (webhooks, geo, voice) = tokio::join!(
-        webhooks(state, &session, request.webhooks, deadlines),
-        geo_permissions(state, &session, request.geo_permissions, deadlines),
-        in_time(patience, &[Check::VoicePermissions], voice_permissions(&session)),
+    let deadlines = Deadlines { changes: now + state.deadlines.repair, answer: now + limit };
+    let (sender, geo, voice) = tokio::join!(
+        check_sender(state, &session, request.webhooks, deadlines),
+        check_geo_permissions(state, &session, request.geo_permissions, deadlines),
+        within(limit, Check::VoicePermissions, check_voice_permissions(&session)),
     );
-    let mut all = Done { rows: vec![], changes };
-    all.add(webhooks);
-    all.add(geo);
-    all.add(voice);
-    all
+    let mut findings = Findings { rows, changes };
+    findings.add(sender);
+    findings.add(geo);
+    findings.rows.push(voice);
+    findings
 }
 
-/// The rows of repairs that were asked for and not begun.
-fn refused(request: Request, reason: &str) -> Vec<Row> {
-    let asked = [(request.webhooks, Check::Webhooks), (request.geo_permissions, Check::GeoPermissions)];
-    let row = |check| {
-        let advice = "mend what the rows of credentials and account say, and ask for the repair again";
-        Row::fail(check, format!("nothing was changed: {reason}"), advice)
-    };
-    asked.into_iter().filter(|(asked, _)| *asked).map(|(_, check)| row(check)).collect()
-}
-
-/// The secrets are read anew each time: whoever has just filled one in wants to know.
-async fn credentials(state: &State) -> Credentials {
+/// Reads the secrets from Secrets Manager on every run, because an operator may just have filled one in.
+async fn read_credentials(state: &State) -> Credentials {
     let client = || state.aws.secrets_manager.clone();
     let auth_token = Secret::signer(client(), &state.settings.auth_token_secret, state.clock.clone());
     let sending = Secret::api_key(client(), &state.settings.sending_secret, state.clock.clone());
@@ -165,128 +145,88 @@ async fn credentials(state: &State) -> Credentials {
     Credentials::read(&state.twilio, auth_token.map(|all| all[0].clone()), sending.map(|all| all[0].clone())).await
 }
 
-async fn table(state: &State) -> Done {
-    table::judge(&TableFacts::read(&state.aws.dynamodb, &state.settings.table_name).await).into()
+async fn check_table(state: &State) -> Finding {
+    table::evaluate(&TableFacts::read(&state.aws.dynamodb, &state.settings.table_name).await)
 }
 
-async fn clock(state: &State) -> Done {
+async fn check_clock(state: &State) -> Finding {
     let sent_ms = state.clock.now_ms();
     let date = state.twilio.date().await;
-    clock::judge(sent_ms, state.clock.now_ms(), date.as_deref()).into()
+    clock::evaluate(sent_ms, state.clock.now_ms(), date.as_deref())
 }
 
-/// Where messages to us go; and, since the same is read for them, the public URL and the registration.
-async fn webhooks(state: &State, session: &Session<'_>, apply: bool, deadlines: Deadlines) -> Done {
+/// The three checks that read the sender, after the repair of its webhooks.
+async fn check_sender(state: &State, session: &Session<'_>, apply: bool, deadlines: Deadlines) -> Findings {
     let settings = &state.settings;
-    let read = || timeout_at(deadlines.answer, SenderFacts::read(session, &settings.twilio_from));
-    let found = match read().await {
+    let (sender, urls) = (&settings.twilio_from, &settings.webhook_urls);
+    let found = match timeout_at(deadlines.answer, SenderFacts::read(session, sender)).await {
         Ok(Ok(found)) => found,
-        Ok(Err((what, error))) => {
-            return Done { rows: OF_THE_SENDER.map(|check| Row::unread(check, what, &error)).into(), changes: vec![] };
+        Ok(Err(unread)) => {
+            let rows = SENDER_CHECKS.map(|check| Finding::unread(check, unread.what, &unread.error));
+            return Findings { rows: rows.into(), changes: vec![] };
         }
-        Err(_) => return too_slow(&OF_THE_SENDER, state.deadlines.second),
+        Err(_) => {
+            let rows = SENDER_CHECKS.map(|check| timed_out(check, state.deadlines.second));
+            return Findings { rows: rows.into(), changes: vec![] };
+        }
     };
-    let (mut tried, mut changes) = (Vec::new(), Vec::new());
-    for (webhook, fields) in if apply { found.repairs(&settings.addresses) } else { vec![] } {
-        if Instant::now() >= deadlines.changes {
-            changes.push(webhooks::untried(&webhook.subject, &fields));
-            continue;
-        }
-        let answer = timeout_at(deadlines.answer, webhook.update(session, &fields)).await;
-        tried.push((&webhook.subject, answer.unwrap_or_else(|_| Err(TwilioError::no_time())), fields));
-    }
-    let now = if tried.is_empty() { None } else { read().await.ok().and_then(Result::ok) };
-    let judged = tried.iter().map(|(subject, answer, fields)| {
-        webhooks::judge_repair(subject, fields, answer.as_ref().copied(), now.as_ref(), &settings.addresses)
-    });
-    changes.splice(0..0, judged);
-
-    let facts = now.as_ref().unwrap_or(&found);
-    let mut rows = facts.judge(&settings.twilio_from, &settings.addresses);
-    rows.push(facts.judge_public_url(&settings.addresses));
-    rows.push(sender_registration::judge(&settings.twilio_from, facts, &settings.allowed_countries));
-    Done { rows, changes }
+    let RepairOutcome { changes, facts } = if apply {
+        repair::webhooks::repair(session, found, sender, urls, deadlines).await
+    } else {
+        RepairOutcome::unchanged(found)
+    };
+    let mut rows = webhooks::evaluate(&facts, sender, urls);
+    rows.push(public_url::evaluate(&facts, urls));
+    rows.push(sender_registration::evaluate(sender, &facts, &settings.allowed_countries));
+    Findings { rows, changes }
 }
 
-async fn geo_permissions(state: &State, session: &Session<'_>, apply: bool, deadlines: Deadlines) -> Done {
+/// The messaging geo permissions, after their repair.
+async fn check_geo_permissions(state: &State, session: &Session<'_>, apply: bool, deadlines: Deadlines) -> Findings {
     let allowed = &state.settings.allowed_countries;
-    let unread = |error| Row::unread(Check::GeoPermissions, "the messaging geo permissions", error);
-    let read = async || {
-        timeout_at(deadlines.answer, session.messaging_permissions())
-            .await
-            .unwrap_or_else(|_| Err(TwilioError::no_time()))
+    let RepairOutcome { changes, facts } = match deadlines.call(session.messaging_permissions()).await {
+        Ok(found) if apply => repair::geo_permissions::repair(session, found, allowed, deadlines).await,
+        found => RepairOutcome::unchanged(found),
     };
-    let found = match read().await {
-        Ok(permissions) => Differences::of(&permissions, allowed),
-        Err(error) => return unread(&error).into(),
-    };
-    let wishes = if apply { found.changes() } else { vec![] };
-    let (mut tried, mut untried) = (Vec::new(), Vec::new());
-    for batch in wishes.chunks(BATCH) {
-        if Instant::now() >= deadlines.changes {
-            untried.extend(geo_permissions::untried(batch));
-            continue;
-        }
-        let answer = timeout_at(deadlines.answer, session.set_messaging_permissions(batch)).await;
-        tried.push((batch, answer.unwrap_or_else(|_| Err(TwilioError::no_time()))));
-    }
-    if tried.is_empty() {
-        return Done { rows: vec![found.judge(allowed)], changes: untried };
-    }
-    let now = read().await;
-    let judge = |(batch, answer): &(&[_], Result<Vec<_>, _>)| {
-        geo_permissions::judge_changes(batch, answer.as_deref(), now.as_deref())
-    };
-    let changes = tried.iter().flat_map(judge).chain(untried).collect();
-    let row = now.as_ref().map_or_else(unread, |now| Differences::of(now, allowed).judge(allowed));
-    Done { rows: vec![row], changes }
+    Findings { rows: vec![geo_permissions::evaluate(facts.as_deref(), allowed)], changes }
 }
 
-async fn voice_permissions(session: &Session<'_>) -> Done {
-    match session.dialing_permissions().await {
-        Ok(countries) => voice_permissions::judge(&countries).into(),
-        Err(error) => Row::unread(Check::VoicePermissions, "the voice dialing permissions", &error).into(),
-    }
+async fn check_voice_permissions(session: &Session<'_>) -> Finding {
+    voice_permissions::evaluate(session.dialing_permissions().await.as_deref())
 }
 
-/// What takes too long is a row as well, and holds nothing up.
-async fn in_time(patience: Duration, checks: &[Check], checking: impl Future<Output = Done>) -> Done {
-    tokio::time::timeout(patience, checking).await.unwrap_or_else(|_| too_slow(checks, patience))
+/// Runs a check, and reports `unknown` if it takes too long.
+async fn within(limit: Duration, check: Check, checking: impl Future<Output = Finding>) -> Finding {
+    timeout(limit, checking).await.unwrap_or_else(|_| timed_out(check, limit))
 }
 
-fn too_slow(checks: &[Check], patience: Duration) -> Done {
-    let found = format!("it took longer than {} s", patience.as_secs());
-    let advice = "run the checklist again; if it stays so, look at the status of Twilio and AWS";
-    Done { rows: checks.iter().map(|check| Row::unknown(*check, found.clone(), advice)).collect(), changes: vec![] }
+fn timed_out(check: Check, limit: Duration) -> Finding {
+    let found = format!("the check took longer than {} s", limit.as_secs());
+    let advice = "run the checklist again; if this repeats, check the status pages of Twilio and AWS";
+    Finding::unknown(check, found, advice)
 }
 
-/// A line for each row, without what was found: that may name a number.
+/// Logs a line per finding. The text of a finding is left out, because it can contain a phone number.
 fn log(request_id: &str, report: &Report, took_ms: u64) {
-    for row in report.rows.iter().chain(&report.changes) {
-        let (check, result) = (row.check.as_str(), row.result.as_str());
-        match row.result {
-            Outcome::Pass => tracing::debug!(request_id, check, result, "checked"),
-            Outcome::Unknown => {
-                tracing::warn!(request_id, check, result, "a check could not be made; invoke Checklist to see why");
+    for finding in report.rows.iter().chain(&report.changes) {
+        let (check, result) = (finding.check.as_str(), finding.result.as_str());
+        match finding.result {
+            CheckStatus::Pass => tracing::debug!(request_id, check, result, "check passed"),
+            CheckStatus::Unknown => {
+                tracing::warn!(request_id, check, result, "check could not be completed; invoke Checklist to see why");
             }
-            Outcome::Fail => {
-                tracing::error!(request_id, check, result, "a check failed; invoke Checklist to see what to do");
+            CheckStatus::Fail => {
+                tracing::error!(request_id, check, result, "check failed; invoke Checklist to see what to do");
             }
         }
     }
-    let changed = report.changes.iter().filter(|row| row.result == Outcome::Pass).count();
-    tracing::info!(request_id, took_ms, status = report.status.as_str(), changed, "checklist answered");
+    let changed = report.changes.iter().filter(|change| change.result == CheckStatus::Pass).count();
+    tracing::info!(request_id, took_ms, status = report.status.as_str(), changed, "checklist completed");
 }
 
-impl Done {
+impl Findings {
     fn add(&mut self, other: Self) {
         self.rows.extend(other.rows);
         self.changes.extend(other.changes);
-    }
-}
-
-impl From<Row> for Done {
-    fn from(row: Row) -> Self {
-        Self { rows: vec![row], changes: vec![] }
     }
 }

@@ -1,133 +1,135 @@
-//! What the checklist answers: a row for each check, and what they come to.
+//! The report: a row for each finding, and the overall status.
 
-use crate::twilio_account::TwilioError;
+use crate::twilio_api::TwilioError;
 use serde::Serialize;
 use shared::runtime::clock::rfc3339;
 
-/// The answer: `{"status": "fail", "checked_at": "…", "rows": […]}`.
+/// The report: `{"status": "fail", "checked_at": "…", "rows": […]}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Report {
-    /// `fail` if any row is, else `unknown` if any is.
-    pub status: Outcome,
-    /// When, RFC 3339.
+    /// `fail` if any row or change failed, else `unknown` if any is.
+    pub status: CheckStatus,
+    /// The time of the report, RFC 3339.
     pub checked_at: String,
-    /// What was found; after a repair, what is found now.
-    pub rows: Vec<Row>,
-    /// What was changed, each country and each webhook by itself, if a repair was asked for.
+    /// What the checks found, after any repair.
+    pub rows: Vec<Finding>,
+    /// What the requested repairs changed: one row per country and per webhook.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub changes: Vec<Row>,
+    pub changes: Vec<Finding>,
 }
 
-/// One check.
+/// What one check found about one subject.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Row {
-    /// Which.
+pub struct Finding {
+    /// The check.
     pub check: Check,
-    /// What was checked, where there are several: a number, a country, a secret.
+    /// The number, country or secret, if the check has several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
-    /// How it came out.
-    pub result: Outcome,
+    /// The result.
+    pub result: CheckStatus,
     /// What was found.
     pub found: String,
-    /// What to do about it.
+    /// What to do next; empty if the check passed.
     #[serde(rename = "do", skip_serializing_if = "str::is_empty")]
     pub advice: String,
 }
 
-/// How a check came out.
+/// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// As it should be.
+pub enum CheckStatus {
+    /// As expected.
     Pass,
-    /// Not as it should be.
+    /// Not as expected.
     Fail,
-    /// It could not be found out; the row says why.
+    /// It could not be determined; the row says why.
     Unknown,
 }
 
-/// Everything that is checked.
+/// The checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Check {
     /// The secrets are filled in, and Twilio accepts them.
     Credentials,
-    /// The account is active, and no trial.
+    /// The account is active and not a trial.
     Account,
-    /// What sends may do no more than send.
+    /// The API key that sends can do nothing else.
     ApiKeyRestricted,
-    /// Incoming messages come to us.
+    /// Inbound messages reach this stack.
     Webhooks,
-    /// They come to the address that signatures are checked against.
+    /// Twilio calls the URL that signatures are verified against.
     PublicUrl,
-    /// SMS may go to the allowed countries only.
+    /// SMS can go to the allowed countries only.
     GeoPermissions,
-    /// Calls may go to no numbers that earn money.
+    /// Calls can't go to high-risk numbers.
     VoicePermissions,
-    /// US carriers know who sends.
+    /// The sender is registered with US carriers.
     SenderRegistration,
     /// Every limit is enforced.
     Limits,
-    /// The table forgets what it should, and can be restored.
+    /// The table expires its items and can be restored.
     Table,
-    /// Our clock is right.
+    /// The clock agrees with Twilio's.
     Clock,
 }
 
 impl Report {
-    pub(crate) fn new(rows: Vec<Row>, changes: Vec<Row>, now_ms: u64) -> Self {
+    pub(crate) fn new(rows: Vec<Finding>, changes: Vec<Finding>, now_ms: u64) -> Self {
         let any = |outcome| rows.iter().chain(&changes).any(|row| row.result == outcome);
-        let status = [Outcome::Fail, Outcome::Unknown].into_iter().find(|outcome| any(*outcome));
-        Self { status: status.unwrap_or(Outcome::Pass), checked_at: rfc3339(now_ms), rows, changes }
+        let status = [CheckStatus::Fail, CheckStatus::Unknown].into_iter().find(|outcome| any(*outcome));
+        Self { status: status.unwrap_or(CheckStatus::Pass), checked_at: rfc3339(now_ms), rows, changes }
     }
 
-    /// How many rows say that something is wrong.
+    /// How many rows and changes failed.
     #[must_use]
     pub fn failures(&self) -> u64 {
-        self.rows.iter().chain(&self.changes).map(|row| u64::from(row.result == Outcome::Fail)).sum()
+        self.rows.iter().chain(&self.changes).map(|row| u64::from(row.result == CheckStatus::Fail)).sum()
     }
 }
 
-impl Row {
+impl Finding {
     pub(crate) fn pass(check: Check, found: impl Into<String>) -> Self {
-        Self { check, subject: None, result: Outcome::Pass, found: found.into(), advice: String::new() }
+        Self { check, subject: None, result: CheckStatus::Pass, found: found.into(), advice: String::new() }
     }
 
     pub(crate) fn fail(check: Check, found: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { result: Outcome::Fail, advice: advice.into(), ..Self::pass(check, found) }
+        Self { result: CheckStatus::Fail, advice: advice.into(), ..Self::pass(check, found) }
     }
 
     pub(crate) fn unknown(check: Check, found: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { result: Outcome::Unknown, advice: advice.into(), ..Self::pass(check, found) }
+        Self { result: CheckStatus::Unknown, advice: advice.into(), ..Self::pass(check, found) }
     }
 
-    /// The row of something that Twilio did not let us read.
+    /// The finding for something that could not be read from Twilio.
     pub(crate) fn unread(check: Check, what: &str, error: &TwilioError) -> Self {
         let advice = match error {
-            TwilioError::Unauthorized(_) => "see the rows of the check credentials".to_owned(),
-            TwilioError::Forbidden { permission: Some(permission), .. } => format!(
-                "mend the auth token's secret, which may read everything (see the rows of the check credentials); else the API key needs the permission {permission}"
-            ),
-            TwilioError::Forbidden { permission: None, .. } => format!(
-                "mend the auth token's secret, which may read everything (see the rows of the check credentials); else the API key needs the permission to read {what}, if Twilio offers it"
-            ),
-            TwilioError::NotFound => "check TwilioFrom, and that the secrets name its account".to_owned(),
-            TwilioError::Unavailable(_) => {
-                "run the checklist again; if it stays so, look at https://status.twilio.com".to_owned()
+            TwilioError::Unauthorized(_) => "fix the `credentials` failures".to_owned(),
+            TwilioError::Forbidden { permission, .. } => {
+                let permission = permission.clone().unwrap_or_else(|| format!("to read {what}, if Twilio offers it"));
+                format!(
+                    "fix the secret with the auth token, which can read everything (see the `credentials` rows), or give the \
+                     API key the permission {permission}"
+                )
             }
-            TwilioError::Refused { .. } | TwilioError::Unreadable(_) => "look it up in the Twilio Console".to_owned(),
+            TwilioError::NotFound => "check TwilioFrom, and that both secrets belong to its account".to_owned(),
+            TwilioError::Unavailable(_) => {
+                "run the checklist again; if this repeats, check https://status.twilio.com".to_owned()
+            }
+            TwilioError::Refused { .. } | TwilioError::Unreadable(_) => "check it in the Twilio Console".to_owned(),
         };
         Self::unknown(check, format!("{what} can't be read: {error}"), advice)
     }
 
+    /// Names the subject of the finding.
     pub(crate) fn of(self, subject: impl Into<String>) -> Self {
         Self { subject: Some(subject.into()), ..self }
     }
 }
 
-impl Outcome {
-    /// Its name in answers and logs.
+impl CheckStatus {
+    /// The name in reports and logs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -139,7 +141,7 @@ impl Outcome {
 }
 
 impl Check {
-    /// Its name in answers and logs.
+    /// The name in reports and logs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

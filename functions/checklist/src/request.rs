@@ -1,12 +1,12 @@
-//! What the checklist is asked: to look, or to look and repair.
+//! Requests: to check, or to check and repair.
 
 use serde_json::{Map, Value};
 
-/// The fields that `EventBridge` puts around a schedule's call.
+/// The fields of an `EventBridge` event, as a schedule sends it.
 const ENVELOPE: [&str; 9] =
     ["version", "id", "detail-type", "source", "account", "time", "region", "resources", "detail"];
 
-/// A request that can be understood.
+/// A valid request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Request {
     /// Repair the messaging geo permissions.
@@ -15,25 +15,27 @@ pub struct Request {
     pub webhooks: bool,
 }
 
-/// Why a request can't be understood. Then nothing was looked at and nothing was changed.
+/// Why a request is invalid. Nothing was checked and nothing was changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidRequest {
     /// Not a JSON object.
-    #[error(r#"the request must be {{}}, or {{"apply": ["geo_permissions", "webhooks"]}} to repair those two"#)]
+    #[error(
+        r#"the request must be a JSON object; send {{}}, or {{"apply": ["geo_permissions", "webhooks"]}} to repair"#
+    )]
     NotAnObject,
-    /// A field that nobody reads.
-    #[error(r#"the request has a field that is not apply: write {{}} or {{"apply": ["geo_permissions", "webhooks"]}}"#)]
+    /// A field other than `apply`.
+    #[error(r#"unknown field; expected {{}} or {{"apply": ["geo_permissions", "webhooks"]}}"#)]
     UnknownField,
-    /// Not a list of what can be repaired.
-    #[error(r#"the field apply must be a list of "geo_permissions" and "webhooks": nothing else can be repaired"#)]
+    /// `apply` is not a list of repairs.
+    #[error(r#"`apply` must be a list of the possible repairs, "geo_permissions" and "webhooks""#)]
     Apply,
 }
 
 impl Request {
-    /// Reads a request. A schedule's own event asks for nothing but a look.
+    /// Reads a request. A schedule's event only checks.
     ///
     /// # Errors
-    /// [`InvalidRequest`] says what to write.
+    /// [`InvalidRequest`] says what to send.
     pub fn parse(event: &Value) -> Result<Self, InvalidRequest> {
         let none = Map::new();
         let fields = match event {
@@ -67,7 +69,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_request_says_what_to_repair_and_everything_else_is_an_error() {
+    fn a_request_names_its_repairs_and_anything_else_is_an_error() {
         let (neither, both) = (Request::default(), Request { geo_permissions: true, webhooks: true });
         for (event, expected) in [
             (json!(null), Ok(neither)),
@@ -81,7 +83,7 @@ mod tests {
             ),
             (json!({"source": "aws.scheduler", "detail": "{}"}), Ok(neither)),
             (json!({"source": "aws.events", "apply": ["webhooks"]}), Err(InvalidRequest::UnknownField)),
-            (json!({"source": "somebody"}), Err(InvalidRequest::UnknownField)),
+            (json!({"source": "elsewhere"}), Err(InvalidRequest::UnknownField)),
             (json!({"Apply": ["webhooks"]}), Err(InvalidRequest::UnknownField)),
             (json!({"apply": "webhooks"}), Err(InvalidRequest::Apply)),
             (json!({"apply": ["voice_permissions"]}), Err(InvalidRequest::Apply)),

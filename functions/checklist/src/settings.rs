@@ -1,4 +1,4 @@
-//! What the checklist is told by its environment.
+//! Settings, read from the environment.
 
 use crate::checks::limits::LimitSetting;
 use shared::phone::number::Region;
@@ -7,44 +7,44 @@ use shared::runtime::settings::{Environment, SettingError};
 use shared::twilio::client::{BaseUrl, Sender};
 use shared::twilio::webhook::PublicUrl;
 
-/// The path at which inbound-sms answers.
+/// The path of the webhook for inbound messages.
 const WEBHOOK_PATH: &str = "/sms";
 
-/// The settings, all of them right.
+/// The settings of the checklist, all of them valid.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The DynamoDB table.
+    /// The name of the DynamoDB table.
     pub table_name: String,
-    /// The secret with the auth token, which inbound-sms reads.
+    /// The secret with the auth token, which verifies webhooks.
     pub auth_token_secret: String,
-    /// The secret that send-code reads.
+    /// The secret that send-code signs in with.
     pub sending_secret: String,
-    /// Whom messages come from.
+    /// The sender of our messages.
     pub twilio_from: Sender,
-    /// Where Twilio is.
+    /// The base URL of Twilio's API.
     pub twilio_base_url: BaseUrl,
-    /// Who may be texted.
+    /// The countries that can be texted.
     pub allowed_countries: Vec<Region>,
-    /// How often.
+    /// The limits.
     pub limits: Vec<LimitSetting>,
-    /// Where Twilio should call us.
-    pub addresses: Addresses,
+    /// The URLs of the webhook for inbound messages.
+    pub webhook_urls: WebhookUrls,
 }
 
-/// The addresses of the webhook.
+/// The URLs that reach the webhook for inbound messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Addresses {
-    /// The one that signatures are checked against, and so the one that Twilio must call.
+pub struct WebhookUrls {
+    /// The URL that signatures are verified against, and so the one that Twilio must call.
     pub signed: String,
-    /// The API's own, if that is another one: requests arrive there, and are refused.
-    pub hidden: Option<String>,
+    /// API Gateway's own URL, if it is another one. Requests to it arrive, but no signature is valid there.
+    pub unsigned: Option<String>,
 }
 
 impl Settings {
     /// Reads the settings.
     ///
     /// # Errors
-    /// [`SettingError`] names the first variable that is wrong, and the reason.
+    /// [`SettingError`] names the first invalid variable, and the reason.
     pub fn from_environment(environment: &Environment) -> Result<Self, SettingError> {
         Ok(Self {
             table_name: environment.required("TABLE_NAME")?.to_owned(),
@@ -54,20 +54,20 @@ impl Settings {
             twilio_base_url: environment.parsed("TWILIO_BASE_URL")?,
             allowed_countries: Policy::from_environment(environment)?.allowed_countries,
             limits: LimitSetting::all(environment)?,
-            addresses: Addresses::from_environment(environment)?,
+            webhook_urls: WebhookUrls::from_environment(environment)?,
         })
     }
 }
 
-impl Addresses {
+impl WebhookUrls {
     fn from_environment(environment: &Environment) -> Result<Self, SettingError> {
         let webhook = |variable| {
             let url = environment.parsed_if_set::<PublicUrl>(variable)?;
             Ok::<_, SettingError>(url.map(|url| url.join(WEBHOOK_PATH)))
         };
         match (webhook("PUBLIC_URL")?, webhook("API_ENDPOINT")?) {
-            (Some(signed), api) => Ok(Self { hidden: api.filter(|api| *api != signed), signed }),
-            (None, Some(signed)) => Ok(Self { signed, hidden: None }),
+            (Some(signed), api) => Ok(Self { unsigned: api.filter(|api| *api != signed), signed }),
+            (None, Some(signed)) => Ok(Self { signed, unsigned: None }),
             (None, None) => Err(SettingError::Missing { variable: "API_ENDPOINT" }),
         }
     }

@@ -1,7 +1,7 @@
 //! What a warm function keeps. No finding is kept: each run checks everything again.
 
 use crate::settings::Settings;
-use crate::twilio_account::Twilio;
+use crate::twilio_api::TwilioApi;
 use shared::runtime::aws::Aws;
 use shared::runtime::clock::Clock;
 use shared::runtime::dependencies::{ChecklistDeadlines, Dependencies, StartError};
@@ -14,7 +14,7 @@ pub struct State {
     pub settings: Settings,
     /// For the table and the secrets.
     pub aws: Aws,
-    pub twilio: Twilio,
+    pub twilio: TwilioApi,
     pub deadlines: ChecklistDeadlines,
     pub clock: Clock,
     pub meter: Meter,
@@ -31,7 +31,7 @@ impl State {
         // Every change may safely be made twice, so connections may be kept.
         let http = tls.client(deadlines.checklist.twilio, Connections::Kept)?;
         Ok(Self {
-            twilio: Twilio::new(http, &settings.twilio_base_url),
+            twilio: TwilioApi::new(http, &settings.twilio_base_url),
             settings,
             aws,
             deadlines: deadlines.checklist,

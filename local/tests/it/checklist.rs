@@ -1,8 +1,8 @@
-//! The checklist, against accounts that are right, wrong and half wrong.
+//! The checklist, against accounts that are right, wrong and partly wrong.
 
 use crate::support::{Local, PRIVATE, no_waits, start, start_with};
-use checklist::report::{Outcome, Report, Row};
-use local::fake_account::{AccountState, Fault, Key};
+use checklist::report::{CheckStatus, Finding, Report};
+use local::fake_account::{AccountFault, AccountState, KeyKind};
 use local::system::{ACCOUNT_SID, API_KEY_SECRET, API_KEY_SECRET_NAME, API_KEY_SID, AUTH_TOKEN, AUTH_TOKEN_SECRET};
 use local::system::{OUR_NUMBER, OUR_SERVICE, TABLE_NAME};
 use serde_json::{Value, json};
@@ -13,17 +13,17 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tracing::level_filters::LevelFilter;
 
-/// Of a Messaging Service Twilio tells everything; a number's registration it does not.
+/// Twilio reports everything about a Messaging Service, but not the registration of a number.
 const POOL: (&str, &str) = ("TWILIO_FROM", OUR_SERVICE);
 
 async fn run(local: &Local, event: Value) -> Report {
     let report = checklist::handle(&local.system.checklist, "request-checklist", &event).await.unwrap();
-    let told = serde_json::to_string(&report).unwrap();
+    let text = serde_json::to_string(&report).unwrap();
     for secret in [AUTH_TOKEN, API_KEY_SECRET, PRIVATE] {
-        assert!(!told.contains(secret), "{told}");
+        assert!(!text.contains(secret), "{text}");
     }
     for row in report.rows.iter().chain(&report.changes) {
-        assert_eq!(row.advice.is_empty(), row.result == Outcome::Pass, "{row:?}");
+        assert_eq!(row.advice.is_empty(), row.result == CheckStatus::Pass, "{row:?}");
         assert!(!row.found.is_empty(), "{row:?}");
     }
     report
@@ -33,19 +33,19 @@ async fn check(local: &Local) -> Report {
     run(local, json!({})).await
 }
 
-/// The checks that came out like this, each once.
-fn with(report: &Report, result: Outcome) -> Vec<&'static str> {
+/// The checks with this result, each once.
+fn with(report: &Report, result: CheckStatus) -> Vec<&'static str> {
     let mut checks: Vec<_> =
         report.rows.iter().filter(|row| row.result == result).map(|row| row.check.as_str()).collect();
     checks.dedup();
     checks
 }
 
-fn row<'a>(report: &'a Report, check: &str) -> &'a Row {
+fn row<'a>(report: &'a Report, check: &str) -> &'a Finding {
     report.rows.iter().find(|row| row.check.as_str() == check).unwrap()
 }
 
-/// Changes the account.
+/// Breaks the account.
 fn wrong(local: &Local, change: impl FnOnce(&mut AccountState)) {
     local.system.account.change(change);
 }
@@ -54,8 +54,8 @@ fn wrong(local: &Local, change: impl FnOnce(&mut AccountState)) {
 async fn an_account_with_nothing_wrong_passes_every_check() {
     let local = start([POOL]).await;
     let report = check(&local).await;
-    assert_eq!(report.status, Outcome::Pass, "{report:#?}");
-    let checks = with(&report, Outcome::Pass);
+    assert_eq!(report.status, CheckStatus::Pass, "{report:#?}");
+    let checks = with(&report, CheckStatus::Pass);
     let all = [
         "credentials",
         "account",
@@ -72,14 +72,17 @@ async fn an_account_with_nothing_wrong_passes_every_check() {
     assert_eq!(checks, all);
     assert_eq!(report.checked_at, "2027-01-15T08:00:01Z");
 
-    // With a number, Twilio does not tell whether it is registered, and nor do we.
+    // Twilio does not report whether a single number is registered.
     let local = start([]).await;
     let report = check(&local).await;
-    assert_eq!((report.status, with(&report, Outcome::Unknown)), (Outcome::Unknown, vec!["sender_registration"]));
+    assert_eq!(
+        (report.status, with(&report, CheckStatus::Unknown)),
+        (CheckStatus::Unknown, vec!["sender_registration"])
+    );
     assert_eq!(row(&report, "webhooks").subject.as_deref(), Some(OUR_NUMBER));
 }
 
-/// Sets our number up, as one does over Twilio's API.
+/// Configures our number through Twilio's API.
 async fn set_up(local: &Local, settings: &[(&str, &str)]) {
     let number = local.system.twilio.numbers().remove(0);
     let base_url = &local.system.base_url;
@@ -89,7 +92,7 @@ async fn set_up(local: &Local, settings: &[(&str, &str)]) {
     assert!(status.is_success(), "{settings:?} {status}");
 }
 
-/// Our number, as Twilio tells of it.
+/// Our number as Twilio reports it.
 async fn number(local: &Local) -> Value {
     let url = format!("{}/2010-04-01/Accounts/{ACCOUNT_SID}/IncomingPhoneNumbers.json", local.system.base_url);
     let answer = client().get(url).basic_auth(ACCOUNT_SID, Some(AUTH_TOKEN)).send().await.unwrap();
@@ -102,11 +105,11 @@ fn client() -> reqwest::Client {
     shared::runtime::http::Tls::new().unwrap().client(timeouts, shared::runtime::http::Connections::Fresh).unwrap()
 }
 
-/// What is set on a number that replaces its own address.
+/// A setting that overrides the number's own URLs.
 const APPLICATION: (&str, &str) = ("SmsApplicationSid", "AP00000000000000000000000000000001");
 
 #[tokio::test]
-async fn a_number_that_is_set_up_wrong_fails_the_webhooks_check_and_no_other() {
+async fn a_misconfigured_number_fails_the_webhooks_check_and_no_other() {
     let local = start([POOL]).await;
     let right = number(&local).await;
     let ours = format!("{}/sms", local.system.base_url);
@@ -121,7 +124,7 @@ async fn a_number_that_is_set_up_wrong_fails_the_webhooks_check_and_no_other() {
     ] {
         set_up(&local, &[wrong]).await;
         let report = check(&local).await;
-        assert_eq!(with(&report, Outcome::Fail), ["webhooks"], "{wrong:?} {report:#?}");
+        assert_eq!(with(&report, CheckStatus::Fail), ["webhooks"], "{wrong:?} {report:#?}");
         let back = [
             ("SmsUrl", &*ours),
             ("SmsMethod", "POST"),
@@ -131,8 +134,8 @@ async fn a_number_that_is_set_up_wrong_fails_the_webhooks_check_and_no_other() {
         ];
         set_up(&local, &back).await;
     }
-    assert_eq!(check(&local).await.status, Outcome::Pass);
-    assert_eq!(number(&local).await, right, "a look changes nothing");
+    assert_eq!(check(&local).await.status, CheckStatus::Pass);
+    assert_eq!(number(&local).await, right, "a check changes nothing");
 }
 
 #[tokio::test]
@@ -142,13 +145,13 @@ async fn each_single_thing_that_is_wrong_fails_its_own_check_and_no_other() {
         ("account", |account| account.status = "suspended"),
         ("account", |account| account.status = "closed"),
         ("account", |account| account.kind = "Trial"),
-        ("credentials", |account| account.key = Key::Deleted),
-        ("api_key_restricted", |account| account.key = Key::Main),
-        ("api_key_restricted", |account| account.key = Key::Standard),
-        ("api_key_restricted", |account| account.key = Key::Restricted(vec!["/twilio/voice/calls/create"])),
-        ("api_key_restricted", |account| account.key = Key::Restricted(vec!["/twilio/*"])),
+        ("credentials", |account| account.key = KeyKind::Deleted),
+        ("api_key_restricted", |account| account.key = KeyKind::Main),
+        ("api_key_restricted", |account| account.key = KeyKind::Standard),
+        ("api_key_restricted", |account| account.key = KeyKind::Restricted(vec!["/twilio/voice/calls/create"])),
+        ("api_key_restricted", |account| account.key = KeyKind::Restricted(vec!["/twilio/*"])),
         ("api_key_restricted", |account| {
-            account.key = Key::Restricted(vec!["/twilio/messaging/messages/create", "/twilio/voice/calls/create"]);
+            account.key = KeyKind::Restricted(vec!["/twilio/messaging/messages/create", "/twilio/voice/calls/create"]);
         }),
         ("webhooks", |account| {
             account.service.use_inbound_webhook_on_number = false;
@@ -167,7 +170,7 @@ async fn each_single_thing_that_is_wrong_fails_its_own_check_and_no_other() {
         ("sender_registration", |account| account.service.us_app_to_person_registered = false),
         ("geo_permissions", |account| account.messaging[2].enabled = true),
         ("geo_permissions", |account| account.messaging[4].enabled = false),
-        // On the first page, and on the last.
+        // On the first page and on the last.
         ("voice_permissions", |account| account.dialing[0].special = true),
         ("voice_permissions", |account| account.dialing[6].tollfraud = true),
         ("clock", |account| account.clock_ahead_seconds = 60),
@@ -181,9 +184,9 @@ async fn each_single_thing_that_is_wrong_fails_its_own_check_and_no_other() {
             change(account);
         });
         let report = check(&local).await;
-        assert_eq!(report.status, Outcome::Fail);
-        assert_eq!(with(&report, Outcome::Fail), [*expected], "{report:#?}");
-        assert!(local.system.account.change(|account| account.writes.is_empty()), "a look changes nothing");
+        assert_eq!(report.status, CheckStatus::Fail);
+        assert_eq!(with(&report, CheckStatus::Fail), [*expected], "{report:#?}");
+        assert!(local.system.account.change(|account| account.writes.is_empty()), "a check changes nothing");
     }
 }
 
@@ -196,11 +199,11 @@ async fn settings_and_a_table_that_are_wrong_fail_their_own_checks() {
         ([POOL, ("ALLOWED_COUNTRIES", "US,FR")], "geo_permissions"),
         ([POOL, ("PUBLIC_URL", "https://sms.example.com")], "public_url"),
         ([POOL, ("TWILIO_FROM", "+14155550199")], "webhooks"),
-        // Twilio finds a number by any part of it.
+        // Twilio's filter also matches parts of a number.
         ([POOL, ("TWILIO_FROM", "+1500555000")], "webhooks"),
     ] {
         let report = check(&start(settings).await).await;
-        assert_eq!(with(&report, Outcome::Fail), [expected], "{settings:?} {report:#?}");
+        assert_eq!(with(&report, CheckStatus::Fail), [expected], "{settings:?} {report:#?}");
     }
 
     let local = start([POOL]).await;
@@ -208,10 +211,10 @@ async fn settings_and_a_table_that_are_wrong_fail_their_own_checks() {
     let dynamodb = &local.system.checklist.aws.dynamodb;
     let change = dynamodb.update_time_to_live().table_name(TABLE_NAME);
     change.time_to_live_specification(ttl.build().unwrap()).send().await.unwrap();
-    assert_eq!(with(&check(&local).await, Outcome::Fail), ["table"]);
+    assert_eq!(with(&check(&local).await, CheckStatus::Fail), ["table"]);
 
     let report = check(&start([POOL, ("TABLE_NAME", "elsewhere")]).await).await;
-    assert_eq!(with(&report, Outcome::Unknown), ["table"]);
+    assert_eq!(with(&report, CheckStatus::Unknown), ["table"]);
     assert!(row(&report, "table").found.contains("DescribeTable"), "{report:#?}");
 }
 
@@ -238,12 +241,12 @@ async fn secrets_that_are_not_filled_in_or_wrong_are_named_with_the_command_that
         };
         local.system.secrets.put(secret, &value);
         let report = check(&local).await;
-        let failed: Vec<_> = report.rows.iter().filter(|row| row.result == Outcome::Fail).collect();
+        let failed: Vec<_> = report.rows.iter().filter(|row| row.result == CheckStatus::Fail).collect();
         assert_eq!(failed[0].subject.as_deref(), Some(subject), "{report:#?}");
         assert!(failed[0].advice.contains("secret"), "{report:#?}");
-        // One that was put in a moment ago is what counts.
+        // A new value of the secret takes effect at once.
         local.system.secrets.put(secret, &before);
-        assert_eq!(check(&local).await.status, Outcome::Pass);
+        assert_eq!(check(&local).await.status, CheckStatus::Pass);
     }
 }
 
@@ -251,53 +254,53 @@ async fn secrets_that_are_not_filled_in_or_wrong_are_named_with_the_command_that
 async fn without_the_auth_token_the_key_that_sends_says_what_it_may_not_read() {
     let local = start([("AUTH_TOKEN_SECRET", "nowhere")]).await;
     let report = check(&local).await;
-    assert_eq!(report.status, Outcome::Unknown);
+    assert_eq!(report.status, CheckStatus::Unknown);
     let row = row(&report, "webhooks");
     assert!(row.advice.contains("/twilio/phone-numbers/incoming-phone-numbers/read"), "{row:?}");
-    assert_eq!(with(&report, Outcome::Pass), ["limits", "table", "clock"]);
+    assert_eq!(with(&report, CheckStatus::Pass), ["limits", "table", "clock"]);
 
-    // A standard key may read the rest, also in place of an auth token that Twilio does not accept.
+    // A standard key can read the rest, also instead of an auth token that Twilio rejects.
     let local = start([POOL]).await;
     local.system.secrets.put(AUTH_TOKEN_SECRET, &json!({"accountSid": ACCOUNT_SID, "authToken": PRIVATE}).to_string());
-    wrong(&local, |account| account.key = Key::Standard);
+    wrong(&local, |account| account.key = KeyKind::Standard);
     let report = check(&local).await;
-    let passed = with(&report, Outcome::Pass);
+    let passed = with(&report, CheckStatus::Pass);
     for check in ["webhooks", "geo_permissions", "voice_permissions"] {
         assert!(passed.contains(&check), "{report:#?}");
     }
 }
 
 #[tokio::test]
-async fn what_twilio_does_not_let_us_read_is_unknown_and_holds_nothing_else_up() {
+async fn what_twilio_does_not_let_us_read_is_unknown_and_delays_nothing_else() {
     let timeouts = Timeouts { connect: Duration::from_secs(2), total: Duration::from_secs(2) };
     let checklist = ChecklistDeadlines { twilio: timeouts, ..Deadlines::LAMBDA.checklist };
     let local = start_with([POOL], Deadlines { checklist, ..no_waits() }, None).await;
     let of_the_sender = &["webhooks", "public_url", "sender_registration"][..];
     for (path, fault, unknown) in [
-        ("/v1/Messaging", Fault::Forbidden("/twilio/accounts/geo/read"), &["geo_permissions"][..]),
-        ("/v1/DialingPermissions", Fault::Broken, &["voice_permissions"]),
-        ("/v1/DialingPermissions", Fault::Garbled, &["voice_permissions"]),
-        ("/v1/Keys", Fault::Forbidden(""), &["credentials", "api_key_restricted"]),
-        ("/PhoneNumbers", Fault::Silent, of_the_sender),
-        ("/v1/Services", Fault::Broken, of_the_sender),
+        ("/v1/Messaging", AccountFault::Forbidden("/twilio/accounts/geo/read"), &["geo_permissions"][..]),
+        ("/v1/DialingPermissions", AccountFault::Broken, &["voice_permissions"]),
+        ("/v1/DialingPermissions", AccountFault::Garbled, &["voice_permissions"]),
+        ("/v1/Keys", AccountFault::Forbidden(""), &["credentials", "api_key_restricted"]),
+        ("/PhoneNumbers", AccountFault::Silent, of_the_sender),
+        ("/v1/Services", AccountFault::Broken, of_the_sender),
     ] {
         wrong(&local, |account| account.faults = vec![(path, fault)]);
         let report = check(&local).await;
-        assert_eq!(with(&report, Outcome::Unknown), unknown, "{path} {fault:?} {report:#?}");
-        assert_eq!(with(&report, Outcome::Fail), [""; 0], "{path} {fault:?} {report:#?}");
-        if let Fault::Forbidden(permission) = fault {
+        assert_eq!(with(&report, CheckStatus::Unknown), unknown, "{path} {fault:?} {report:#?}");
+        assert_eq!(with(&report, CheckStatus::Fail), [""; 0], "{path} {fault:?} {report:#?}");
+        if let AccountFault::Forbidden(permission) = fault {
             assert!(row(&report, unknown[0]).advice.contains(permission), "{report:#?}");
         }
     }
-    // Nothing of Twilio at all: our own things are looked at all the same.
-    wrong(&local, |account| account.faults = vec![("/", Fault::Broken)]);
+    // Without Twilio, the parts of the stack are still checked.
+    wrong(&local, |account| account.faults = vec![("/", AccountFault::Broken)]);
     let report = check(&local).await;
-    assert_eq!(with(&report, Outcome::Pass), ["limits", "table", "clock"], "{report:#?}");
-    assert_eq!(report.status, Outcome::Unknown);
+    assert_eq!(with(&report, CheckStatus::Pass), ["limits", "table", "clock"], "{report:#?}");
+    assert_eq!(report.status, CheckStatus::Unknown);
 }
 
 #[tokio::test]
-async fn applying_closes_and_opens_countries_and_says_of_each_what_became_of_it() {
+async fn applying_closes_and_opens_countries_and_reports_each_change() {
     let local = start([POOL, ("ALLOWED_COUNTRIES", "US,DE")]).await;
     wrong(&local, |account| {
         for country in ["BD", "FR", "JM"] {
@@ -308,16 +311,16 @@ async fn applying_closes_and_opens_countries_and_says_of_each_what_became_of_it(
     });
     let report = run(&local, json!({"apply": ["geo_permissions"]})).await;
     let changes: Vec<_> = report.changes.iter().map(|row| (row.subject.as_deref().unwrap(), row.result)).collect();
-    let (pass, fail) = (Outcome::Pass, Outcome::Fail);
+    let (pass, fail) = (CheckStatus::Pass, CheckStatus::Fail);
     assert_eq!(changes, [("BD", fail), ("FR", pass), ("JM", pass), ("DE", pass)]);
     assert!(report.changes[0].found.contains("30649") && report.changes[0].advice.contains("Console"), "{report:#?}");
-    // What is left, and what was not asked for.
+    // What could not be repaired, and what was not requested.
     assert_eq!(row(&report, "geo_permissions").found, "open beyond AllowedCountries: 1 (BD)");
     assert_eq!(with(&report, fail), ["webhooks", "geo_permissions"]);
     let writes = local.system.account.change(|account| account.writes.clone());
     assert_eq!(writes, ["FR=false", "JM=false", "DE=true"]);
 
-    // The same again finds only what could not be done.
+    // The same repair again finds only what could not be done.
     let report = run(&local, json!({"apply": ["geo_permissions"]})).await;
     assert_eq!(report.changes.len(), 1);
     assert_eq!(local.system.account.change(|account| account.writes.len()), 3);
@@ -337,10 +340,10 @@ async fn applying_points_the_webhooks_at_us_and_touches_nothing_that_was_right()
     });
     let report = run(&local, json!({"apply": ["webhooks"]})).await;
     assert_eq!(report.changes.len(), 1);
-    assert_eq!((report.changes[0].subject.as_deref(), report.changes[0].result), (Some(OUR_NUMBER), Outcome::Pass));
+    assert_eq!((report.changes[0].subject.as_deref(), report.changes[0].result), (Some(OUR_NUMBER), CheckStatus::Pass));
     let found = &report.changes[0].found;
     assert!(found.contains("SmsUrl was http://sms.example.com/sms, SmsMethod was GET"), "{found}");
-    assert_eq!(row(&report, "webhooks").result, Outcome::Pass);
+    assert_eq!(row(&report, "webhooks").result, CheckStatus::Pass);
     let repaired = number(&local).await;
     for (field, expected) in
         [("sms_url", &*ours), ("sms_method", "POST"), ("sms_application_sid", ""), ("sms_fallback_url", &fallback)]
@@ -349,7 +352,7 @@ async fn applying_points_the_webhooks_at_us_and_touches_nothing_that_was_right()
     }
     assert!(local.system.account.change(|account| account.writes.is_empty()), "nothing else was changed");
 
-    // Nothing is wrong any more, so nothing is changed.
+    // Nothing is wrong now, so nothing is changed.
     local.clock.advance_seconds(60);
     assert!(run(&local, json!({"apply": ["webhooks"]})).await.changes.is_empty());
     assert_eq!(number(&local).await, repaired);
@@ -360,12 +363,14 @@ async fn a_repair_that_twilio_refuses_says_so_and_the_check_still_fails() {
     let local = start([POOL]).await;
     set_up(&local, &[("SmsMethod", "GET")]).await;
     wrong(&local, |account| {
-        account.faults =
-            vec![("/IncomingPhoneNumbers/", Fault::Forbidden("/twilio/phone-numbers/incoming-phone-numbers/update"))];
+        account.faults = vec![(
+            "/IncomingPhoneNumbers/",
+            AccountFault::Forbidden("/twilio/phone-numbers/incoming-phone-numbers/update"),
+        )];
     });
     let report = run(&local, json!({"apply": ["webhooks"]})).await;
-    assert_eq!(report.changes[0].result, Outcome::Fail);
-    assert_eq!(with(&report, Outcome::Fail), ["webhooks"], "{report:#?}");
+    assert_eq!(report.changes[0].result, CheckStatus::Fail);
+    assert_eq!(with(&report, CheckStatus::Fail), ["webhooks"], "{report:#?}");
 }
 
 #[tokio::test]
@@ -381,7 +386,7 @@ async fn nothing_is_repaired_while_the_credentials_or_the_account_fail() {
         wrong(&local, |account| account.status = status);
         let report = run(&local, json!({"apply": ["webhooks", "geo_permissions"]})).await;
         let changes: Vec<_> = report.changes.iter().map(|row| (row.check.as_str(), row.result)).collect();
-        assert_eq!(changes, [("webhooks", Outcome::Fail), ("geo_permissions", Outcome::Fail)], "{report:#?}");
+        assert_eq!(changes, [("webhooks", CheckStatus::Fail), ("geo_permissions", CheckStatus::Fail)], "{report:#?}");
         assert!(report.changes[0].found.contains("nothing was changed"), "{report:#?}");
         assert_eq!(number(&local).await, before);
         assert!(local.system.account.change(|account| account.writes.is_empty()));
@@ -389,21 +394,21 @@ async fn nothing_is_repaired_while_the_credentials_or_the_account_fail() {
 }
 
 #[tokio::test]
-async fn a_repair_that_runs_out_of_time_tells_what_it_changed_and_what_it_did_not() {
+async fn a_repair_that_runs_out_of_time_reports_what_it_changed_and_what_it_did_not() {
     let local = start([POOL]).await;
     set_up(&local, &[("SmsMethod", "GET")]).await;
     wrong(&local, |account| {
         account.messaging[2].enabled = true;
         account.service.fallback_url = "http://sms.example.com/?token=1".to_owned();
-        // Only what is written to a number has a path that goes on.
-        account.faults = vec![("/IncomingPhoneNumbers/", Fault::Silent)];
+        // Only updates of a number have a path that continues after this.
+        account.faults = vec![("/IncomingPhoneNumbers/", AccountFault::Silent)];
     });
     let hurried = |repair, second| {
         let of = &local.system.checklist;
         checklist::state::State {
             settings: of.settings.clone(),
             aws: of.aws.clone(),
-            twilio: checklist::twilio_account::Twilio::new(client(), &of.settings.twilio_base_url),
+            twilio: checklist::twilio_api::TwilioApi::new(client(), &of.settings.twilio_base_url),
             deadlines: ChecklistDeadlines { repair, second, ..of.deadlines },
             clock: of.clock.clone(),
             meter: of.meter.clone(),
@@ -414,15 +419,15 @@ async fn a_repair_that_runs_out_of_time_tells_what_it_changed_and_what_it_did_no
     let state = hurried(Duration::ZERO, Duration::from_secs(40));
     let report = checklist::handle(&state, "request-checklist", &apply).await.unwrap();
     assert_eq!(report.changes.len(), 3, "{report:#?}");
-    assert!(report.changes.iter().all(|row| row.result == Outcome::Unknown && row.found.contains("no time")));
+    assert!(report.changes.iter().all(|row| row.result == CheckStatus::Unknown && row.found.contains("no time")));
     assert!(local.system.account.change(|account| account.writes.is_empty()));
 
     // Time for the service and the country; the number's change hangs.
     let state = hurried(Duration::from_secs(2), Duration::from_secs(3));
     let report = checklist::handle(&state, "request-checklist", &apply).await.unwrap();
     let changes: Vec<_> = report.changes.iter().map(|row| (row.subject.as_deref().unwrap(), row.result)).collect();
-    let unknown = Outcome::Unknown;
-    assert_eq!(changes, [(OUR_SERVICE, unknown), (OUR_NUMBER, unknown), ("FR", Outcome::Pass)], "{report:#?}");
+    let unknown = CheckStatus::Unknown;
+    assert_eq!(changes, [(OUR_SERVICE, unknown), (OUR_NUMBER, unknown), ("FR", CheckStatus::Pass)], "{report:#?}");
     assert!(report.changes[0].found.ends_with("FallbackUrl was http://sms.example.com/"), "{report:#?}");
     let mut writes = local.system.account.change(|account| account.writes.clone());
     writes.sort();
@@ -430,7 +435,7 @@ async fn a_repair_that_runs_out_of_time_tells_what_it_changed_and_what_it_did_no
 }
 
 #[tokio::test]
-async fn lambda_answers_with_rows_and_a_request_that_is_no_request_is_an_error() {
+async fn lambda_answers_with_rows_and_an_invalid_request_is_an_error() {
     let local = start([POOL]).await;
     let url = format!("{}/2015-03-31/functions/checklist/invocations", local.system.base_url);
     let client = client();

@@ -8,7 +8,7 @@ use super::form::{Form, FormError};
 use super::signature::{self, Request, SignatureError, verify};
 use super::url::is_https_or_loopback;
 use crate::runtime::credentials::{CredentialsError, Signer};
-use crate::store::table::StoreError;
+use crate::store::items::StoreError;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpRequest;

@@ -1,75 +1,72 @@
-//! Are the secrets filled in, does Twilio accept them, is the account open, and may the key that sends do nothing else?
+//! Are both secrets filled in, and does Twilio accept them?
 //!
-//! Twilio tells little: it answers a wrong key and a key that is not allowed to ask with the same 401. So a key is asked about
-//! in three ways, and each row takes from the three answers what they prove:
+//! Twilio reveals little: a wrong key and a key without permission both get HTTP 401. So each key is tried in three ways, and
+//! each of the checks `credentials`, `account` and `api_key_restricted` uses what the three answers prove:
 //!
-//! - the account, which only the auth token and a main key may read;
-//! - the account's numbers, which a standard key may read too;
-//! - the key's own policy, which the auth token may read, and which only a restricted key has.
+//! - read the account, which only the auth token and a main key can do;
+//! - list the account's numbers, which a standard key can do too;
+//! - read the key's policy with the auth token. Only a restricted key has one.
 
-use crate::report::{Check, Outcome, Row};
-use crate::twilio_account::{Account, KeyPolicy, Session, Twilio, TwilioError};
+use crate::report::{Check, Finding};
+use crate::twilio_api::{KeyPolicy, Session, TwilioAccount, TwilioApi, TwilioError};
 use shared::runtime::credentials::{AccountSid, ApiKey, CredentialsError, Signer};
 use shared::twilio::error_code::TwilioErrorCode;
 
-/// The permission that a key needs to send, and all that it needs.
-const SEND: &str = "/twilio/messaging/messages/create";
-const MAKE_RESTRICTED: &str = "in the Twilio Console, create a restricted API key with the permission \
-                               /twilio/messaging/messages/create and no other, and put it into the secret of send-code";
+const CHECK: Check = Check::Credentials;
 const AUTH_TOKEN: &str = "auth token";
 const SENDING: &str = "sending credential";
 
-/// What is in the two secrets, and what Twilio says to it.
+/// The contents of the two secrets, and Twilio's answers to them.
 #[derive(Clone, Debug)]
 pub struct Credentials {
-    /// The auth token's secret.
-    pub auth_token: Result<Owner, CredentialsError>,
-    /// The secret that sends go out with.
-    pub sending: Result<Sending, CredentialsError>,
+    /// The secret with the auth token.
+    pub auth_token: Result<AuthTokenFacts, CredentialsError>,
+    /// The secret that send-code signs in with.
+    pub sending: Result<SendingCredential, CredentialsError>,
 }
 
-/// The account with its auth token.
+/// An account's auth token, and Twilio's answer to it.
 #[derive(Clone, Debug)]
-pub struct Owner {
-    /// To sign in with.
+pub struct AuthTokenFacts {
+    /// The account SID with the auth token.
     pub key: ApiKey,
-    /// What Twilio says.
-    pub account: Result<Account, TwilioError>,
+    /// The account, read with them.
+    pub account: Result<TwilioAccount, TwilioError>,
 }
 
-/// What sends.
+/// What send-code signs in with.
 #[derive(Clone, Debug)]
-pub enum Sending {
-    /// The auth token itself.
-    AuthToken(Owner),
+pub enum SendingCredential {
+    /// The auth token.
+    AuthToken(AuthTokenFacts),
     /// An API key.
-    ApiKey(KeyFacts),
+    ApiKey(ApiKeyFacts),
 }
 
-/// What Twilio says to an API key.
+/// An API key, and Twilio's answers to it.
 #[derive(Clone, Debug)]
-pub struct KeyFacts {
-    /// To sign in with.
+pub struct ApiKeyFacts {
+    /// The API key.
     pub key: ApiKey,
-    /// Asked with this key.
-    pub account: Result<Account, TwilioError>,
-    /// Asked with this key.
+    /// The account, read with the API key.
+    pub account: Result<TwilioAccount, TwilioError>,
+    /// Whether the API key can list numbers.
     pub numbers: Result<(), TwilioError>,
-    /// Asked with the auth token, if there is one.
+    /// The API key's policy, read with the auth token, or with the key itself if there is no auth token.
     pub policy: Result<KeyPolicy, TwilioError>,
 }
 
 impl Credentials {
-    /// Asks Twilio.
+    /// Tries the credentials at Twilio.
     pub async fn read(
-        twilio: &Twilio,
+        twilio: &TwilioApi,
         auth_token: Result<Signer, CredentialsError>,
         sending: Result<ApiKey, CredentialsError>,
     ) -> Self {
         let auth_token = auth_token.map(ApiKey::from);
         let owner = async {
             match auth_token.clone() {
-                Ok(key) => Ok(Owner { account: twilio.session(&key).account().await, key }),
+                Ok(key) => Ok(AuthTokenFacts { account: twilio.session(&key).account().await, key }),
                 Err(error) => Err(error),
             }
         };
@@ -77,105 +74,73 @@ impl Credentials {
             let key = sending?;
             let session = twilio.session(&key);
             let Some(key_sid) = key.key_sid() else {
-                return Ok(Sending::AuthToken(Owner { account: session.account().await, key }));
+                return Ok(SendingCredential::AuthToken(AuthTokenFacts { account: session.account().await, key }));
             };
-            let asker = twilio.session(auth_token.as_ref().unwrap_or(&key));
+            let policy_reader = twilio.session(auth_token.as_ref().unwrap_or(&key));
             let (account, numbers, policy) =
-                tokio::join!(session.account(), session.try_out(), asker.key_policy(key_sid));
-            Ok(Sending::ApiKey(KeyFacts { key, account, numbers, policy }))
+                tokio::join!(session.account(), session.list_one_number(), policy_reader.key_policy(key_sid));
+            Ok(SendingCredential::ApiKey(ApiKeyFacts { key, account, numbers, policy }))
         };
         let (auth_token, sending) = tokio::join!(owner, sending);
         Self { auth_token, sending }
     }
 
-    /// What to read the account with: the auth token, which may read everything, or else what sends.
+    /// A session to read the account with: the auth token's, which can read everything, or else the sending credential's.
     #[must_use]
-    pub fn session<'a>(&'a self, twilio: &'a Twilio) -> Option<Session<'a>> {
-        let refused = |asked: &TwilioError| matches!(asked, TwilioError::Unauthorized(_));
-        let owner = self.auth_token.as_ref().ok().filter(|owner| !owner.account.as_ref().is_err_and(refused));
+    pub fn session<'a>(&'a self, twilio: &'a TwilioApi) -> Option<Session<'a>> {
+        let rejected = |error: &TwilioError| matches!(error, TwilioError::Unauthorized(_));
+        let owner = self.auth_token.as_ref().ok().filter(|owner| !owner.account.as_ref().is_err_and(rejected));
         let key = owner.map(|owner| &owner.key).or_else(|| match self.sending.as_ref().ok()? {
-            Sending::AuthToken(owner) => Some(&owner.key).filter(|_| !owner.account.as_ref().is_err_and(refused)),
-            Sending::ApiKey(facts) => Some(&facts.key).filter(|_| !facts.numbers.as_ref().is_err_and(refused)),
+            SendingCredential::AuthToken(owner) => {
+                Some(&owner.key).filter(|_| !owner.account.as_ref().is_err_and(rejected))
+            }
+            SendingCredential::ApiKey(facts) => {
+                Some(&facts.key).filter(|_| !facts.numbers.as_ref().is_err_and(rejected))
+            }
         });
         key.map(|key| twilio.session(key))
     }
 
-    /// All rows about credentials.
-    #[must_use]
-    pub fn judge(&self) -> Vec<Row> {
-        vec![self.auth_token_row(), self.sending_row(), self.account_row(), self.restriction_row()]
-    }
-
-    /// Why nothing may be changed with these: of two accounts, the one that the key does not send from might be changed.
-    #[must_use]
-    pub fn refuses_repairs(&self) -> Option<&'static str> {
-        let failed = |check| self.judge().iter().any(|row| row.check == check && row.result == Outcome::Fail);
-        if failed(Check::Credentials) {
-            Some("the check credentials fails, so it is not sure whose account would be changed")
-        } else if failed(Check::Account) {
-            Some("the check account fails")
-        } else {
-            None
-        }
-    }
-
-    fn auth_token_row(&self) -> Row {
-        let row = match &self.auth_token {
-            Ok(owner) => accepted(&owner.account),
-            Err(error) => unusable(error),
-        };
-        row.of(AUTH_TOKEN)
-    }
-
-    fn sending_row(&self) -> Row {
-        let row = match &self.sending {
-            Err(error) => unusable(error),
-            Ok(sending) if self.account_sid().is_some_and(|account| account != sending.account_sid()) => Row::fail(
-                Check::Credentials,
-                format!("it belongs to {}, another account than the auth token's", sending.account_sid().as_str()),
-                "put credentials of one account into both secrets: only the token of the account that owns a number signs \
-                 its webhooks",
-            ),
-            Ok(Sending::AuthToken(owner)) => accepted(&owner.account),
-            Ok(Sending::ApiKey(facts)) => facts.accepted(),
-        };
-        row.of(SENDING)
-    }
-
-    fn account_sid(&self) -> Option<&AccountSid> {
-        self.auth_token.as_ref().ok().map(|owner| &owner.key.account_sid)
-    }
-
-    fn account_row(&self) -> Row {
-        let by_sending = match &self.sending {
-            Ok(Sending::AuthToken(Owner { account, .. }) | Sending::ApiKey(KeyFacts { account, .. })) => Some(account),
-            Err(_) => None,
-        };
-        let by_owner = self.auth_token.as_ref().ok().map(|owner| &owner.account);
-        let answers = || by_owner.into_iter().chain(by_sending);
-        match answers().find(|account| account.is_ok()).or_else(|| answers().next()) {
-            Some(Ok(account)) => account_row(account),
-            Some(Err(error)) if is_inactive(error) => closed("not active"),
-            Some(Err(error)) => Row::unread(Check::Account, "the account", error),
-            None => Row::unknown(Check::Account, "there are no credentials to ask with", "see the rows of credentials"),
-        }
-    }
-
-    fn restriction_row(&self) -> Row {
-        let check = Check::ApiKeyRestricted;
-        match &self.sending {
-            Ok(Sending::AuthToken(_)) => Row::fail(
-                check,
-                "send-code signs in with the auth token, which may do everything, and forge webhooks",
-                format!("{MAKE_RESTRICTED}; then deploy with SendingCredential=ApiKey"),
-            ),
-            Ok(Sending::ApiKey(facts)) => facts.restriction(),
-            Err(_) => Row::unknown(check, "there is no key to ask about", "see the rows of credentials"),
-        }
+    /// The account as each of the two secrets reads it, the auth token's answer first.
+    pub(super) fn account_answers(&self) -> impl Iterator<Item = &Result<TwilioAccount, TwilioError>> {
+        let by_auth_token = self.auth_token.as_ref().ok().map(|owner| &owner.account);
+        let by_sending = self.sending.as_ref().ok().map(|sending| match sending {
+            SendingCredential::AuthToken(AuthTokenFacts { account, .. })
+            | SendingCredential::ApiKey(ApiKeyFacts { account, .. }) => account,
+        });
+        by_auth_token.into_iter().chain(by_sending)
     }
 }
 
-impl Sending {
+/// Evaluates both secrets: one finding each.
+#[must_use]
+pub fn evaluate(credentials: &Credentials) -> Vec<Finding> {
+    vec![evaluate_auth_token(credentials).of(AUTH_TOKEN), evaluate_sending(credentials).of(SENDING)]
+}
+
+fn evaluate_auth_token(credentials: &Credentials) -> Finding {
+    match &credentials.auth_token {
+        Ok(owner) => owner.evaluate(),
+        Err(error) => unusable_secret(error),
+    }
+}
+
+fn evaluate_sending(credentials: &Credentials) -> Finding {
+    let account = credentials.auth_token.as_ref().ok().map(|owner| &owner.key.account_sid);
+    match &credentials.sending {
+        Err(error) => unusable_secret(error),
+        Ok(sending) if account.is_some_and(|account| account != sending.account_sid()) => Finding::fail(
+            CHECK,
+            format!("it belongs to another account than the auth token: {}", sending.account_sid().as_str()),
+            "put credentials of the same account into both secrets; Twilio signs webhooks with the auth token of the account \
+             that owns the number",
+        ),
+        Ok(SendingCredential::AuthToken(owner)) => owner.evaluate(),
+        Ok(SendingCredential::ApiKey(facts)) => facts.evaluate(),
+    }
+}
+
+impl SendingCredential {
     const fn account_sid(&self) -> &AccountSid {
         match self {
             Self::AuthToken(owner) => &owner.key.account_sid,
@@ -184,143 +149,82 @@ impl Sending {
     }
 }
 
-impl KeyFacts {
-    fn accepted(&self) -> Row {
-        let check = Check::Credentials;
+impl AuthTokenFacts {
+    fn evaluate(&self) -> Finding {
+        match &self.account {
+            Ok(_) => Finding::pass(CHECK, "Twilio accepts it"),
+            Err(TwilioError::Forbidden { code: TwilioErrorCode(20008), .. }) => Finding::fail(
+                CHECK,
+                "these are Twilio's test credentials, which never send a message",
+                "put the live auth token into the secret",
+            ),
+            Err(error @ (TwilioError::Unauthorized(_) | TwilioError::NotFound)) => Finding::fail(
+                CHECK,
+                error.to_string(),
+                "copy the Account SID and the auth token from the Twilio Console into the secret; if they are right already, \
+                 check whether the account is suspended",
+            ),
+            // The check `account` fails for this.
+            Err(error) if error.is_inactive_account() => {
+                Finding::unknown(CHECK, error.to_string(), "fix the `account` failure")
+            }
+            Err(error) => Finding::unread(CHECK, "the account", error),
+        }
+    }
+}
+
+impl ApiKeyFacts {
+    fn evaluate(&self) -> Finding {
         if self.account.is_ok() || self.numbers.is_ok() {
-            return Row::pass(check, "Twilio accepts the API key");
+            return Finding::pass(CHECK, "Twilio accepts the API key");
         }
         match (&self.numbers, &self.policy) {
-            (_, Err(TwilioError::NotFound)) => Row::fail(
-                check,
-                "this account has no API key with this SID",
-                "create an API key in the account, in Twilio's US region, and put it into the secret",
+            (_, Err(TwilioError::NotFound)) => Finding::fail(
+                CHECK,
+                "the account has no API key with this SID",
+                "create an API key in this account, in Twilio's US region, and put it into the secret",
             ),
-            // Only a key that signed in is told what it may not do; the policy proves that it is this account's.
-            (Err(TwilioError::Forbidden { .. }), Ok(KeyPolicy::Allow(_))) => {
-                Row::pass(check, "Twilio knows the API key; it may not read, so its secret is proved by the first send")
-            }
-            (Err(error @ TwilioError::Unauthorized(_)), _) => Row::fail(
-                check,
+            // Twilio answers 403 only to a key that signed in, and the policy proves that the key is this account's.
+            (Err(TwilioError::Forbidden { .. }), Ok(KeyPolicy::Allow(_))) => Finding::pass(
+                CHECK,
+                "Twilio has this API key; the key can read nothing, so only the first send proves its secret",
+            ),
+            (Err(error @ TwilioError::Unauthorized(_)), _) => Finding::fail(
+                CHECK,
                 error.to_string(),
-                "put the API key's SID and its secret into the secret again; a secret is shown only when its key is made",
+                "put the API key's SID and its secret into the secret again; Twilio shows an API key's secret only when the \
+                 key is created, so create a new key if you don't have it",
             ),
-            (Err(error), _) => Row::unread(check, "what the API key may read", error),
-            (Ok(()), _) => Row::pass(check, "Twilio accepts the API key"),
-        }
-    }
-
-    fn restriction(&self) -> Row {
-        let check = Check::ApiKeyRestricted;
-        if self.account.is_ok() {
-            return Row::fail(
-                check,
-                "it is a main key, or as good as one: it may read the account and its keys",
-                MAKE_RESTRICTED,
-            );
-        }
-        match &self.policy {
-            Ok(KeyPolicy::Allow(allowed)) if !allowed.iter().any(|permission| covers(permission)) => Row::fail(
-                check,
-                format!("it may not send: it has {} permissions, and {SEND} is not among them", allowed.len()),
-                MAKE_RESTRICTED,
-            ),
-            Ok(KeyPolicy::Allow(allowed)) => {
-                let others = || allowed.iter().map(String::as_str).filter(|name| *name != SEND);
-                let beyond: Vec<_> = others().filter(|name| !only_reads(name)).collect();
-                let reading: Vec<_> = others().filter(|name| only_reads(name)).collect();
-                if !beyond.is_empty() {
-                    let found = format!("it may do more than send: {}", super::named(beyond.into_iter()));
-                    Row::fail(check, found, MAKE_RESTRICTED)
-                } else if reading.is_empty() {
-                    Row::pass(check, "it may send, and nothing else")
-                } else {
-                    Row::pass(check, format!("restricted; beside sending it may {}", super::named(reading.into_iter())))
-                }
-            }
-            Ok(KeyPolicy::Unrestricted) => Row::fail(
-                check,
-                "it is a standard key: it may also read every message, buy numbers and call",
-                format!(
-                    "{MAKE_RESTRICTED} (outside of Twilio's US region there are none: then a standard key is the least)"
-                ),
-            ),
-            Err(error) => Row::unread(check, "the API key's permissions", error),
+            (Err(error), _) => Finding::unread(CHECK, "what the API key can read", error),
+            (Ok(()), _) => Finding::pass(CHECK, "Twilio accepts the API key"),
         }
     }
 }
 
-/// Whether a permission, or a pattern of them, lets a key send.
-fn covers(permission: &str) -> bool {
-    permission.strip_suffix('*').map_or(permission == SEND, |start| SEND.starts_with(start))
-}
-
-/// Whether a permission changes nothing. A pattern may stand for anything.
-fn only_reads(permission: &str) -> bool {
-    !permission.contains('*') && ["/read", "/list"].iter().any(|end| permission.ends_with(end))
-}
-
-fn unusable(error: &CredentialsError) -> Row {
+fn unusable_secret(error: &CredentialsError) -> Finding {
     match error {
-        CredentialsError::InvalidSecret { id, problem, fill_with } => Row::fail(
-            Check::Credentials,
+        CredentialsError::InvalidSecret { id, problem, fill_with } => Finding::fail(
+            CHECK,
             format!("the secret {problem}"),
-            format!("aws secretsmanager put-secret-value --secret-id {id} --secret-string '{fill_with}'"),
+            format!(
+                "run aws secretsmanager put-secret-value --secret-id {id} --secret-string '{fill_with}' with your own values"
+            ),
         ),
-        CredentialsError::Unavailable { reason, .. } => Row::unknown(
-            Check::Credentials,
+        CredentialsError::Unavailable { reason, .. } => Finding::unknown(
+            CHECK,
             format!("the secret can't be read from Secrets Manager: {reason}"),
-            "check the variables AUTH_TOKEN_SECRET and SENDING_SECRET, and the permissions in the function's role",
+            "check the variables AUTH_TOKEN_SECRET and SENDING_SECRET, and the permissions of the function's role",
         ),
-    }
-}
-
-fn accepted(account: &Result<Account, TwilioError>) -> Row {
-    let check = Check::Credentials;
-    match account {
-        Ok(_) => Row::pass(check, "Twilio accepts it"),
-        Err(TwilioError::Forbidden { code: TwilioErrorCode(20008), .. }) => Row::fail(
-            check,
-            "these are Twilio's test credentials: nothing is ever sent with them",
-            "put the live auth token into the secret",
-        ),
-        Err(error @ (TwilioError::Unauthorized(_) | TwilioError::NotFound)) => Row::fail(
-            check,
-            error.to_string(),
-            "put the Account SID and the auth token, as the Twilio Console shows them, into the secret; if they are right, \
-             look whether the account is suspended",
-        ),
-        // The row about the account says so.
-        Err(error) if is_inactive(error) => Row::unknown(check, error.to_string(), "see the row of the check account"),
-        Err(error) => Row::unread(check, "the account", error),
-    }
-}
-
-const fn is_inactive(error: &TwilioError) -> bool {
-    matches!(error, TwilioError::Forbidden { code: TwilioErrorCode(20005 | 20403), .. })
-}
-
-fn closed(status: &str) -> Row {
-    let advice = "see the Twilio Console for the reason, or ask Twilio's support: nothing is sent until it is active";
-    Row::fail(Check::Account, format!("the account is {status}"), advice)
-}
-
-fn account_row(account: &Account) -> Row {
-    match (account.status.as_str(), account.kind.as_str()) {
-        ("active", "Trial") => Row::fail(
-            Check::Account,
-            "it is a trial account: it texts only numbers that were verified by hand, and refuses all others with 21608",
-            "upgrade the account in the Twilio Console",
-        ),
-        ("active", kind) => Row::pass(Check::Account, format!("active, {kind}")),
-        (status, _) => closed(status),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::api_key_restricted::SEND;
+    use super::super::{account, api_key_restricted};
     use super::*;
-    use crate::report::Outcome::{Fail, Pass, Unknown};
+    use crate::report::CheckStatus::{self, Fail, Pass, Unknown};
+    use serde_json::json;
     use shared::runtime::credentials::InvalidSecret;
 
     const ACCOUNT: &str = "AC00000000000000000000000000000001";
@@ -331,13 +235,13 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn owner(account_sid: &str, account: Result<Account, TwilioError>) -> Owner {
-        Owner { key: signer(account_sid).into(), account }
+    fn owner(account_sid: &str, account: Result<TwilioAccount, TwilioError>) -> AuthTokenFacts {
+        AuthTokenFacts { key: signer(account_sid).into(), account }
     }
 
-    #[expect(clippy::unnecessary_wraps, reason = "it stands among answers that are errors")]
-    fn account(status: &str, kind: &str) -> Result<Account, TwilioError> {
-        Ok(Account { status: status.to_owned(), kind: kind.to_owned() })
+    #[expect(clippy::unnecessary_wraps, reason = "it is one of several answers, some of them errors")]
+    fn account(status: &str, kind: &str) -> Result<TwilioAccount, TwilioError> {
+        Ok(serde_json::from_value(json!({ "status": status, "type": kind })).unwrap())
     }
 
     const fn unauthorized<T>() -> Result<T, TwilioError> {
@@ -353,14 +257,16 @@ mod tests {
         Ok(KeyPolicy::Allow(permissions.iter().map(|&name| name.to_owned()).collect()))
     }
 
-    fn results(credentials: &Credentials) -> [Outcome; 4] {
-        credentials.judge().iter().map(|row| row.result).collect::<Vec<_>>().try_into().unwrap()
+    fn results(credentials: &Credentials) -> [CheckStatus; 4] {
+        let [auth_token, sending]: [Finding; 2] = evaluate(credentials).try_into().unwrap();
+        let others = [account::evaluate(credentials), api_key_restricted::evaluate(credentials)];
+        [auth_token.result, sending.result, others[0].result, others[1].result]
     }
 
     #[test]
-    fn an_api_key_is_judged_by_all_that_twilio_tells_of_it() {
+    fn an_api_key_is_evaluated_by_all_that_twilio_reveals_about_it() {
         let full = || account("active", "Full");
-        // What the key is told of the account and of the numbers; its policy; whether it is accepted, whether restricted.
+        // The answers about the account, the numbers and the policy; the findings of `credentials` and `api_key_restricted`.
         for (own, numbers, policy, accepted, restricted) in [
             (unauthorized(), forbidden(70051), allow(&[SEND]), Pass, Pass),
             (forbidden(70051), forbidden(70051), allow(&["/twilio/messaging/messages/*"]), Pass, Fail),
@@ -378,32 +284,40 @@ mod tests {
             (unauthorized(), unauthorized(), Err(TwilioError::NotFound), Fail, Unknown),
             (forbidden(70051), forbidden(70051), unauthorized(), Unknown, Unknown),
         ] {
-            let facts = KeyFacts { key: signer(ACCOUNT).into(), account: own, numbers, policy };
-            assert_eq!((facts.accepted().result, facts.restriction().result), (accepted, restricted), "{facts:?}");
+            let facts = ApiKeyFacts { key: signer(ACCOUNT).into(), account: own, numbers, policy };
+            assert_eq!(
+                (facts.evaluate().result, api_key_restricted::evaluate_key(&facts).result),
+                (accepted, restricted),
+                "{facts:?}"
+            );
         }
     }
 
     #[test]
-    fn the_auth_token_and_its_account_are_judged_apart() {
+    fn the_auth_token_and_its_account_are_evaluated_separately() {
         for (answer, auth_token, account_is) in [
             (account("active", "Full"), Pass, Pass),
             (account("active", "Trial"), Pass, Fail),
             (account("suspended", "Full"), Pass, Fail),
             (account("closed", "Full"), Pass, Fail),
+            // What Twilio may add one day.
+            (account("frozen", "Full"), Pass, Fail),
+            (account("active", "Reseller"), Pass, Pass),
             (forbidden(20005), Unknown, Fail),
             (forbidden(20008), Fail, Unknown),
             (unauthorized(), Fail, Unknown),
             (Err(TwilioError::Unavailable("Twilio did not answer in time".to_owned())), Unknown, Unknown),
         ] {
             let owner = owner(ACCOUNT, answer);
-            let credentials = Credentials { auth_token: Ok(owner.clone()), sending: Ok(Sending::AuthToken(owner)) };
-            // The auth token in use for sending is always too much.
+            let credentials =
+                Credentials { auth_token: Ok(owner.clone()), sending: Ok(SendingCredential::AuthToken(owner)) };
+            // The auth token can always do more than send.
             assert_eq!(results(&credentials), [auth_token, auth_token, account_is, Fail], "{credentials:?}");
         }
     }
 
     #[test]
-    fn a_secret_that_is_not_filled_in_says_how_to_and_nothing_of_what_is_in_it() {
+    fn an_unfilled_secret_comes_with_the_command_that_fills_it_and_without_its_contents() {
         let id = "arn:secret".to_owned();
         let unfilled = CredentialsError::InvalidSecret {
             id: id.clone(),
@@ -412,19 +326,19 @@ mod tests {
         };
         let unread = CredentialsError::Unavailable { id, reason: "it did not answer in time".to_owned() };
         let owner = owner(ACCOUNT, account("active", "Full"));
-        let credentials = Credentials { auth_token: Err(unfilled), sending: Ok(Sending::AuthToken(owner.clone())) };
+        let credentials =
+            Credentials { auth_token: Err(unfilled), sending: Ok(SendingCredential::AuthToken(owner.clone())) };
         assert_eq!(results(&credentials), [Fail, Pass, Pass, Fail]);
-        assert!(credentials.judge()[0].advice.contains("put-secret-value --secret-id arn:secret"));
+        assert!(evaluate(&credentials)[0].advice.contains("put-secret-value --secret-id arn:secret"));
         let credentials = Credentials { auth_token: Ok(owner), sending: Err(unread) };
         assert_eq!(results(&credentials), [Pass, Unknown, Pass, Unknown]);
     }
 
     #[test]
-    fn credentials_of_two_accounts_do_not_go_together() {
+    fn credentials_of_two_accounts_fail() {
         let full = || account("active", "Full");
-        let sending = Ok(Sending::AuthToken(owner(OTHER, full())));
+        let sending = Ok(SendingCredential::AuthToken(owner(OTHER, full())));
         let credentials = Credentials { auth_token: Ok(owner(ACCOUNT, full())), sending };
         assert_eq!(results(&credentials)[1], Fail);
-        assert!(credentials.refuses_repairs().is_some());
     }
 }

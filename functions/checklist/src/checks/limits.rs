@@ -1,65 +1,69 @@
-//! Is every limit enforced? One that only observes, or is off, is for trying out, not for a launch.
+//! Is every limit enforced? `observe` and `off` are for trials, not for production.
 
-use crate::report::{Check, Row};
+use crate::report::{Check, Finding};
 use shared::limits::rules::{CounterRules, Mode, WindowRules};
 use shared::runtime::settings::{Environment, SettingError};
 
-/// A limit, as it is set.
+/// The setting of a limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LimitSetting {
     /// The parameter's name.
     pub name: &'static str,
-    /// Its text.
+    /// The parameter's value.
     pub value: String,
     /// Whether it refuses anything.
     pub enforced: bool,
 }
 
 impl LimitSetting {
-    /// All of them that can be anything but enforced.
+    /// The limits that can be off or observed.
     ///
     /// # Errors
-    /// [`SettingError`] names the first variable that is wrong.
+    /// [`SettingError`] names the first invalid variable.
     pub fn all(environment: &Environment) -> Result<Vec<Self>, SettingError> {
-        let log = |name, variable| {
+        let window = |name, variable| {
             let limit = environment.parsed::<Mode<WindowRules>>(variable)?;
             Ok(Self { name, value: environment.text(variable).to_owned(), enforced: limit.enforced().is_some() })
         };
-        let budget = |name, variable| {
+        let counter = |name, variable| {
             let limit = environment.parsed::<Mode<CounterRules>>(variable)?;
             Ok(Self { name, value: environment.text(variable).to_owned(), enforced: limit.enforced().is_some() })
         };
         Ok(vec![
-            log("PhoneLimit", "PHONE_LIMIT")?,
-            log("IpLimit", "IP_LIMIT")?,
-            log("RangeLimit", "RANGE_LIMIT")?,
-            budget("CountryLimit", "COUNTRY_LIMIT")?,
-            budget("TotalLimit", "TOTAL_LIMIT")?,
+            window("PhoneLimit", "PHONE_LIMIT")?,
+            window("IpLimit", "IP_LIMIT")?,
+            window("RangeLimit", "RANGE_LIMIT")?,
+            counter("CountryLimit", "COUNTRY_LIMIT")?,
+            counter("TotalLimit", "TOTAL_LIMIT")?,
         ])
     }
 }
 
-/// Judges the settings.
+/// Evaluates the limits.
 #[must_use]
-pub fn judge(limits: &[LimitSetting]) -> Row {
+pub fn evaluate(limits: &[LimitSetting]) -> Finding {
     let show = |limits: &mut dyn Iterator<Item = &LimitSetting>| {
         let shown: Vec<_> = limits.map(|limit| format!("{} = {}", limit.name, limit.value.trim())).collect();
         shown.join("; ")
     };
     if limits.iter().all(|limit| limit.enforced) {
-        return Row::pass(Check::Limits, show(&mut limits.iter()));
+        return Finding::pass(Check::Limits, show(&mut limits.iter()));
     }
     let found = show(&mut limits.iter().filter(|limit| !limit.enforced));
-    Row::fail(Check::Limits, found, "deploy with rules such as 3/1h: with observe or off nothing is refused")
+    Finding::fail(
+        Check::Limits,
+        found,
+        "deploy with rules for these parameters, for example 3/1h; with observe or off, they refuse nothing",
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::Outcome::{Fail, Pass};
+    use crate::report::CheckStatus::{Fail, Pass};
 
     #[test]
-    fn only_enforced_limits_pass_and_the_row_shows_what_is_set() {
+    fn only_enforced_limits_pass_and_the_finding_shows_the_settings() {
         for (settings, expected, found) in [
             (
                 vec![],
@@ -69,7 +73,7 @@ mod tests {
             (vec![("IP_LIMIT", "observe 3/1h")], Fail, "IpLimit = observe 3/1h"),
             (vec![("PHONE_LIMIT", "off"), ("TOTAL_LIMIT", "OFF")], Fail, "PhoneLimit = off; TotalLimit = OFF"),
         ] {
-            let row = judge(&LimitSetting::all(&Environment::of(settings)).unwrap());
+            let row = evaluate(&LimitSetting::all(&Environment::of(settings)).unwrap());
             assert_eq!((row.result, row.found.as_str()), (expected, found));
         }
     }

@@ -1,48 +1,52 @@
-//! Do US carriers know who sends? They filter what comes from an unregistered long code (30034), after Twilio has said
-//! `queued`: a launch looks well, and nobody gets a code.
+//! Is the sender registered with US carriers? They filter messages from unregistered long codes (30034) after Twilio has
+//! answered `queued`: sends look successful, but no code arrives.
 
-use super::webhooks::SenderFacts;
-use crate::report::{Check, Row};
+use super::sender::SenderFacts;
+use crate::report::{Check, Finding};
 use shared::phone::number::Region;
 use shared::twilio::client::Sender;
 
 const CHECK: Check = Check::SenderRegistration;
-const REGISTER: &str = "register brand and campaign (A2P 10DLC) in the Twilio Console under Messaging, Regulatory Compliance; \
-                        toll-free numbers and short codes have registrations of their own";
-/// What toll-free numbers of the North American plan begin with.
+const REGISTER: &str = "register a brand and a campaign (A2P 10DLC) in the Twilio Console under Messaging, Regulatory Compliance; \
+                        toll-free numbers and short codes have their own registrations";
+/// The prefixes of toll-free numbers in the North American Numbering Plan.
 const TOLL_FREE: [&str; 7] = ["+1800", "+1833", "+1844", "+1855", "+1866", "+1877", "+1888"];
 
-/// Judges as far as Twilio tells.
+/// Evaluates the registration, as far as Twilio reports it.
 #[must_use]
-pub fn judge(sender: &Sender, facts: &SenderFacts, allowed: &[Region]) -> Row {
+pub fn evaluate(sender: &Sender, facts: &SenderFacts, allowed: &[Region]) -> Finding {
     if !allowed.iter().any(|region| region.to_string() == "US") {
-        return Row::pass(CHECK, "not needed: the US is not among AllowedCountries");
+        return Finding::pass(CHECK, "not needed, because AllowedCountries does not include US");
     }
     let Some((service, numbers)) = &facts.service else {
         return match sender {
-            Sender::Number(number) if is_toll_free(number) => Row::unknown(
+            Sender::Number(number) if is_toll_free(number) => Finding::unknown(
                 CHECK,
-                "a toll-free number: whether it is verified is not looked at",
-                "see in the Twilio Console that its toll-free verification is approved",
+                "the checklist does not read whether a toll-free number is verified",
+                "check in the Twilio Console that its toll-free verification is approved",
             ),
-            _ => Row::unknown(
+            _ => Finding::unknown(
                 CHECK,
-                "for a single number Twilio does not tell",
-                format!("{REGISTER}; then send from the campaign's Messaging Service, of which it can be told"),
+                "Twilio does not report the registration of a single number",
+                format!(
+                    "{REGISTER}; then set TwilioFrom to the campaign's Messaging Service, whose registration can be read"
+                ),
             ),
         };
     };
     let has_long_code = numbers.iter().any(|n| n.phone_number.starts_with("+1") && !is_toll_free(&n.phone_number));
     match service.us_app_to_person_registered {
-        Some(true) => Row::pass(CHECK, "the Messaging Service has a registered campaign"),
-        Some(false) if has_long_code => Row::fail(
+        Some(true) => Finding::pass(CHECK, "the Messaging Service has a registered campaign"),
+        Some(false) if has_long_code => Finding::fail(
             CHECK,
-            "the Messaging Service has long codes and no registered campaign: US carriers filter them (30034)",
+            "the Messaging Service has long codes but no registered campaign, so US carriers filter its messages (30034)",
             REGISTER,
         ),
-        _ => {
-            Row::unknown(CHECK, "the Messaging Service has no campaign, and no long code that would need one", REGISTER)
-        }
+        _ => Finding::unknown(
+            CHECK,
+            "the Messaging Service has no campaign, and no long code that requires one",
+            REGISTER,
+        ),
     }
 }
 
@@ -53,14 +57,14 @@ fn is_toll_free(number: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::Outcome::{Fail, Pass, Unknown};
-    use crate::twilio_account::{Service, ServiceNumber};
+    use crate::report::CheckStatus::{Fail, Pass, Unknown};
+    use crate::twilio_api::{MessagingService, ServiceNumber};
 
     #[test]
-    fn only_a_messaging_service_can_be_known_to_be_registered() {
+    fn only_a_messaging_service_can_be_seen_to_be_registered() {
         let number = |number: &str| Sender::Number(number.to_owned());
         let service = |registered, members: &[&str]| {
-            let service = Service {
+            let service = MessagingService {
                 sid: "MG1".to_owned(),
                 inbound_request_url: None,
                 inbound_method: None,
@@ -84,7 +88,7 @@ mod tests {
             (pool.clone(), service(None, &[]), "US", Unknown),
             (pool, service(Some(false), &["+14155550100"]), "GB", Pass),
         ] {
-            let row = judge(&sender, &facts, &[allowed.parse().unwrap()]);
+            let row = evaluate(&sender, &facts, &[allowed.parse().unwrap()]);
             assert_eq!(row.result, expected, "{sender:?} {facts:?}");
         }
     }

@@ -1,25 +1,38 @@
-//! Is the table there, does it forget what has expired, and can it be restored?
+//! Does the table exist, does it expire its items, and can it be restored?
 
-use crate::report::{Check, Row};
+use crate::report::{Check, Finding};
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::types::{PointInTimeRecoveryStatus, TableStatus, TimeToLiveDescription, TimeToLiveStatus};
 use shared::runtime::aws::reason;
 
-/// The attribute by which items expire.
+/// The attribute with the expiry time of an item.
 const TTL_ATTRIBUTE: &str = "expires_at";
 
-/// The table as DynamoDB describes it; or what it said instead.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The table as DynamoDB describes it, or why it could not be described. A status is `None` if the description has none.
+#[derive(Clone, Debug, PartialEq)]
 pub struct TableFacts {
-    /// `ACTIVE`, if all is well.
-    pub status: Result<String, String>,
-    /// `ENABLED`, and the attribute.
-    pub ttl: Result<(String, String), String>,
-    /// `ENABLED`.
-    pub recovery: Result<String, String>,
+    /// The status of the table.
+    pub status: Result<Option<TableStatus>, DescribeError>,
+    /// Its time to live.
+    pub ttl: Result<Option<TimeToLiveDescription>, DescribeError>,
+    /// The status of its point-in-time recovery.
+    pub recovery: Result<Option<PointInTimeRecoveryStatus>, DescribeError>,
+}
+
+/// Why DynamoDB did not describe the table.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct DescribeError(String);
+
+/// A problem of the table.
+struct TableProblem {
+    found: String,
+    advice: &'static str,
 }
 
 impl TableFacts {
-    /// Asks DynamoDB.
+    /// Reads them from DynamoDB.
     pub async fn read(client: &Client, table: &str) -> Self {
         let (table, ttl, backups) = tokio::join!(
             client.describe_table().table_name(table).send(),
@@ -27,94 +40,113 @@ impl TableFacts {
             client.describe_continuous_backups().table_name(table).send(),
         );
         Self {
-            status: table.map_err(|error| reason(&error)).map(|output| {
-                let status = output.table.and_then(|table| table.table_status);
-                status.map_or_else(|| "unknown".to_owned(), |status| status.as_str().to_owned())
-            }),
-            ttl: ttl.map_err(|error| reason(&error)).map(|output| {
-                let ttl = output.time_to_live_description;
-                let status = ttl.as_ref().and_then(|ttl| ttl.time_to_live_status.as_ref());
-                let attribute = ttl.as_ref().and_then(|ttl| ttl.attribute_name.clone()).unwrap_or_default();
-                (status.map_or("unknown", |status| status.as_str()).to_owned(), attribute)
-            }),
-            recovery: backups.map_err(|error| reason(&error)).map(|output| {
-                let recovery = output.continuous_backups_description.and_then(|b| b.point_in_time_recovery_description);
-                let status = recovery.and_then(|recovery| recovery.point_in_time_recovery_status);
-                status.map_or_else(|| "unknown".to_owned(), |status| status.as_str().to_owned())
+            status: described(table).map(|output| output.table?.table_status),
+            ttl: described(ttl).map(|output| output.time_to_live_description),
+            recovery: described(backups).map(|output| {
+                let backups = output.continuous_backups_description?;
+                backups.point_in_time_recovery_description?.point_in_time_recovery_status
             }),
         }
+    }
+
+    fn problems(&self) -> Vec<TableProblem> {
+        let problems = [self.status_problem(), self.ttl_problem(), self.recovery_problem()];
+        problems.into_iter().flatten().collect()
+    }
+
+    fn status_problem(&self) -> Option<TableProblem> {
+        let status = self.status.as_ref().ok()?.as_ref();
+        (status != Some(&TableStatus::Active)).then(|| TableProblem {
+            found: format!("its status is {}", status.map_or("unknown", TableStatus::as_str)),
+            advice: "wait until it is ACTIVE; if it stays as it is, see the table in the AWS console",
+        })
+    }
+
+    fn ttl_problem(&self) -> Option<TableProblem> {
+        let ttl = self.ttl.as_ref().ok()?.as_ref();
+        let status = ttl.and_then(|ttl| ttl.time_to_live_status.as_ref());
+        let attribute = ttl.and_then(|ttl| ttl.attribute_name.as_deref()).unwrap_or_default();
+        let is_right = status == Some(&TimeToLiveStatus::Enabled) && attribute == TTL_ATTRIBUTE;
+        (!is_right).then(|| TableProblem {
+            found: format!("time to live is {} on {attribute:?}", status.map_or("unknown", TimeToLiveStatus::as_str)),
+            advice: "deploy the template again; without time to live on expires_at, items are never deleted",
+        })
+    }
+
+    fn recovery_problem(&self) -> Option<TableProblem> {
+        let status = self.recovery.as_ref().ok()?.as_ref();
+        (status != Some(&PointInTimeRecoveryStatus::Enabled)).then(|| TableProblem {
+            found: format!("point-in-time recovery is {}", status.map_or("unknown", PointInTimeRecoveryStatus::as_str)),
+            advice: "deploy the template again; without recovery, opt-outs and messages can't be restored",
+        })
+    }
+
+    /// The calls that failed, with the reason.
+    fn unread(&self) -> Vec<String> {
+        let calls = [
+            ("DescribeTable", self.status.as_ref().err()),
+            ("DescribeTimeToLive", self.ttl.as_ref().err()),
+            ("DescribeContinuousBackups", self.recovery.as_ref().err()),
+        ];
+        calls.iter().filter_map(|(call, error)| Some(format!("{call}: {}", error.as_ref()?))).collect()
     }
 }
 
-/// Judges the table: what is known to be wrong counts for more than what is not known.
+fn described<T, E: ProvideErrorMetadata>(answer: Result<T, SdkError<E>>) -> Result<T, DescribeError> {
+    answer.map_err(|error| DescribeError(reason(&error)))
+}
+
+/// Evaluates the table. A known problem fails the check even if another description could not be read.
 #[must_use]
-pub fn judge(facts: &TableFacts) -> Row {
-    let mut wrong = Vec::new();
-    let mut advice = Vec::new();
-    match facts.status.as_deref() {
-        Ok("ACTIVE") | Err(_) => {}
-        Ok(status) => {
-            wrong.push(format!("its status is {status}"));
-            advice.push("wait until it is ACTIVE, and look at it in the AWS console if it stays so");
-        }
+pub fn evaluate(facts: &TableFacts) -> Finding {
+    let (problems, unread) = (facts.problems(), facts.unread());
+    if !problems.is_empty() {
+        let found: Vec<_> = problems.iter().map(|problem| problem.found.as_str()).collect();
+        let advice: Vec<_> = problems.iter().map(|problem| problem.advice).collect();
+        return Finding::fail(Check::Table, found.join("; "), advice.join("; "));
     }
-    match &facts.ttl {
-        Ok((status, attribute)) if status != "ENABLED" || attribute != TTL_ATTRIBUTE => {
-            wrong.push(format!("time to live is {status} on {attribute:?}"));
-            advice.push(
-                "deploy the template again: without time to live on expires_at, what was counted is kept for ever",
-            );
-        }
-        _ => {}
-    }
-    match facts.recovery.as_deref() {
-        Ok("ENABLED") | Err(_) => {}
-        Ok(status) => {
-            wrong.push(format!("point-in-time recovery is {status}"));
-            advice.push("deploy the template again: opt-outs and messages can't be restored");
-        }
-    }
-    if !wrong.is_empty() {
-        return Row::fail(Check::Table, wrong.join("; "), advice.join("; "));
-    }
-    let unread = [
-        ("DescribeTable", facts.status.as_ref().err()),
-        ("DescribeTimeToLive", facts.ttl.as_ref().err()),
-        ("DescribeContinuousBackups", facts.recovery.as_ref().err()),
-    ];
-    let unread: Vec<_> =
-        unread.iter().filter_map(|(call, error)| Some(format!("{call}: {}", error.as_ref()?))).collect();
     if unread.is_empty() {
-        return Row::pass(Check::Table, "active, with time to live and point-in-time recovery");
+        return Finding::pass(Check::Table, "active, with time to live and point-in-time recovery");
     }
-    let advice = "check TABLE_NAME, the permissions in the function's role, and DynamoDB's status";
-    Row::unknown(Check::Table, unread.join("; "), advice)
+    let advice = "check TABLE_NAME, the permissions of the function's role, and the status of DynamoDB";
+    Finding::unknown(Check::Table, unread.join("; "), advice)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::Outcome::{Fail, Pass, Unknown};
+    use crate::report::CheckStatus::{Fail, Pass, Unknown};
+
+    #[expect(clippy::unnecessary_wraps, reason = "it is one of several answers, some of them errors")]
+    fn ttl(status: &str, attribute: Option<&str>) -> Result<Option<TimeToLiveDescription>, DescribeError> {
+        let description = TimeToLiveDescription::builder().time_to_live_status(status.into());
+        Ok(Some(description.set_attribute_name(attribute.map(str::to_owned)).build()))
+    }
 
     #[test]
-    fn a_table_is_right_wrong_or_cant_be_read() {
+    fn a_table_is_right_wrong_or_unreadable() {
         let right = TableFacts {
-            status: Ok("ACTIVE".to_owned()),
-            ttl: Ok(("ENABLED".to_owned(), "expires_at".to_owned())),
-            recovery: Ok("ENABLED".to_owned()),
+            status: Ok(Some(TableStatus::Active)),
+            ttl: ttl("ENABLED", Some("expires_at")),
+            recovery: Ok(Some(PointInTimeRecoveryStatus::Enabled)),
         };
-        let denied = || "it answered AccessDeniedException (HTTP 400)".to_owned();
-        let ttl = |status: &str, attribute: &str| Ok((status.to_owned(), attribute.to_owned()));
+        let denied = || DescribeError("it answered AccessDeniedException (HTTP 400)".to_owned());
         for (facts, expected, found) in [
             (right.clone(), Pass, "time to live"),
-            (TableFacts { status: Ok("UPDATING".to_owned()), ..right.clone() }, Fail, "UPDATING"),
-            (TableFacts { ttl: ttl("DISABLED", ""), ..right.clone() }, Fail, "DISABLED"),
-            (TableFacts { ttl: ttl("ENABLED", "expiry"), ..right.clone() }, Fail, "expiry"),
-            (TableFacts { recovery: Ok("DISABLED".to_owned()), ..right.clone() }, Fail, "point-in-time"),
+            (TableFacts { status: Ok(Some(TableStatus::Updating)), ..right.clone() }, Fail, "UPDATING"),
+            (TableFacts { status: Ok(None), ..right.clone() }, Fail, "its status is unknown"),
+            (TableFacts { ttl: Ok(None), ..right.clone() }, Fail, "time to live is unknown"),
+            (TableFacts { ttl: ttl("DISABLED", None), ..right.clone() }, Fail, "DISABLED"),
+            (TableFacts { ttl: ttl("ENABLED", Some("expiry")), ..right.clone() }, Fail, "expiry"),
+            (
+                TableFacts { recovery: Ok(Some(PointInTimeRecoveryStatus::Disabled)), ..right.clone() },
+                Fail,
+                "point-in-time",
+            ),
             (TableFacts { recovery: Err(denied()), ..right.clone() }, Unknown, "DescribeContinuousBackups"),
-            (TableFacts { status: Err(denied()), ttl: ttl("DISABLED", ""), ..right }, Fail, "DISABLED"),
+            (TableFacts { status: Err(denied()), ttl: ttl("DISABLED", None), ..right }, Fail, "DISABLED"),
         ] {
-            let row = judge(&facts);
+            let row = evaluate(&facts);
             assert_eq!(row.result, expected, "{facts:?}");
             assert!(row.found.contains(found), "{}", row.found);
         }

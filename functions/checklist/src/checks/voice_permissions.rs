@@ -1,54 +1,63 @@
-//! May calls go to numbers that earn money? Tollgate never calls, but whoever has the credentials could.
+//! Can calls go to numbers that earn a fraudster money? Tollgate never calls, but stolen credentials can.
 
-use super::named;
-use crate::report::{Check, Row};
-use crate::twilio_account::DialingPermission;
+use super::listed;
+use crate::report::{Check, Finding};
+use crate::twilio_api::{DialingPermission, TwilioError};
 
-/// Judges the dialing permissions.
+const CHECK: Check = Check::VoicePermissions;
+
+/// Evaluates the dialing permissions.
 #[must_use]
-pub fn judge(countries: &[DialingPermission]) -> Row {
+pub fn evaluate(permissions: Result<&[DialingPermission], &TwilioError>) -> Finding {
+    match permissions {
+        Ok(countries) => evaluate_countries(countries),
+        Err(error) => Finding::unread(CHECK, "the voice dialing permissions", error),
+    }
+}
+
+fn evaluate_countries(countries: &[DialingPermission]) -> Finding {
     let open = |enabled: fn(&DialingPermission) -> Option<bool>| {
         let open: Vec<_> = countries.iter().filter(|country| enabled(country) == Some(true)).collect();
-        (!open.is_empty()).then(|| named(open.iter().map(|country| country.iso_code.as_str())))
+        (!open.is_empty()).then(|| listed(open.iter().map(|country| country.iso_code.as_str())))
     };
     let special = open(|country| country.high_risk_special_numbers_enabled);
     let tollfraud = open(|country| country.high_risk_tollfraud_numbers_enabled);
     let kinds = [("premium-rate and special numbers", special), ("numbers known from toll fraud", tollfraud)];
     let found: Vec<_> = kinds.iter().filter_map(|(kind, open)| Some(format!("{kind}: {}", open.as_ref()?))).collect();
-    let is_told = |country: &&DialingPermission| {
+    let is_reported = |country: &&DialingPermission| {
         country.high_risk_special_numbers_enabled.is_some() && country.high_risk_tollfraud_numbers_enabled.is_some()
     };
-    let untold: Vec<_> = countries.iter().filter(|country| !is_told(country)).collect();
-    if found.is_empty() && (countries.is_empty() || !untold.is_empty()) {
+    let unreported: Vec<_> = countries.iter().filter(|country| !is_reported(country)).collect();
+    if found.is_empty() && (countries.is_empty() || !unreported.is_empty()) {
         let found = if countries.is_empty() {
             "Twilio's list of countries is empty".to_owned()
         } else {
-            let names = named(untold.iter().map(|country| country.iso_code.as_str()));
-            format!("Twilio does not tell whether calls may go to high-risk numbers in {names}")
+            let names = listed(unreported.iter().map(|country| country.iso_code.as_str()));
+            format!("Twilio does not report whether calls can go to high-risk numbers in {names}")
         };
-        return Row::unknown(
-            Check::VoicePermissions,
+        return Finding::unknown(
+            CHECK,
             found,
-            "look in the Twilio Console under Voice, Settings, Geo permissions",
+            "see which high-risk check boxes are set in the Twilio Console under Voice, Settings, Geo permissions",
         );
     }
     if found.is_empty() {
-        return Row::pass(Check::VoicePermissions, format!("no high-risk numbers in {} countries", countries.len()));
+        return Finding::pass(CHECK, format!("no high-risk numbers in {} countries", countries.len()));
     }
-    Row::fail(
-        Check::VoicePermissions,
-        format!("calls may go to {}", found.join("; ")),
-        "in the Twilio Console under Voice, Settings, Geo permissions, take the high-risk marks away",
+    Finding::fail(
+        CHECK,
+        format!("calls can go to {}", found.join("; ")),
+        "clear the high-risk check boxes in the Twilio Console under Voice, Settings, Geo permissions",
     )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::Outcome::{Fail, Pass, Unknown};
+    use crate::report::CheckStatus::{Fail, Pass, Unknown};
 
     #[test]
-    fn one_open_high_risk_kind_of_one_country_is_found_and_silence_is_no_pass() {
+    fn one_open_high_risk_kind_in_one_country_fails_and_a_missing_value_never_passes() {
         let country = |iso_code: &str, special, tollfraud| DialingPermission {
             iso_code: iso_code.to_owned(),
             high_risk_special_numbers_enabled: special,
@@ -64,7 +73,7 @@ mod tests {
             (vec![us, country("LV", Some(false), None)], Unknown, "1 (LV)"),
             (vec![], Unknown, "empty"),
         ] {
-            let row = judge(&countries);
+            let row = evaluate(Ok(&countries));
             assert_eq!(row.result, expected, "{countries:?}");
             assert!(row.found.contains(found), "{}", row.found);
         }

@@ -1,454 +1,210 @@
-//! Do incoming messages come to us, and over HTTPS all the way?
+//! Do inbound messages reach this stack, and over HTTPS all the way?
 //!
-//! A number, or a Messaging Service, has an address to call, a second one for when that fails, and one for what became of
-//! things. Any of them over plain HTTP would show messages to whoever is on the way. What is wrong is named field by field, and
-//! a repair sets those fields and no others.
+//! A phone number or Messaging Service has a URL for inbound messages, a fallback and a status callback. Over plain HTTP, anyone
+//! on the network path can read the messages. Each wrong field is named, so that a repair can set that field and no other.
 
-use crate::report::{Check, Row};
-use crate::settings::Addresses;
-use crate::twilio_account::{IncomingNumber, Service, ServiceNumber, Session, TwilioError};
-use reqwest::Url;
+use super::sender::{SenderFacts, WebhookOwner, WebhookSettings, redacted};
+use crate::report::{Check, Finding};
+use crate::settings::WebhookUrls;
 use shared::twilio::client::Sender;
 use shared::twilio::url::is_https_or_loopback;
 
-/// Where the messages of one number, or of one Messaging Service, go.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Webhook {
-    /// The number, or the service's SID.
-    pub subject: String,
-    /// What it is, and its SID.
-    pub resource: Resource,
-    /// The address that messages are posted to.
-    url: Option<String>,
-    method: Option<String>,
-    application: Option<String>,
-    fallback: Option<String>,
-    status: Option<String>,
-}
+const CHECK: Check = Check::Webhooks;
 
-/// What has a webhook.
+/// A field with a wrong value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Resource {
-    /// A number, by its `PN…`.
-    Number(String),
-    /// A Messaging Service, by its `MG…`.
-    Service(String),
-}
-
-/// What our messages come from, as Twilio has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SenderFacts {
-    /// The webhooks that decide where messages to it go.
-    pub webhooks: Vec<Webhook>,
-    /// The service, if it is one, and its numbers.
-    pub service: Option<(Service, Vec<ServiceNumber>)>,
-}
-
-/// A field that a repair sets.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Repair {
+pub struct WrongField {
     /// Twilio's name for it.
     pub field: &'static str,
-    /// What it is set to.
-    pub right: String,
-    /// What it replaces, without what may be secret in it.
-    pub was: String,
+    /// The value that it should have.
+    pub expected: String,
+    /// The value that it has, without what can be secret in it.
+    pub actual: String,
 }
 
-/// What is wrong with one field, and its repair, unless that is not ours to make.
-struct Problem {
+/// A problem with one field.
+pub(crate) struct WebhookProblem {
     found: String,
-    repair: Option<Repair>,
+    /// `None` if the field serves something else too, so that only the operator may change it.
+    pub(crate) wrong_field: Option<WrongField>,
 }
 
-impl SenderFacts {
-    /// Asks Twilio.
-    ///
-    /// # Errors
-    /// [`TwilioError`], with what could not be read.
-    pub async fn read(session: &Session<'_>, sender: &Sender) -> Result<Self, (&'static str, TwilioError)> {
-        let numbers = |error| ("the account's phone numbers", error);
-        match sender {
-            Sender::Number(number) => {
-                let mut found = session.numbers(Some(number)).await.map_err(numbers)?;
-                found.retain(|found| found.phone_number == *number);
-                Ok(Self { webhooks: found.into_iter().map(Webhook::from).collect(), service: None })
-            }
-            Sender::MessagingService(sid) => {
-                let (service, members) = tokio::join!(session.service(sid), session.service_numbers(sid));
-                let service = service.map_err(|error| ("the Messaging Service", error))?;
-                let members = members.map_err(|error| ("the Messaging Service's numbers", error))?;
-                let mut webhooks = vec![Webhook::from(service.clone())];
-                if service.use_inbound_webhook_on_number {
-                    let mut own = session.numbers(None).await.map_err(numbers)?;
-                    own.retain(|number| members.iter().any(|member| member.sid == number.sid));
-                    webhooks.extend(own.into_iter().map(Webhook::from));
-                }
-                Ok(Self { webhooks, service: Some((service, members)) })
-            }
-        }
-    }
-
-    /// A row for each webhook.
-    #[must_use]
-    pub fn judge(&self, sender: &Sender, addresses: &Addresses) -> Vec<Row> {
-        if let (Sender::Number(number), []) = (sender, self.webhooks.as_slice()) {
-            let row = Row::fail(
-                Check::Webhooks,
-                "this account has no such phone number",
-                "set TwilioFrom to a number of the account, or put the credentials of the number's account into the secrets",
-            );
-            return vec![row.of(number)];
-        }
-        let mut rows: Vec<_> = self.webhooks.iter().map(|webhook| self.row(webhook, addresses)).collect();
-        for member in self.missing_members() {
-            let found = "the service has this number, and the account's list does not";
-            rows.push(Row::unknown(Check::Webhooks, found, "look it up in the Twilio Console").of(member));
-        }
-        rows
-    }
-
-    fn row(&self, webhook: &Webhook, addresses: &Addresses) -> Row {
-        let problems = self.problems(webhook, addresses);
-        if problems.is_empty() {
-            let found = if self.defers(webhook) {
-                "its numbers decide".to_owned()
-            } else {
-                let pool = match self.service {
-                    None => " (unless the number is in a Messaging Service, which then decides)",
-                    Some(_) => "",
-                };
-                format!("POST {}{pool}", webhook.url.as_deref().map(shown).unwrap_or_default())
-            };
-            return Row::pass(Check::Webhooks, found).of(&webhook.subject);
-        }
-        let found: Vec<_> = problems.iter().map(|problem| problem.found.as_str()).collect();
-        let repairs: Vec<_> = problems.iter().filter_map(|problem| problem.repair.as_ref()).collect();
-        let mut advice = Vec::new();
-        if !repairs.is_empty() {
-            advice.push(format!(
-                "set {}, or repair it with {{\"apply\": [\"webhooks\"]}}; if {} reaches us by another name, set PublicUrl",
-                show_fields(&repairs),
-                shown(&addresses.signed)
-            ));
-        }
-        if repairs.len() < problems.len() {
-            advice.push(
-                "set StatusCallback to an HTTPS address, or to nothing, by hand: it is of calls, and no repair touches it"
-                    .to_owned(),
-            );
-        }
-        let advice = advice.join("; ");
-        Row::fail(Check::Webhooks, found.join("; "), advice).of(&webhook.subject)
-    }
-
-    /// Whether signatures are checked against the address that Twilio calls.
-    #[must_use]
-    pub fn judge_public_url(&self, addresses: &Addresses) -> Row {
-        let Some(hidden) = &addresses.hidden else {
-            return Row::pass(Check::PublicUrl, format!("there is one address: {}", addresses.signed));
-        };
-        let calls_hidden = |webhook: &&Webhook| {
-            !self.defers(webhook) && webhook.url.as_deref().is_some_and(|url| leads_to(url, hidden))
-        };
-        let wrong: Vec<_> = self.webhooks.iter().filter(calls_hidden).map(|webhook| webhook.subject.as_str()).collect();
-        if wrong.is_empty() {
-            return Row::pass(Check::PublicUrl, format!("PublicUrl stands for the webhook: {}", addresses.signed));
-        }
-        Row::fail(
-            Check::PublicUrl,
-            format!(
-                "Twilio calls {hidden} for {}, but signatures are checked against {}: every message is refused with 403",
-                super::named(wrong.into_iter()),
-                addresses.signed
-            ),
-            "set the webhook to PublicUrl with /sms behind it, or repair it with {\"apply\": [\"webhooks\"]}; or deploy with \
-             an empty PublicUrl",
-        )
-    }
-
-    /// What a repair would set: the webhook, and its fields.
-    #[must_use]
-    pub fn repairs(&self, addresses: &Addresses) -> Vec<(&Webhook, Vec<Repair>)> {
-        let mut repairs = Vec::new();
-        for webhook in &self.webhooks {
-            let mut fields: Vec<_> =
-                self.problems(webhook, addresses).into_iter().filter_map(|problem| problem.repair).collect();
-            let is_hidden =
-                addresses.hidden.as_ref().zip(webhook.url.as_ref()).is_some_and(|(hidden, url)| leads_to(url, hidden));
-            if is_hidden && !self.defers(webhook) {
-                fields.push(Repair {
-                    field: webhook.resource.fields().0,
-                    right: addresses.signed.clone(),
-                    was: webhook.url.as_deref().map(shown).unwrap_or_default(),
-                });
-            }
-            if !fields.is_empty() {
-                repairs.push((webhook, fields));
-            }
-        }
-        repairs
-    }
-
-    /// Numbers of the service that decide where messages go and are not in the account's list.
-    fn missing_members(&self) -> Vec<&str> {
-        let Some((service, members)) = &self.service else { return Vec::new() };
-        let is_read = |member: &&ServiceNumber| {
-            self.webhooks.iter().any(|webhook| webhook.resource == Resource::Number(member.sid.clone()))
-        };
-        let members = members.iter().filter(|member| service.use_inbound_webhook_on_number && !is_read(member));
-        members.map(|member| member.phone_number.as_str()).collect()
-    }
-
-    /// Whether this is a service that leaves it to its numbers where messages go.
-    fn defers(&self, webhook: &Webhook) -> bool {
-        matches!(webhook.resource, Resource::Service(_))
-            && self.service.as_ref().is_some_and(|(service, _)| service.use_inbound_webhook_on_number)
-    }
-
-    fn problems(&self, webhook: &Webhook, addresses: &Addresses) -> Vec<Problem> {
-        let (url_field, method_field, fallback_field) = webhook.resource.fields();
-        let mut problems = Vec::new();
-        let mut add = |field, was: &str, found: String, right: &str| {
-            let repair = Repair { field, right: right.to_owned(), was: was.to_owned() };
-            problems.push(Problem { found, repair: Some(repair) });
-        };
-        let plain = |url: &&String| !is_https_or_loopback(url);
-        if !self.defers(webhook) {
-            if let Some(application) = &webhook.application {
-                let found = format!("the application {application} replaces its addresses");
-                add("SmsApplicationSid", application, found, "");
-            }
-            match webhook.url.as_deref() {
-                None => {
-                    let found = "no address is set, so what people text, STOP too, is lost".to_owned();
-                    add(url_field, "", found, &addresses.signed);
-                }
-                Some(url) if !addresses.have(url) => {
-                    let url = shown(url);
-                    add(url_field, &url, format!("messages go to {url}"), &addresses.signed);
-                }
-                Some(_) => {}
-            }
-            if let Some(method) = webhook.method.as_deref().filter(|method| !method.eq_ignore_ascii_case("POST")) {
-                add(method_field, method, "it is called by GET, and only POST is answered".to_owned(), "POST");
-            }
-        }
-        if let Some(url) = webhook.fallback.as_ref().filter(plain).map(|url| shown(url)) {
-            add(fallback_field, &url, format!("its fallback is not HTTPS: {url}"), "");
-        }
-        if let Some(url) = webhook.status.as_ref().filter(plain).map(|url| shown(url)) {
-            match webhook.resource {
-                Resource::Service(_) => {
-                    add("StatusCallback", &url, format!("its status callback is not HTTPS: {url}"), "");
-                }
-                // Somebody's calls may depend on it.
-                Resource::Number(_) => problems.push(Problem {
-                    found: format!("its status callback, of calls, is not HTTPS: {url}"),
-                    repair: None,
-                }),
-            }
-        }
-        problems
-    }
-
-    /// Whether none of these fields is wrong any more.
-    fn is_repaired(&self, subject: &str, fields: &[Repair], addresses: &Addresses) -> bool {
-        let is_wrong = |field: &Repair| fields.iter().any(|repaired| repaired.field == field.field);
-        self.webhooks.iter().any(|webhook| webhook.subject == subject)
-            && !self
-                .repairs(addresses)
-                .iter()
-                .any(|(webhook, left)| webhook.subject == subject && left.iter().any(is_wrong))
-    }
+/// Twilio's names for the fields of a webhook owner.
+pub(crate) struct FieldNames {
+    pub(crate) url: &'static str,
+    method: &'static str,
+    fallback: &'static str,
 }
 
-/// The outcome of one repair: what Twilio said, what is found now, and what was there before.
+/// Evaluates the webhooks: one finding each.
 #[must_use]
-pub fn judge_repair(
-    subject: &str,
-    fields: &[Repair],
-    answer: Result<(), &TwilioError>,
-    now: Option<&SenderFacts>,
-    addresses: &Addresses,
-) -> Row {
-    const BY_HAND: &str = "set the webhook by hand, in the Twilio Console";
-    let check = Check::Webhooks;
-    let names = names(fields);
-    let were = fields.iter().map(Repair::told).collect::<Vec<_>>().join(", ");
-    let is_seen = now.map(|now| now.is_repaired(subject, fields, addresses));
-    let row = match (answer, is_seen) {
-        (Ok(()), Some(true)) => Row::pass(check, format!("{names} set; {were}")),
-        (Err(error), Some(true)) => {
-            Row::pass(check, format!("{names} set, as Twilio shows, though its answer was lost: {error}; {were}"))
-        }
-        (Ok(()), None) => {
-            Row::unknown(check, format!("{names} set, but not confirmed; {were}"), "run the checklist again")
-        }
-        (Err(error), None) if error.leaves_open() => {
-            Row::unknown(check, format!("not known whether {names} set: {error}; {were}"), "run the checklist again")
-        }
-        (Err(error), _) => Row::fail(check, format!("{names} not set: {error}; {were}"), BY_HAND),
-        (Ok(()), Some(false)) => {
-            Row::fail(check, format!("{names} set, and Twilio shows that it is still not right; {were}"), BY_HAND)
-        }
+pub fn evaluate(facts: &SenderFacts, sender: &Sender, urls: &WebhookUrls) -> Vec<Finding> {
+    if let (Sender::Number(number), []) = (sender, facts.webhooks.as_slice()) {
+        let finding = Finding::fail(
+            CHECK,
+            "this account does not have this phone number",
+            "set TwilioFrom to a number of this account, or put the credentials of the number's account into both secrets",
+        );
+        return vec![finding.of(number)];
+    }
+    let mut findings: Vec<_> = facts.webhooks.iter().map(|webhook| evaluate_one(facts, webhook, urls)).collect();
+    for number in facts.unlisted_numbers() {
+        let found = "the Messaging Service has this number, but the account's list of numbers does not";
+        let advice = "check in the Twilio Console which account owns the number, and where its messages go";
+        findings.push(Finding::unknown(CHECK, found, advice).of(number));
+    }
+    findings
+}
+
+fn evaluate_one(facts: &SenderFacts, webhook: &WebhookSettings, urls: &WebhookUrls) -> Finding {
+    let problems = problems(facts, webhook, urls);
+    if problems.is_empty() {
+        return Finding::pass(CHECK, description(facts, webhook)).of(&webhook.subject);
+    }
+    let found: Vec<_> = problems.iter().map(|problem| problem.found.as_str()).collect();
+    Finding::fail(CHECK, found.join("; "), advice(&problems, urls)).of(&webhook.subject)
+}
+
+fn description(facts: &SenderFacts, webhook: &WebhookSettings) -> String {
+    if facts.delegates(webhook) {
+        return "its numbers handle inbound messages".to_owned();
+    }
+    // Twilio does not report whether a number is in a Messaging Service.
+    let caveat = if facts.service.is_none() {
+        " (unless the number is in a Messaging Service, whose settings then apply)"
+    } else {
+        ""
     };
-    row.of(subject)
+    format!("POST {}{caveat}", webhook.redacted_url())
 }
 
-/// The row of a repair for which there was no time.
-#[must_use]
-pub fn untried(subject: &str, fields: &[Repair]) -> Row {
-    let found = format!("{} not set: there was no time left for it", names(fields));
-    Row::unknown(Check::Webhooks, found, "ask for the repair again").of(subject)
-}
-
-fn names(fields: &[Repair]) -> String {
-    fields.iter().map(|repair| repair.field).collect::<Vec<_>>().join(", ")
-}
-
-impl Repair {
-    /// What was there, so that whoever needs it can put it back.
-    fn told(&self) -> String {
-        format!("{} was {}", self.field, if self.was.is_empty() { "empty" } else { &self.was })
+fn advice(problems: &[WebhookProblem], urls: &WebhookUrls) -> String {
+    let wrong: Vec<_> = problems.iter().filter_map(|problem| problem.wrong_field.as_ref()).collect();
+    let mut advice = Vec::new();
+    if !wrong.is_empty() {
+        let fields: Vec<_> = wrong.iter().map(|wrong| wrong.assignment()).collect();
+        advice.push(format!(
+            "set {}, or run the checklist with {{\"apply\": [\"webhooks\"]}}; if another name than {} leads to this stack, set \
+             PublicUrl to it",
+            fields.join(", "),
+            redacted(&urls.signed)
+        ));
     }
+    if wrong.len() < problems.len() {
+        advice.push(
+            "set StatusCallback by hand to an HTTPS URL, or clear it; it is the number's callback for calls, so no repair \
+             changes it"
+                .to_owned(),
+        );
+    }
+    advice.join("; ")
 }
 
-impl Webhook {
-    /// Sets these fields.
-    ///
-    /// # Errors
-    /// [`TwilioError`]
-    pub async fn update(&self, session: &Session<'_>, fields: &[Repair]) -> Result<(), TwilioError> {
-        let fields: Vec<_> = fields.iter().map(|repair| (repair.field, repair.right.as_str())).collect();
-        match &self.resource {
-            Resource::Number(sid) => session.update_number(sid, &fields).await,
-            Resource::Service(sid) => session.update_service(sid, &fields).await,
+/// The problems of one webhook.
+pub(crate) fn problems(facts: &SenderFacts, webhook: &WebhookSettings, urls: &WebhookUrls) -> Vec<WebhookProblem> {
+    let mut problems = Vec::new();
+    if !facts.delegates(webhook) {
+        problems.extend(inbound_problems(webhook, urls));
+    }
+    problems.extend(callback_problems(webhook));
+    problems
+}
+
+/// What keeps inbound messages from this stack.
+fn inbound_problems(webhook: &WebhookSettings, urls: &WebhookUrls) -> Vec<WebhookProblem> {
+    let names = webhook.owner.field_names();
+    let mut problems = Vec::new();
+    if let Some(application) = &webhook.application {
+        let found = format!("the TwiML application {application} overrides the number's own URLs");
+        problems.push(WebhookProblem::fixable(found, "SmsApplicationSid", application, ""));
+    }
+    match webhook.url.as_deref() {
+        None => {
+            let found = "no URL is set, so inbound messages, including STOP, are lost";
+            problems.push(WebhookProblem::fixable(found, names.url, "", &urls.signed));
         }
+        Some(url) if !urls.include(url) => {
+            let url = redacted(url);
+            problems.push(WebhookProblem::fixable(format!("messages go to {url}"), names.url, &url, &urls.signed));
+        }
+        Some(_) => {}
+    }
+    if let Some(method) = webhook.method.as_deref().filter(|method| !method.eq_ignore_ascii_case("POST")) {
+        let found = "Twilio calls the webhook with GET, but it answers only POST";
+        problems.push(WebhookProblem::fixable(found, names.method, method, "POST"));
+    }
+    problems
+}
+
+/// Callbacks over plain HTTP.
+fn callback_problems(webhook: &WebhookSettings) -> Vec<WebhookProblem> {
+    let plain = |url: &Option<String>| url.as_ref().filter(|url| !is_https_or_loopback(url)).map(|url| redacted(url));
+    let mut problems = Vec::new();
+    if let Some(url) = plain(&webhook.fallback) {
+        let found = format!("the fallback URL is not HTTPS: {url}");
+        problems.push(WebhookProblem::fixable(found, webhook.owner.field_names().fallback, &url, ""));
+    }
+    if let Some(url) = plain(&webhook.status_callback) {
+        problems.push(match webhook.owner {
+            WebhookOwner::Service(_) => {
+                let found = format!("the status callback is not HTTPS: {url}");
+                WebhookProblem::fixable(found, "StatusCallback", &url, "")
+            }
+            // The account's voice calls may depend on it.
+            WebhookOwner::Number(_) => WebhookProblem {
+                found: format!("the status callback for calls is not HTTPS: {url}"),
+                wrong_field: None,
+            },
+        });
+    }
+    problems
+}
+
+impl WebhookProblem {
+    fn fixable(found: impl Into<String>, field: &'static str, actual: &str, expected: &str) -> Self {
+        let wrong_field = WrongField { field, expected: expected.to_owned(), actual: actual.to_owned() };
+        Self { found: found.into(), wrong_field: Some(wrong_field) }
     }
 }
 
-impl Resource {
-    /// The names of the fields of the address, the method and the fallback.
-    const fn fields(&self) -> (&'static str, &'static str, &'static str) {
+impl WrongField {
+    /// What to set, for example `SmsMethod to POST`.
+    fn assignment(&self) -> String {
+        let expected = if self.expected.is_empty() { "nothing" } else { &self.expected };
+        format!("{} to {expected}", self.field)
+    }
+}
+
+impl WebhookOwner {
+    pub(crate) const fn field_names(&self) -> FieldNames {
         match self {
-            Self::Number(_) => ("SmsUrl", "SmsMethod", "SmsFallbackUrl"),
-            Self::Service(_) => ("InboundRequestUrl", "InboundMethod", "FallbackUrl"),
+            Self::Number(_) => FieldNames { url: "SmsUrl", method: "SmsMethod", fallback: "SmsFallbackUrl" },
+            Self::Service(_) => {
+                FieldNames { url: "InboundRequestUrl", method: "InboundMethod", fallback: "FallbackUrl" }
+            }
         }
     }
-}
-
-impl Addresses {
-    /// Whether this is one of ours.
-    fn have(&self, url: &str) -> bool {
-        leads_to(url, &self.signed) || self.hidden.as_ref().is_some_and(|hidden| leads_to(url, hidden))
-    }
-}
-
-impl From<IncomingNumber> for Webhook {
-    fn from(number: IncomingNumber) -> Self {
-        Self {
-            subject: number.phone_number,
-            resource: Resource::Number(number.sid),
-            url: filled(number.sms_url),
-            method: filled(number.sms_method),
-            application: filled(number.sms_application_sid),
-            fallback: filled(number.sms_fallback_url),
-            status: filled(number.status_callback),
-        }
-    }
-}
-
-impl From<Service> for Webhook {
-    fn from(service: Service) -> Self {
-        Self {
-            subject: service.sid.clone(),
-            resource: Resource::Service(service.sid),
-            url: filled(service.inbound_request_url),
-            method: filled(service.inbound_method),
-            application: None,
-            fallback: filled(service.fallback_url),
-            status: filled(service.status_callback),
-        }
-    }
-}
-
-/// Twilio answers an empty field as null or as "".
-fn filled(field: Option<String>) -> Option<String> {
-    field.filter(|text| !text.is_empty())
-}
-
-/// Whether a call of the one is a call of the other. A query is signed along, a fragment only tells Twilio how to connect.
-fn leads_to(url: &str, address: &str) -> bool {
-    let (Ok(url), Ok(address)) = (Url::parse(url), Url::parse(address)) else { return false };
-    let has_no_user = url.username().is_empty() && url.password().is_none();
-    has_no_user && url.origin() == address.origin() && url.path() == address.path()
-}
-
-/// An address without what may be secret in it: user, password, query.
-fn shown(url: &str) -> String {
-    match Url::parse(url) {
-        Ok(url) if url.has_host() => format!("{}{}", url.origin().ascii_serialization(), url.path()),
-        _ => "what is no address".to_owned(),
-    }
-}
-
-fn show_fields(repairs: &[&Repair]) -> String {
-    let show = |repair: &&Repair| {
-        let right = if repair.right.is_empty() { "nothing" } else { &repair.right };
-        format!("{} to {right}", repair.field)
-    };
-    repairs.iter().map(show).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::public_url;
+    use super::super::sender::samples::{NUMBER, OURS, number, of_number, service, urls};
     use super::*;
-    use crate::report::Outcome::{self, Fail, Pass, Unknown};
+    use crate::report::CheckStatus::{self, Fail, Pass, Unknown};
+    use crate::twilio_api::{IncomingNumber, MessagingService, ServiceNumber};
 
-    const NUMBER: &str = "+14155550100";
-    const OURS: &str = "https://sms.example.com/sms";
-    const API: &str = "https://abc.execute-api.us-east-1.amazonaws.com/sms";
-
-    fn addresses() -> Addresses {
-        Addresses { signed: OURS.to_owned(), hidden: Some(API.to_owned()) }
-    }
-
-    fn number() -> IncomingNumber {
-        let text = |text: &str| Some(text.to_owned());
-        IncomingNumber {
-            sid: "PN1".to_owned(),
-            phone_number: NUMBER.to_owned(),
-            sms_url: text(OURS),
-            sms_method: text("POST"),
-            sms_fallback_url: text(""),
-            sms_application_sid: None,
-            status_callback: text(""),
-        }
-    }
-
-    fn service() -> Service {
-        Service {
-            sid: "MG1".to_owned(),
-            inbound_request_url: Some(OURS.to_owned()),
-            inbound_method: Some("POST".to_owned()),
-            fallback_url: None,
-            status_callback: None,
-            use_inbound_webhook_on_number: false,
-            us_app_to_person_registered: Some(true),
-        }
-    }
-
-    fn of_number(number: IncomingNumber) -> SenderFacts {
-        SenderFacts { webhooks: vec![number.into()], service: None }
-    }
-
-    fn results(rows: &[Row]) -> Vec<Outcome> {
+    fn results(rows: &[Finding]) -> Vec<CheckStatus> {
         rows.iter().map(|row| row.result).collect()
     }
 
+    fn wrong_fields(facts: &SenderFacts) -> Vec<WrongField> {
+        let problems = facts.webhooks.iter().flat_map(|webhook| problems(facts, webhook, &urls()));
+        problems.filter_map(|problem| problem.wrong_field).collect()
+    }
+
     #[test]
-    fn each_single_thing_that_is_wrong_with_a_number_fails_and_is_repaired_by_its_field() {
+    fn each_single_wrong_setting_of_a_number_fails_and_names_its_field() {
         let sender = Sender::Number(NUMBER.to_owned());
         let url = |url: &str| IncomingNumber { sms_url: Some(url.to_owned()), ..number() };
         let wrong: Vec<(IncomingNumber, &[(&str, &str)])> = vec![
@@ -470,110 +226,68 @@ mod tests {
             ),
             (IncomingNumber { sms_fallback_url: Some("https://other.example/sms".to_owned()), ..number() }, &[]),
         ];
-        for (number, repair) in wrong {
+        for (number, expected_fields) in wrong {
             let facts = of_number(number.clone());
-            let expected = if repair.is_empty() { Pass } else { Fail };
-            assert_eq!(results(&facts.judge(&sender, &addresses())), [expected], "{number:?}");
-            assert_eq!(facts.judge_public_url(&addresses()).result, Pass, "{number:?}");
-            let fields: Vec<_> = facts.repairs(&addresses()).into_iter().flat_map(|(_, fields)| fields).collect();
-            let fields: Vec<_> = fields.iter().map(|repair| (repair.field, repair.right.as_str())).collect();
-            assert_eq!(fields, repair, "{number:?}");
+            let expected = if expected_fields.is_empty() { Pass } else { Fail };
+            assert_eq!(results(&evaluate(&facts, &sender, &urls())), [expected], "{number:?}");
+            assert_eq!(public_url::evaluate(&facts, &urls()).result, Pass, "{number:?}");
+            let fields = wrong_fields(&facts);
+            let fields: Vec<_> = fields.iter().map(|wrong| (wrong.field, wrong.expected.as_str())).collect();
+            assert_eq!(fields, expected_fields, "{number:?}");
         }
     }
 
     #[test]
-    fn an_address_that_reaches_us_and_that_no_signature_fits_is_a_matter_of_the_public_url() {
-        let facts = of_number(IncomingNumber { sms_url: Some(API.to_owned()), ..number() });
-        assert_eq!(results(&facts.judge(&Sender::Number(NUMBER.to_owned()), &addresses())), [Pass]);
-        let row = facts.judge_public_url(&addresses());
-        assert!(row.result == Fail && row.found.contains("403"), "{row:?}");
-        let repair = Repair { field: "SmsUrl", right: OURS.to_owned(), was: API.to_owned() };
-        assert_eq!(facts.repairs(&addresses())[0].1, [repair]);
-
-        let one = Addresses { signed: API.to_owned(), hidden: None };
-        assert_eq!(facts.judge_public_url(&one).result, Pass);
-    }
-
-    #[test]
-    fn a_service_decides_for_its_numbers_unless_it_leaves_it_to_them() {
+    fn a_service_decides_for_its_numbers_unless_it_delegates_to_them() {
         let sender = Sender::MessagingService("MG1".to_owned());
         let member = |sid: &str| ServiceNumber { sid: sid.to_owned(), phone_number: NUMBER.to_owned() };
         let wrong_number = || IncomingNumber { sms_url: None, ..number() };
-        let deferring = || Service { use_inbound_webhook_on_number: true, inbound_request_url: None, ..service() };
-        let facts = |service: Service, members: Vec<ServiceNumber>, numbers: Vec<IncomingNumber>| {
-            let mut webhooks = vec![Webhook::from(service.clone())];
-            webhooks.extend(numbers.into_iter().map(Webhook::from));
+        let delegating =
+            || MessagingService { use_inbound_webhook_on_number: true, inbound_request_url: None, ..service() };
+        let facts = |service: MessagingService, members: Vec<ServiceNumber>, numbers: Vec<IncomingNumber>| {
+            let mut webhooks = vec![WebhookSettings::from(service.clone())];
+            webhooks.extend(numbers.into_iter().map(WebhookSettings::from));
             SenderFacts { webhooks, service: Some((service, members)) }
         };
         for (facts, expected) in [
             (facts(service(), vec![member("PN1")], vec![]), vec![Pass]),
-            (facts(Service { inbound_request_url: None, ..service() }, vec![], vec![]), vec![Fail]),
-            (facts(Service { inbound_method: Some("GET".to_owned()), ..service() }, vec![], vec![]), vec![Fail]),
-            (facts(deferring(), vec![member("PN1")], vec![number()]), vec![Pass, Pass]),
-            (facts(deferring(), vec![member("PN1")], vec![wrong_number()]), vec![Pass, Fail]),
-            (facts(deferring(), vec![member("PN2")], vec![]), vec![Pass, Unknown]),
+            (facts(MessagingService { inbound_request_url: None, ..service() }, vec![], vec![]), vec![Fail]),
+            (
+                facts(MessagingService { inbound_method: Some("GET".to_owned()), ..service() }, vec![], vec![]),
+                vec![Fail],
+            ),
+            (facts(delegating(), vec![member("PN1")], vec![number()]), vec![Pass, Pass]),
+            (facts(delegating(), vec![member("PN1")], vec![wrong_number()]), vec![Pass, Fail]),
+            (facts(delegating(), vec![member("PN2")], vec![]), vec![Pass, Unknown]),
         ] {
-            assert_eq!(results(&facts.judge(&sender, &addresses())), expected, "{facts:?}");
+            assert_eq!(results(&evaluate(&facts, &sender, &urls())), expected, "{facts:?}");
         }
     }
 
     #[test]
-    fn a_number_that_is_not_the_accounts_fails() {
+    fn a_number_that_the_account_does_not_have_fails() {
         let facts = SenderFacts { webhooks: vec![], service: None };
-        assert_eq!(results(&facts.judge(&Sender::Number(NUMBER.to_owned()), &addresses())), [Fail]);
+        assert_eq!(results(&evaluate(&facts, &Sender::Number(NUMBER.to_owned()), &urls())), [Fail]);
     }
 
     #[test]
-    fn what_may_be_secret_in_an_address_is_not_shown() {
-        assert_eq!(shown("https://user:password@host.example:8443/sms?token=1#x"), "https://host.example:8443/sms");
-        assert_eq!(shown("data:text/plain,secret"), "what is no address");
-    }
-
-    #[test]
-    fn the_status_callback_of_a_numbers_calls_fails_over_plain_http_and_is_left_alone() {
+    fn a_numbers_status_callback_for_calls_fails_over_plain_http_and_is_left_alone() {
         let plain = || Some("http://other.example/?token=1".to_owned());
         let facts = of_number(IncomingNumber { status_callback: plain(), ..number() });
-        let rows = facts.judge(&Sender::Number(NUMBER.to_owned()), &addresses());
-        assert!(rows[0].result == Fail && rows[0].found.contains("of calls"), "{rows:?}");
+        let rows = evaluate(&facts, &Sender::Number(NUMBER.to_owned()), &urls());
+        assert!(rows[0].result == Fail && rows[0].found.contains("for calls"), "{rows:?}");
         assert!(rows[0].advice.contains("by hand") && !rows[0].advice.contains("apply"), "{rows:?}");
-        assert!(facts.repairs(&addresses()).is_empty());
+        assert_eq!(wrong_fields(&facts), []);
 
-        // A Messaging Service's is of messages, and a repair takes it away.
-        let service = Service { status_callback: plain(), ..service() };
+        // A Messaging Service's is for messages, and a repair clears it.
+        let service = MessagingService { status_callback: plain(), ..service() };
         let facts = SenderFacts { webhooks: vec![service.clone().into()], service: Some((service, vec![])) };
-        assert_eq!(facts.repairs(&addresses())[0].1[0].field, "StatusCallback");
+        assert_eq!(wrong_fields(&facts)[0].field, "StatusCallback");
     }
 
     #[test]
-    fn a_single_number_passes_with_the_word_that_a_messaging_service_would_decide() {
-        let rows = of_number(number()).judge(&Sender::Number(NUMBER.to_owned()), &addresses());
+    fn a_single_number_passes_with_the_caveat_that_a_messaging_service_would_override_it() {
+        let rows = evaluate(&of_number(number()), &Sender::Number(NUMBER.to_owned()), &urls());
         assert!(rows[0].result == Pass && rows[0].found.contains("unless the number is in a Messaging Service"));
-    }
-
-    #[test]
-    fn a_repair_is_done_only_if_it_can_be_seen_and_says_what_was_there() {
-        let old = "https://old.example/in?token=secret";
-        let before = of_number(IncomingNumber { sms_url: Some(old.to_owned()), sms_method: None, ..number() });
-        let fields = before.repairs(&addresses()).remove(0).1;
-        // What nobody set, and is still wrong, is not held against it.
-        let right = of_number(IncomingNumber { status_callback: Some("http://other.example".to_owned()), ..number() });
-        let (refused, lost) = (TwilioError::NotFound, TwilioError::no_time());
-        for (answer, now, expected) in [
-            (Ok(()), Some(&right), Pass),
-            (Ok(()), Some(&before), Fail),
-            (Ok(()), None, Unknown),
-            (Err(&lost), Some(&right), Pass),
-            (Err(&lost), Some(&before), Fail),
-            (Err(&lost), None, Unknown),
-            (Err(&refused), None, Fail),
-        ] {
-            let row = judge_repair(NUMBER, &fields, answer, now, &addresses());
-            assert_eq!(row.result, expected, "{row:?}");
-            assert!(
-                row.found.contains("SmsUrl was https://old.example/in") && !row.found.contains("secret"),
-                "{row:?}"
-            );
-        }
-        assert_eq!(untried(NUMBER, &fields).result, Unknown);
     }
 }

@@ -1,12 +1,11 @@
-//! Twilio's REST API, as far as the checklist reads and repairs an account.
+//! A client for the parts of Twilio's REST API that the checklist uses. It reads; only [`Session::submit`] changes anything.
 //!
-//! The one idea: an answer is either what Twilio documents, read into a type, or a [`TwilioError`] that says why there is
-//! none. What Twilio says in words is left alone, since it repeats numbers; its code and the name of a missing permission are
-//! all that is taken from a refusal.
+//! An answer is either what Twilio documents, parsed into a type, or a [`TwilioError`] that says why it isn't. Twilio's error
+//! messages can contain phone numbers, so only the code and the name of a missing permission are taken from them.
 
-use reqwest::{RequestBuilder, Response, StatusCode};
-use serde::Deserialize;
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use shared::runtime::credentials::ApiKey;
 use shared::twilio::client::BaseUrl;
@@ -14,18 +13,18 @@ use shared::twilio::error_code::TwilioErrorCode;
 
 /// The most entries that Twilio puts on a page.
 const PAGE_SIZE: u16 = 1000;
-/// After so many pages a list is given up: no account is meant to have 20,000 numbers behind one service.
+/// How many pages of a list are read. With 1,000 entries a page, no realistic account has more.
 const MAX_PAGES: usize = 20;
-/// What the names of the permissions of restricted API keys begin with.
+/// The prefix of the permissions of restricted API keys.
 const PERMISSION: &str = "/twilio/";
 
-/// Twilio, as nobody in particular.
-pub struct Twilio {
+/// An unauthenticated client.
+pub struct TwilioApi {
     http: reqwest::Client,
     hosts: Hosts,
 }
 
-/// Twilio's hosts: each family of resources has its own.
+/// The base URLs of Twilio's API families.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Hosts {
     api: String,
@@ -35,145 +34,162 @@ struct Hosts {
     voice: String,
 }
 
-/// Twilio, signed in.
+/// A client that authenticates with one credential.
 pub struct Session<'a> {
-    twilio: &'a Twilio,
+    twilio: &'a TwilioApi,
     key: &'a ApiKey,
 }
 
-/// Why Twilio did not tell.
+/// Why a call failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TwilioError {
-    /// The credentials are not accepted, at least not here: a standard API key gets the same where a main one is needed.
-    #[error("Twilio does not accept the credentials ({0})")]
+    /// Twilio rejected the credentials. A standard API key gets this too where a main key is required.
+    #[error("Twilio rejected the credentials ({0})")]
     Unauthorized(TwilioErrorCode),
-    /// They are known, and may not do this.
-    #[error("the credentials may not do that ({code})")]
+    /// Twilio accepted the credentials, but they lack a permission.
+    #[error("the credentials are not allowed to do this ({code})")]
     Forbidden {
-        /// Twilio's code.
+        /// Twilio's error code.
         code: TwilioErrorCode,
-        /// What an API key lacks, if Twilio says it.
+        /// The missing permission, if Twilio names it.
         permission: Option<String>,
     },
-    /// There is no such thing in this account.
-    #[error("there is no such thing in this account (HTTP 404)")]
+    /// The account does not have the resource.
+    #[error("this account has no such resource (HTTP 404)")]
     NotFound,
-    /// Twilio says no, for another reason.
+    /// Twilio refused the call for another reason.
     #[error("Twilio answered HTTP {status} ({code})")]
     Refused {
         /// The HTTP status.
         status: u16,
-        /// Twilio's code.
+        /// Twilio's error code.
         code: TwilioErrorCode,
     },
-    /// No answer, or none from a Twilio in good health.
+    /// No answer, or a server error.
     #[error("{0}")]
     Unavailable(String),
-    /// An answer, but not the one that Twilio documents.
-    #[error("the answer is not as Twilio documents it: {0}")]
+    /// An answer that does not match Twilio's documentation.
+    #[error("Twilio's answer has an undocumented format ({0})")]
     Unreadable(&'static str),
 }
 
-/// An account.
+/// The account.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct Account {
-    /// `active`, `suspended` or `closed`.
-    pub status: String,
-    /// `Full` or `Trial`.
+pub struct TwilioAccount {
+    /// Whether it can send.
+    pub status: AccountStatus,
+    /// Whether it is paid for.
     #[serde(rename = "type")]
-    pub kind: String,
+    pub kind: AccountType,
 }
 
-/// What an API key may do. <https://www.twilio.com/docs/iam/api-keys/key-resource-v1>
+/// The status of an account.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AccountStatus {
+    /// It can send.
+    Active,
+    /// Suspended by Twilio.
+    Suspended,
+    /// Closed for good.
+    Closed,
+    /// A status that Twilio doesn't document.
+    #[serde(untagged)]
+    Other(String),
+}
+
+/// The type of an account.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub enum AccountType {
+    /// A paid account.
+    Full,
+    /// A trial account, which sends to verified numbers only.
+    Trial,
+    /// A type that Twilio doesn't document.
+    #[serde(untagged)]
+    Other(String),
+}
+
+/// The permissions of an API key. <https://www.twilio.com/docs/iam/api-keys/key-resource-v1>
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeyPolicy {
-    /// Everything that its type may: a standard key, or a main one.
+    /// A standard or main key, which can do everything that its type can.
     Unrestricted,
-    /// These permissions, and nothing else.
+    /// A restricted key, which has only these permissions.
     Allow(Vec<String>),
 }
 
-/// A phone number of the account, as far as messages go.
+/// The messaging settings of one of the account's phone numbers.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct IncomingNumber {
-    /// `PN…`.
+    /// The SID (`PN…`).
     pub sid: String,
-    /// In E.164.
+    /// The number in E.164 format.
     pub phone_number: String,
-    /// Where its messages go.
+    /// The webhook for inbound messages.
     pub sms_url: Option<String>,
-    /// How.
+    /// Its HTTP method.
     pub sms_method: Option<String>,
-    /// Where they go if that fails.
+    /// The webhook that is called if the first one fails.
     pub sms_fallback_url: Option<String>,
-    /// The application whose addresses replace all of these.
+    /// The TwiML application that overrides these settings.
     pub sms_application_sid: Option<String>,
-    /// Where the fate of calls is told.
+    /// The callback for call status.
     pub status_callback: Option<String>,
 }
 
 /// A Messaging Service.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct Service {
-    /// `MG…`.
+pub struct MessagingService {
+    /// The SID (`MG…`).
     pub sid: String,
-    /// Where its messages go, unless its numbers decide that.
+    /// The webhook for inbound messages, unless the numbers handle their own.
     pub inbound_request_url: Option<String>,
-    /// How.
+    /// Its HTTP method.
     pub inbound_method: Option<String>,
-    /// Where they go if that fails.
+    /// The webhook that is called if the first one fails.
     pub fallback_url: Option<String>,
-    /// Where the fate of messages is told.
+    /// The callback for message status.
     pub status_callback: Option<String>,
-    /// Whether its numbers decide where messages go.
+    /// Whether the numbers handle their own inbound messages.
     #[serde(default)]
     pub use_inbound_webhook_on_number: bool,
-    /// Whether US carriers know its campaign; `None` if Twilio does not say.
+    /// Whether it has a registered A2P 10DLC campaign; `None` if Twilio does not report it.
     pub us_app_to_person_registered: Option<bool>,
 }
 
 /// A phone number of a Messaging Service.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct ServiceNumber {
-    /// The SID that it has as a number of the account.
+    /// The SID, the same as in the account's list of numbers.
     pub sid: String,
-    /// In E.164.
+    /// The number in E.164 format.
     pub phone_number: String,
 }
 
-/// Whether SMS may go to a country.
+/// Whether SMS can go to a country.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct MessagingPermission {
-    /// ISO 3166-1.
+    /// The country, ISO 3166-1.
     pub country_code: String,
-    /// Whether it may.
+    /// Whether it can.
     pub enabled: bool,
-    /// What its numbers begin with, such as `+91`.
+    /// The dial code, for example `+91`.
     pub prefix: Option<String>,
 }
 
-/// What became of the wish to open or close one country.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct PermissionChange {
-    /// ISO 3166-1.
-    pub country_code: String,
-    /// 0 if it was done.
-    #[serde(default)]
-    pub error_code: u32,
-}
-
-/// Whether calls may go to the numbers of a country that fraud earns from.
+/// Whether calls can go to high-risk numbers of a country.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct DialingPermission {
-    /// ISO 3166-1.
+    /// The country, ISO 3166-1.
     pub iso_code: String,
-    /// Premium-rate and the like.
+    /// Premium-rate and other special numbers.
     pub high_risk_special_numbers_enabled: Option<bool>,
-    /// Numbers known from fraud.
+    /// Numbers known from toll fraud.
     pub high_risk_tollfraud_numbers_enabled: Option<bool>,
 }
 
-/// A page of a list, of either of Twilio's two kinds.
+/// A page of a list, in either of Twilio's two formats.
 #[derive(Deserialize)]
 struct Page<T> {
     #[serde(alias = "content", alias = "phone_numbers", alias = "incoming_phone_numbers")]
@@ -187,8 +203,33 @@ struct Meta {
     next_page_url: Option<String>,
 }
 
+impl AccountStatus {
+    /// Twilio's name for it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Active => "active",
+            Self::Suspended => "suspended",
+            Self::Closed => "closed",
+            Self::Other(name) => name,
+        }
+    }
+}
+
+impl AccountType {
+    /// Twilio's name for it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Full => "Full",
+            Self::Trial => "Trial",
+            Self::Other(name) => name,
+        }
+    }
+}
+
 impl MessagingPermission {
-    /// The digits of its prefix, if Twilio tells any.
+    /// The digits of the dial code, if Twilio reports one.
     #[must_use]
     pub fn dial_code(&self) -> Option<String> {
         let digits: String = self.prefix.as_deref()?.chars().filter(char::is_ascii_digit).collect();
@@ -197,22 +238,28 @@ impl MessagingPermission {
 }
 
 impl TwilioError {
-    /// Whether what was asked for may have been done all the same.
-    pub(crate) const fn leaves_open(&self) -> bool {
+    /// Whether the change that was requested may have been made although the call failed.
+    pub(crate) const fn may_have_taken_effect(&self) -> bool {
         matches!(self, Self::Unavailable(_) | Self::Unreadable(_))
     }
 
-    /// What took longer than there was time for.
-    pub(crate) fn no_time() -> Self {
+    /// Whether Twilio refused because the account is not active.
+    pub(crate) const fn is_inactive_account(&self) -> bool {
+        matches!(self, Self::Forbidden { code: TwilioErrorCode(20005 | 20403), .. })
+    }
+
+    /// The error of a call that ran out of time.
+    pub(crate) fn timed_out() -> Self {
         Self::Unavailable("Twilio did not answer in time".to_owned())
     }
 }
 
 impl Hosts {
-    /// `https://api.twilio.com`, and the same in a region, has sisters; any other address is a stand-in for all of them.
+    /// The other hosts are derived from `https://api.twilio.com` or its regional form. Any other base URL, such as a fake
+    /// Twilio's, serves all families.
     fn of(base_url: &BaseUrl) -> Self {
         let lower_case = base_url.as_str().to_ascii_lowercase();
-        // Credentials go to the sisters: a name that only ends alike, or a path that does, is no name of Twilio's.
+        // Credentials are sent to these hosts, so a host or path that only looks like Twilio's must not match.
         let is_twilio = |rest: &&str| {
             let is_name = rest.chars().all(|letter| letter.is_ascii_alphanumeric() || "-.".contains(letter));
             is_name && (*rest == "twilio.com" || rest.ends_with(".twilio.com"))
@@ -230,20 +277,20 @@ impl Hosts {
     }
 }
 
-impl Twilio {
-    /// Twilio at its hosts.
+impl TwilioApi {
+    /// A client for Twilio at this base URL.
     #[must_use]
     pub fn new(http: reqwest::Client, base_url: &BaseUrl) -> Self {
         Self { http, hosts: Hosts::of(base_url) }
     }
 
-    /// Signs in.
+    /// Authenticates all calls with this credential.
     #[must_use]
     pub const fn session<'a>(&'a self, key: &'a ApiKey) -> Session<'a> {
         Session { twilio: self, key }
     }
 
-    /// The `Date` of an answer, whatever it answers: the root of the API tells nothing and needs no credentials.
+    /// The `Date` header of any answer. The root of the API needs no credentials.
     ///
     /// # Errors
     /// [`TwilioError`] if there is no answer, or no date in it.
@@ -251,20 +298,20 @@ impl Twilio {
         let response =
             self.http.get(format!("{}/2010-04-01", self.hosts.api)).send().await.map_err(|e| not_answered(&e))?;
         let date = response.headers().get(reqwest::header::DATE).and_then(|date| date.to_str().ok());
-        date.map(str::to_owned).ok_or(TwilioError::Unreadable("it has no Date"))
+        date.map(str::to_owned).ok_or(TwilioError::Unreadable("no Date header"))
     }
 }
 
 impl Session<'_> {
-    /// The account itself. A standard API key may not read it.
+    /// The account. A standard API key can't read it.
     ///
     /// # Errors
-    /// [`TwilioError`], as of everything here.
-    pub async fn account(&self) -> Result<Account, TwilioError> {
+    /// [`TwilioError`]
+    pub async fn account(&self) -> Result<TwilioAccount, TwilioError> {
         self.get(&format!("{}.json", self.account_url())).await
     }
 
-    /// What an API key may do.
+    /// The permissions of an API key.
     ///
     /// # Errors
     /// [`TwilioError`]
@@ -275,20 +322,20 @@ impl Session<'_> {
         }
         let key: Key = self.get(&format!("{}/v1/Keys/{key_sid}", self.twilio.hosts.iam)).await?;
         let Some(policy) = key.policy else { return Ok(KeyPolicy::Unrestricted) };
-        let allow = policy["allow"].as_array().ok_or(TwilioError::Unreadable("a policy without allow"))?;
+        let allow = policy["allow"].as_array().ok_or(TwilioError::Unreadable("a policy without `allow`"))?;
         Ok(KeyPolicy::Allow(allow.iter().filter_map(Value::as_str).map(str::to_owned).collect()))
     }
 
-    /// Whether the credentials are good for anything at all: a standard API key may list numbers.
+    /// Tries the credential with a call that a standard API key can make too.
     ///
     /// # Errors
     /// [`TwilioError`]
-    pub async fn try_out(&self) -> Result<(), TwilioError> {
+    pub async fn list_one_number(&self) -> Result<(), TwilioError> {
         let url = format!("{}/IncomingPhoneNumbers.json?PageSize=1", self.account_url());
         self.get::<Page<Value>>(&url).await.map(|_| ())
     }
 
-    /// The account's number, or all of them.
+    /// The account's phone numbers, or only those that contain `only`.
     ///
     /// # Errors
     /// [`TwilioError`]
@@ -302,7 +349,7 @@ impl Session<'_> {
     ///
     /// # Errors
     /// [`TwilioError`]
-    pub async fn service(&self, sid: &str) -> Result<Service, TwilioError> {
+    pub async fn service(&self, sid: &str) -> Result<MessagingService, TwilioError> {
         self.get(&self.service_url(sid)).await
     }
 
@@ -314,7 +361,7 @@ impl Session<'_> {
         self.list(&self.twilio.hosts.messaging, &format!("/v1/Services/{sid}/PhoneNumbers?PageSize={PAGE_SIZE}")).await
     }
 
-    /// Where SMS may go.
+    /// The countries that SMS can go to.
     ///
     /// # Errors
     /// [`TwilioError`]
@@ -326,28 +373,7 @@ impl Session<'_> {
         self.get::<Permissions>(&self.messaging_permissions_url()).await.map(|answer| answer.permissions)
     }
 
-    /// Opens or closes countries. Twilio answers 200 whatever becomes of each.
-    ///
-    /// # Errors
-    /// [`TwilioError`]
-    pub async fn set_messaging_permissions(
-        &self,
-        changes: &[(&str, bool)],
-    ) -> Result<Vec<PermissionChange>, TwilioError> {
-        #[derive(Deserialize)]
-        struct Permissions {
-            permissions: Vec<PermissionChange>,
-        }
-        let item = |(country, enabled): &(&str, bool)| {
-            let item = serde_json::json!({"country_code": country, "type": "country", "enabled": enabled});
-            ("Permissions", item.to_string())
-        };
-        let form: Vec<_> = changes.iter().map(item).collect();
-        let request = self.twilio.http.patch(self.messaging_permissions_url()).form(&form);
-        self.call::<Permissions>(request).await.map(|answer| answer.permissions)
-    }
-
-    /// Where calls may go.
+    /// The countries that calls can go to.
     ///
     /// # Errors
     /// [`TwilioError`]
@@ -356,21 +382,29 @@ impl Session<'_> {
         self.list(&self.twilio.hosts.voice, &path).await
     }
 
-    /// Changes these fields of a number, and no others.
+    /// Submits a form. This is the only call that changes the account, and only the repairs make it.
     ///
     /// # Errors
     /// [`TwilioError`]
-    pub async fn update_number(&self, sid: &str, fields: &[(&str, &str)]) -> Result<(), TwilioError> {
-        let url = format!("{}/IncomingPhoneNumbers/{sid}.json", self.account_url());
-        self.call::<Value>(self.twilio.http.post(url).form(fields)).await.map(|_| ())
+    pub(crate) async fn submit<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        url: &str,
+        form: &[(&str, impl Serialize)],
+    ) -> Result<T, TwilioError> {
+        self.call(self.twilio.http.request(method, url).form(form)).await
     }
 
-    /// Changes these fields of a Messaging Service, and no others.
-    ///
-    /// # Errors
-    /// [`TwilioError`]
-    pub async fn update_service(&self, sid: &str, fields: &[(&str, &str)]) -> Result<(), TwilioError> {
-        self.call::<Value>(self.twilio.http.post(self.service_url(sid)).form(fields)).await.map(|_| ())
+    pub(crate) fn number_url(&self, sid: &str) -> String {
+        format!("{}/IncomingPhoneNumbers/{sid}.json", self.account_url())
+    }
+
+    pub(crate) fn service_url(&self, sid: &str) -> String {
+        format!("{}/v1/Services/{sid}", self.twilio.hosts.messaging)
+    }
+
+    pub(crate) fn messaging_permissions_url(&self) -> String {
+        format!("{}/v1/Messaging/GeoPermissions", self.twilio.hosts.accounts)
     }
 
     fn account_path(&self) -> String {
@@ -379,14 +413,6 @@ impl Session<'_> {
 
     fn account_url(&self) -> String {
         self.twilio.hosts.api.clone() + &self.account_path()
-    }
-
-    fn service_url(&self, sid: &str) -> String {
-        format!("{}/v1/Services/{sid}", self.twilio.hosts.messaging)
-    }
-
-    fn messaging_permissions_url(&self) -> String {
-        format!("{}/v1/Messaging/GeoPermissions", self.twilio.hosts.accounts)
     }
 
     /// Every entry of a list, page by page.
@@ -414,7 +440,7 @@ impl Session<'_> {
     }
 }
 
-/// The path and query of a link: credentials follow it to the host that we chose, never to the one that it names.
+/// The path and query of a link. It is followed on the configured host, so credentials never go to a host that a link names.
 fn path_of(link: &str) -> &str {
     let authority = link.find("://").map_or(0, |colon| colon + "://".len());
     link[authority..].find('/').map_or("/", |slash| &link[authority + slash..])
@@ -425,7 +451,7 @@ async fn read<T: DeserializeOwned>(response: Response) -> Result<T, TwilioError>
     let body = response.bytes().await.map_err(|error| not_answered(&error))?;
     if status.is_success() {
         return serde_json::from_slice(&body)
-            .map_err(|_| TwilioError::Unreadable("a field is missing or of another type"));
+            .map_err(|_| TwilioError::Unreadable("a field is missing or has another type"));
     }
     Err(refusal(status, &body))
 }
@@ -443,13 +469,13 @@ fn refusal(status: StatusCode, body: &[u8]) -> TwilioError {
         (_, 20005 | 20008 | 20403 | 70051) | (403, _) => TwilioError::Forbidden { code, permission },
         (401, _) => TwilioError::Unauthorized(code),
         (404, _) => TwilioError::NotFound,
-        (429, _) => TwilioError::Unavailable("Twilio is too busy (HTTP 429)".to_owned()),
-        (500.., _) => TwilioError::Unavailable(format!("Twilio has a fault of its own (HTTP {})", status.as_u16())),
+        (429, _) => TwilioError::Unavailable("Twilio limits the rate of calls (HTTP 429)".to_owned()),
+        (500.., _) => TwilioError::Unavailable(format!("Twilio had an internal error (HTTP {})", status.as_u16())),
         (status, _) => TwilioError::Refused { status, code },
     }
 }
 
-/// The name of a permission in Twilio's words, and nothing else of them.
+/// The name of a permission in Twilio's error message, and nothing else of the message.
 fn missing_permission(message: &str) -> Option<String> {
     let name = &message[message.find(PERMISSION)?..];
     let is_part = |character: &char| character.is_ascii_lowercase() || "/-.*".contains(*character);
@@ -461,9 +487,9 @@ fn not_answered(error: &reqwest::Error) -> TwilioError {
     let reason = if error.is_timeout() {
         "Twilio did not answer in time"
     } else if error.is_connect() {
-        "Twilio could not be reached: check the network, and TWILIO_BASE_URL"
+        "Twilio can't be reached; check the network and TWILIO_BASE_URL"
     } else {
-        "the connection to Twilio broke"
+        "the connection to Twilio failed"
     };
     TwilioError::Unavailable(reason.to_owned())
 }
@@ -473,7 +499,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_family_of_resources_has_its_host_and_a_stand_in_has_one_for_all() {
+    fn each_api_family_has_its_host_and_a_fake_twilio_has_one_for_all() {
         for (base_url, accounts, voice) in [
             ("https://api.twilio.com", "https://accounts.twilio.com", "https://voice.twilio.com"),
             (
@@ -497,7 +523,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_to_the_next_page_is_followed_on_our_own_host() {
+    fn a_link_to_the_next_page_is_followed_on_the_configured_host() {
         for (link, path) in [
             (
                 "https://voice.twilio.com/v1/DialingPermissions/Countries?Page=1",
@@ -515,7 +541,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_read_by_its_code_and_its_status() {
+    fn a_refusal_is_classified_by_its_code_and_status() {
         let forbidden = |code, permission: Option<&str>| TwilioError::Forbidden {
             code: TwilioErrorCode(code),
             permission: permission.map(str::to_owned),
@@ -539,7 +565,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_name_of_a_permission_is_taken_from_what_twilio_says() {
+    fn only_the_name_of_a_permission_is_taken_from_an_error_message() {
         for (message, permission) in [
             ("needs '/twilio/voice/calls/read' for +14155550123", Some("/twilio/voice/calls/read")),
             ("/twilio/messaging/messages/* or else", Some("/twilio/messaging/messages/*")),
