@@ -4,13 +4,15 @@
 //! them one after the other, however long it takes over each. Both tracks are written down, so that both go on after a restart:
 //! what was being told then is told again, for better twice than never.
 
-use super::ledger::Entry;
-use super::message::{Fate, Message, Status};
-use super::webhook::{Call, is_here};
-use super::{API_VERSION, FakeTwilio, WeakTwilio};
+use crate::exchanges::{Between, Outcome, Telling};
 use crate::faults::{Kind, Place};
-use crate::feed::{Between, Outcome, Telling};
-use crate::paging::as_object;
+use crate::limits::API_VERSION;
+use crate::loopback::is_here;
+use crate::message::{Fate, Message, Status};
+use crate::parameters::as_object;
+use crate::store::ledger::Entry;
+use crate::twilio::{FakeTwilio, WeakTwilio};
+use crate::webhook::Call;
 use jiff::Timestamp;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -18,9 +20,17 @@ use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 impl FakeTwilio {
+    /// Delivers the messages that were under way when the process ended, and makes the status callbacks that are still due. It
+    /// must be called in a Tokio runtime.
+    pub fn resume_deliveries(&self) {
+        for message in self.messages() {
+            self.deliver(message);
+        }
+    }
+
     /// What becomes of a message to this phone: as a rule it is delivered, at the usual pace. With it, the fault that decides
     /// otherwise.
-    pub(super) fn decide(&self, phone: &str) -> (Fate, Option<Kind>) {
+    pub(crate) fn decide(&self, phone: &str) -> (Fate, Option<Kind>) {
         let pace = self.pace();
         let in_ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         let mut fate = Fate {
@@ -38,7 +48,7 @@ impl FakeTwilio {
     }
 
     /// Lets a message live on from the state that it has. What its listener has yet to hear is told first.
-    pub(super) fn deliver(&self, message: Message) {
+    pub(crate) fn deliver(&self, message: Message) {
         let untold = message.untold();
         if message.status.is_final() && untold.is_empty() {
             return;
@@ -114,7 +124,7 @@ async fn tell(twilio: WeakTwilio, mut due: UnboundedReceiver<Message>) {
 
 impl FakeTwilio {
     /// Writes down that whoever asked to hear of a message has heard of the state that it has.
-    pub(super) fn told(&self, message: &Message) {
+    pub(crate) fn told(&self, message: &Message) {
         self.change(Entry::Told { sid: message.sid.clone(), status: message.status });
     }
 
@@ -161,7 +171,7 @@ impl FakeTwilio {
     }
 
     /// Tells that a message of ours was not sent at all, and why.
-    pub(super) fn tell_unsent(&self, phone: &str, body: &str, summary: String) {
+    pub(crate) fn tell_unsent(&self, phone: &str, body: &str, summary: String) {
         self.feed().happened(Telling {
             between: Between::Twilio,
             title: "<Message>",

@@ -3,7 +3,8 @@
 //! The one idea: a fault is taken where it has its effect. Whoever is about to answer asks "is there a fault here for this
 //! number?", and a fault that is to happen three times is gone after the third.
 
-use crate::feed::{Event, Feed};
+use crate::e164::is_e164;
+use crate::exchanges::{Event, Feed};
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -196,14 +197,6 @@ fn given(code: Option<u32>) -> String {
     code.map_or_else(String::new, |code| format!(", not {code}"))
 }
 
-/// Whether a text has the shape of a number in E.164. Whether there is such a phone is not asked.
-#[must_use]
-pub fn is_e164(number: &str) -> bool {
-    number.strip_prefix('+').is_some_and(|digits| {
-        (7..=15).contains(&digits.len()) && !digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit())
-    })
-}
-
 /// The faults of a system. Clones are the same ones.
 #[derive(Clone)]
 pub struct Faults {
@@ -303,6 +296,7 @@ impl Faults {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::errors::{self, TwilioError};
     use shared::runtime::clock::Clock;
 
     fn faults() -> Faults {
@@ -362,6 +356,16 @@ mod tests {
         }
         for kind in KINDS.map(Kind::as_str).into_iter().filter(|kind| *kind != "twilio_error") {
             assert_eq!(faults().add(new(kind)).unwrap().kind.as_str(), kind);
+        }
+    }
+
+    #[test]
+    fn a_code_that_the_api_refuses_with_refuses_as_a_fault_too() {
+        for TwilioError { code, sentence, .. } in errors::ALL.iter().copied() {
+            assert_eq!(Kind::TwilioError { code }.place(), Place::Request, "{code}: {sentence}");
+        }
+        for (code, sentence) in errors::DELIVERY {
+            assert_eq!(Kind::TwilioError { code }.place(), Place::Delivery, "{code}: {sentence}");
         }
     }
 }

@@ -6,7 +6,7 @@
 
 /// What a keyword asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Keyword {
+pub(crate) enum Keyword {
     Stop,
     Start,
     Help,
@@ -14,7 +14,7 @@ pub(super) enum Keyword {
 
 impl Keyword {
     /// The keyword that a text is. Only the whole text counts: "stop please" is a message like any other.
-    pub(super) fn of(body: &str) -> Option<Self> {
+    pub(crate) fn of(body: &str) -> Option<Self> {
         match body.trim().to_ascii_uppercase().as_str() {
             "STOP" | "STOPALL" | "UNSUBSCRIBE" | "CANCEL" | "END" | "QUIT" | "REVOKE" | "OPTOUT" => Some(Self::Stop),
             "START" | "YES" | "UNSTOP" => Some(Self::Start),
@@ -24,7 +24,7 @@ impl Keyword {
     }
 
     /// What Twilio answers.
-    pub(super) const fn answer(self) -> &'static str {
+    pub(crate) const fn answer(self) -> &'static str {
         match self {
             Self::Stop => {
                 "You have successfully been unsubscribed. You will not receive any more messages from this number. \

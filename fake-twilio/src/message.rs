@@ -1,13 +1,13 @@
 //! A message as Twilio keeps it, and its life from taken to delivered.
 
-use super::API_VERSION;
-use super::errors::{self, MEDIA_TOO_LARGE};
-use super::media::Media;
-use super::segments::segments;
+use crate::errors::{self, MEDIA_TOO_LARGE};
+use crate::limits::API_VERSION;
+use crate::media::Media;
+use crate::sid::random_sid;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::hash::{BuildHasher, RandomState};
+use shared::twilio::segments::Segments;
 use std::time::Duration;
 
 /// Which way a message went, and who started it.
@@ -76,18 +76,18 @@ impl Status {
 
 /// What will become of a message that we send.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Fate {
+pub(crate) struct Fate {
     /// When it is sent, counted from its being taken.
-    pub(super) sent_after_ms: u64,
+    pub(crate) sent_after_ms: u64,
     /// When the phone has it, or the carrier gives up, counted from its being taken.
-    pub(super) delivered_after_ms: u64,
+    pub(crate) delivered_after_ms: u64,
     /// Why it fails; `None` if it doesn't.
-    pub(super) error_code: Option<u32>,
+    pub(crate) error_code: Option<u32>,
 }
 
 impl Fate {
     /// The states that are still to come, and when, counted from its being taken.
-    pub(super) fn after(self, status: Status) -> Vec<(Duration, Status, Option<u32>)> {
+    pub(crate) fn after(self, status: Status) -> Vec<(Duration, Status, Option<u32>)> {
         let (sent, delivered) =
             (Duration::from_millis(self.sent_after_ms), Duration::from_millis(self.delivered_after_ms));
         let end = match self.error_code {
@@ -132,18 +132,18 @@ pub struct Message {
     pub parameters: Vec<(String, String)>,
     /// Whether Twilio itself says it, in answer to STOP and the like: the phone gets it, the account's log doesn't show it.
     pub by_twilio: bool,
-    pub(super) segments: usize,
-    pub(super) created: Timestamp,
-    pub(super) sent: Option<Timestamp>,
-    pub(super) updated: Timestamp,
-    pub(super) fate: Fate,
+    pub(crate) segments: usize,
+    pub(crate) created: Timestamp,
+    pub(crate) sent: Option<Timestamp>,
+    pub(crate) updated: Timestamp,
+    pub(crate) fate: Fate,
     /// The last state that whoever asked for it was told of; of an inbound message, whether anybody was.
     #[serde(default)]
-    pub(super) told: Option<Status>,
+    pub(crate) told: Option<Status>,
 }
 
 impl Message {
-    pub(super) fn new(
+    pub(crate) fn new(
         account_sid: &str,
         direction: Direction,
         from: Option<&str>,
@@ -170,7 +170,7 @@ impl Message {
             parameters: Vec::new(),
             by_twilio: false,
             // None is known before there is a sender.
-            segments: from.map_or(0, |_| segments(body)),
+            segments: from.map_or(0, |_| Segments::of(body).count),
             created: now,
             sent: (status == Status::Received).then_some(now),
             updated: now,
@@ -180,13 +180,13 @@ impl Message {
     }
 
     /// It is taken only now.
-    pub(super) fn date(&mut self, now: Timestamp) {
+    pub(crate) fn date(&mut self, now: Timestamp) {
         (self.created, self.updated) = (now, now);
         self.sent = self.sent.map(|_| now);
     }
 
     /// The message as it was in each state that its status callback has yet to hear of.
-    pub(super) fn untold(&self) -> Vec<Self> {
+    pub(crate) fn untold(&self) -> Vec<Self> {
         if self.status_callback().is_none() {
             return Vec::new();
         }
@@ -203,7 +203,7 @@ impl Message {
         states.map(as_it_was).collect()
     }
 
-    pub(super) fn with_media(mut self, media: Vec<Media>) -> Self {
+    pub(crate) fn with_media(mut self, media: Vec<Media>) -> Self {
         if !media.is_empty() {
             self.sid.replace_range(..2, "MM");
             self.segments = self.segments.min(1);
@@ -243,12 +243,14 @@ impl Message {
     }
 
     /// A Messaging Service chooses the sender.
-    pub(super) fn choose(&mut self, sender: &str) {
+    pub(crate) fn choose(&mut self, sender: &str) {
         self.from = Some(sender.to_owned());
-        self.segments = if self.media.is_empty() { segments(&self.body) } else { 1 };
+        self.segments = if self.media.is_empty() { Segments::of(&self.body).count } else { 1 };
     }
 
-    pub(super) fn path(&self) -> String {
+    /// Its path in the API, without an extension.
+    #[must_use]
+    pub fn path(&self) -> String {
         format!("/{API_VERSION}/Accounts/{}/Messages/{}", self.account_sid, self.sid)
     }
 
@@ -284,16 +286,35 @@ impl Message {
 }
 
 /// A time as the API writes it.
-pub(super) fn rfc2822(time: Timestamp) -> String {
+pub(crate) fn rfc2822(time: Timestamp) -> String {
     time.strftime("%a, %d %b %Y %H:%M:%S +0000").to_string()
 }
 
-/// The standard library's hash keys are random and never the same twice, which is all that a SID needs.
-pub(super) fn random_sid(prefix: &str) -> String {
-    let word = || RandomState::new().hash_one(());
-    format!("{prefix}{:016x}{:016x}", word(), word())
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-pub(super) fn is_sid(prefix: &str, text: &str) -> bool {
-    text.strip_prefix(prefix).is_some_and(|hex| hex.len() == 32 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    #[test]
+    fn segments_are_counted_as_they_are_billed() {
+        for (text, expected) in [
+            (String::new(), 1),
+            ("a".repeat(160), 1),
+            ("a".repeat(161), 2),
+            ("a".repeat(306), 2),
+            ("a".repeat(307), 3),
+            ("€".repeat(80), 1),
+            ("€".repeat(81), 2),
+            // The 77th euro sign would be torn in two.
+            ("€".repeat(153), 3),
+            ("é".repeat(160), 1),
+            ("`".repeat(70), 1),
+            ("`".repeat(71), 2),
+            ("😀".repeat(35), 1),
+            ("😀".repeat(36), 2),
+            ("😀".repeat(67), 3),
+        ] {
+            let message = Message::new("AC", Direction::OutboundApi, Some("+1"), "+2", &text, Timestamp::UNIX_EPOCH);
+            assert_eq!(message.num_segments(), expected, "{text}");
+        }
+    }
 }

@@ -1,21 +1,38 @@
 //! Twilio on a port of its own, called by a client that knows the account, and an app that Twilio calls.
 
-use super::message::is_sid;
-use super::*;
-use crate::breakable::{Breakable, Line};
-use crate::faults::{Kind, NewFault};
-use crate::feed::{Between, Exchange, Outcome};
+use crate::account::Account;
+use crate::config::{Pace, World};
+use crate::conversation::{Texted, WebhookCall};
+use crate::exchanges::{Between, Event, Exchange, Feed, Outcome};
+use crate::faults::{Faults, Kind, NewFault};
+use crate::limits::{Limits, MAX_MEDIA_BYTES};
+use crate::media::Attachment;
+use crate::message::{Direction, Message, Status};
+use crate::resettable::{Breakable, Line};
+use crate::rest;
+use crate::sid::random_sid;
+use crate::store::journal::{Journal, JournalError};
+use crate::store::ledger::{Entry, clock_ahead_ms};
+use crate::twilio::FakeTwilio;
+use crate::validation::GOOD_SENDER;
+use crate::webhook::WebhookError;
+use axum::Router;
 use axum::body::Bytes;
 use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
 use serde_json::{Value, json};
+use shared::runtime::clock::Clock;
 use shared::runtime::http::{Connections, Timeouts, Tls};
 use shared::twilio::form::Form;
+use shared::twilio::sid::is_sid;
 use shared::twilio::signature::{self, AuthToken};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tokio::sync::mpsc;
+use std::time::Duration;
+use tokio::sync::{broadcast, mpsc};
 
 const ACCOUNT: &str = "AC0123456789abcdef0123456789abcdef";
 const KEY: &str = "SK0123456789abcdef0123456789abcdef";
@@ -93,9 +110,10 @@ impl Server {
             sms_url: sms_url.to_owned(),
         };
         let twilio = FakeTwilio::with_limits(account(), world, limits);
+        twilio.resume_deliveries();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let router = twilio.router().into_make_service_with_connect_info::<Line>();
+        let router = rest::router(&twilio).into_make_service_with_connect_info::<Line>();
         tokio::spawn(async move { axum::serve(Breakable(listener), router).await });
         Self { twilio, now_ms, heard, client, url }
     }
@@ -271,7 +289,7 @@ struct Folder(PathBuf);
 
 impl Folder {
     fn new() -> Self {
-        let folder = std::env::temp_dir().join(message::random_sid("tollgate-"));
+        let folder = std::env::temp_dir().join(random_sid("tollgate-"));
         std::fs::create_dir(&folder).unwrap();
         Self(folder)
     }

@@ -3,7 +3,7 @@
 //! The one idea: Twilio forgives. What messaging has no use for is warned of and passed over, and the rest is carried out; only
 //! what is no TwiML at all is an error.
 
-use super::webhook::WebhookError;
+use crate::webhook::WebhookError;
 use quick_xml::Reader;
 use quick_xml::XmlVersion;
 use quick_xml::escape::resolve_predefined_entity;
@@ -12,14 +12,14 @@ use reqwest::Method;
 
 /// What an answer asks for.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Document {
-    pub(super) verbs: Vec<Verb>,
+pub(crate) struct Document {
+    pub(crate) verbs: Vec<Verb>,
     /// What was passed over.
-    pub(super) warnings: Vec<String>,
+    pub(crate) warnings: Vec<String>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Verb {
+pub(crate) enum Verb {
     /// Send a message.
     Message(Box<Outgoing>),
     /// Ask another URL. Whatever stands behind it is never reached.
@@ -28,19 +28,19 @@ pub(super) enum Verb {
 
 /// `<Message>`
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Outgoing {
-    pub(super) to: Option<String>,
-    pub(super) from: Option<String>,
-    pub(super) body: String,
-    pub(super) media: Vec<String>,
-    pub(super) status_callback: Option<String>,
+pub(crate) struct Outgoing {
+    pub(crate) to: Option<String>,
+    pub(crate) from: Option<String>,
+    pub(crate) body: String,
+    pub(crate) media: Vec<String>,
+    pub(crate) status_callback: Option<String>,
     /// Is told at once that the message was taken, and answers with what is to be done next.
-    pub(super) action: Option<String>,
-    pub(super) method: Method,
+    pub(crate) action: Option<String>,
+    pub(crate) method: Method,
 }
 
 /// Reads an answer. One without a body asks for nothing, of whatever type it says to be.
-pub(super) fn read(content_type: &str, body: &[u8]) -> Result<Document, WebhookError> {
+pub(crate) fn read(content_type: &str, body: &[u8]) -> Result<Document, WebhookError> {
     if body.trim_ascii().is_empty() {
         return Ok(Document::default());
     }

@@ -15,9 +15,9 @@ use axum::routing::post;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use fake_twilio::Account;
-use fake_twilio::breakable::Line;
+use fake_twilio::exchanges::{Between, Outcome, Telling};
 use fake_twilio::faults::{Kind, Place};
-use fake_twilio::feed::{Between, Outcome, Telling};
+use fake_twilio::resettable::Line;
 use lambda_http::Body;
 use serde_json::{Map, Value, json};
 use shared::phone::number::PhoneNumber;
@@ -82,7 +82,7 @@ pub fn router(desk: &Desk, database: Database) -> Router {
         .merge(phones::router(desk.clone()))
         .merge(controls::router(desk.clone()))
         .merge(gate::router(desk.clone()))
-        .merge(desk.account.router(desk.twilio.router()))
+        .merge(desk.account.router(fake_twilio::rest::router(&desk.twilio)))
         .layer(middleware::from_fn(own_host_only))
 }
 

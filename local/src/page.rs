@@ -13,7 +13,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::sse::{self, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use fake_twilio::feed::Event;
+use fake_twilio::exchanges::Event;
 use futures_util::Stream;
 use futures_util::stream::unfold;
 use serde_json::{Map, Value, json};

@@ -10,8 +10,8 @@ use axum::routing::{delete, get};
 use axum::{Json, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use fake_twilio::faults::is_e164;
-use fake_twilio::feed::Event;
+use fake_twilio::exchanges::Event;
+use fake_twilio::is_e164;
 use fake_twilio::{Attachment, Direction, Message, Status};
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -43,7 +43,7 @@ pub fn view(message: &Message) -> Value {
     let received = message.direction != Direction::Inbound;
     let media = message.media.iter().map(|media| {
         json!({
-            "url": media.content.as_ref().map(|_| media.path(message)),
+            "url": media.content.as_ref().map(|_| media.path(&message.path())),
             "source": media.source,
             "content_type": media.content_type(),
             "bytes": media.content.as_ref().map(axum::body::Bytes::len),

@@ -12,11 +12,11 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TimeToLiveSpecification,
 };
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use fake_twilio::breakable::{Breakable, Line};
+use fake_twilio::exchanges::Feed;
 use fake_twilio::faults::Faults;
-use fake_twilio::feed::Feed;
-use fake_twilio::journal::{Journal, JournalError};
+use fake_twilio::resettable::{Breakable, Line};
 use fake_twilio::{self, Account, FakeTwilio, Pace};
+use fake_twilio::{Journal, JournalError};
 use jiff::Timestamp;
 use send_code::state::Patience;
 use shared::runtime::aws::{Aws, AwsSettings};
@@ -187,6 +187,7 @@ impl System {
             sms_url: format!("{base_url}/sms"),
         };
         let twilio = FakeTwilio::new(self::account(), world);
+        twilio.resume_deliveries();
         let account = FakeAccount::new(twilio.clone(), clock.clock());
         let secrets = FakeSecrets::new(timestamps(clock.clock()));
         fill(&secrets);

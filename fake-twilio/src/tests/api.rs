@@ -9,7 +9,7 @@ async fn a_message_is_queued_and_answered_as_twilio_answers() {
     let (status, message) = server.post(&form).await;
     assert_eq!(status, 201);
     let sid = message["sid"].as_str().unwrap();
-    assert!(is_sid("SM", sid), "{sid}");
+    assert!(is_sid(sid, "SM"), "{sid}");
     let path = format!("/2010-04-01/Accounts/{ACCOUNT}/Messages/{sid}");
     let expected = json!({
         "account_sid": ACCOUNT, "api_version": "2010-04-01", "body": "Hi",
@@ -157,7 +157,7 @@ async fn what_twilio_takes_is_taken() {
     let media = [("MediaUrl", "https://example.com/a.png"); 10];
     let cases: &[Change<'_>] = &[
         &[("Body", &most)],
-        &[("From", super::super::checks::GOOD_SENDER)],
+        &[("From", GOOD_SENDER)],
         &[("To", "+5571981265131")],
         &[("ValidityPeriod", "1")],
         &[("ValidityPeriod", "36000")],
@@ -447,7 +447,7 @@ async fn media_on_this_machine_are_fetched_and_served_as_what_they_are() {
     assert_eq!((status, &resource["num_media"], &resource["num_segments"]), (201, &json!("4"), &json!("1")));
 
     let message = server.twilio.messages().pop().unwrap();
-    assert!(is_sid("MM", &message.sid), "{}", message.sid);
+    assert!(is_sid(&message.sid, "MM"), "{}", message.sid);
     let kept = message.media.iter().map(|media| (media.content.as_ref().map(Bytes::len), media.content_type()));
     let none = (None, "application/octet-stream");
     let expected = [(Some(PNG.len()), "image/png"), (Some(html.len()), "application/octet-stream"), none, none];
@@ -458,7 +458,7 @@ async fn media_on_this_machine_are_fetched_and_served_as_what_they_are() {
         (&message.media[0], "image/png", None, PNG),
         (&message.media[1], "application/octet-stream", Some("attachment"), html),
     ] {
-        let response = server.request("GET", &media.path(&message)).send().await.unwrap();
+        let response = server.request("GET", &media.path(&message.path())).send().await.unwrap();
         let header = |name: &str| response.headers().get(name).map(|value| value.to_str().unwrap());
         assert_eq!(header("content-type"), Some(content_type));
         assert_eq!(header("content-disposition"), disposition);
@@ -466,7 +466,7 @@ async fn media_on_this_machine_are_fetched_and_served_as_what_they_are() {
         assert_eq!(header("content-security-policy"), Some("sandbox; default-src 'none'"));
         assert_eq!(response.bytes().await.unwrap(), content);
     }
-    let not_here = server.request("GET", &message.media[3].path(&message)).send().await.unwrap();
+    let not_here = server.request("GET", &message.media[3].path(&message.path())).send().await.unwrap();
     assert_eq!(not_here.status(), 404);
 
     let (_, page) = server.get(resource["subresource_uris"]["media"].as_str().unwrap()).await;
@@ -478,15 +478,15 @@ async fn media_on_this_machine_are_fetched_and_served_as_what_they_are() {
     let uri = list[0]["uri"].as_str().unwrap();
     assert_eq!(server.get(uri).await, (200, list[0].clone()));
     assert_eq!(answer(server.request("GET", uri)).await.0, 401, "the resource needs credentials");
-    let elsewhere = message.media[0].path(&message).replace(ACCOUNT, &ACCOUNT.replace('0', "1"));
+    let elsewhere = message.media[0].path(&message.path()).replace(ACCOUNT, &ACCOUNT.replace('0', "1"));
     assert_eq!(server.request("GET", &elsewhere).send().await.unwrap().status(), 404);
 }
 
 #[tokio::test]
 async fn a_message_with_more_than_5_mb_of_media_is_taken_and_fails() {
     let app = App::start(|seen| match &*seen.uri {
-        "/half" => vec![0; super::super::media::MAX_BYTES / 2].into_response(),
-        _ => vec![0; super::super::media::MAX_BYTES + 1].into_response(),
+        "/half" => vec![0; MAX_MEDIA_BYTES / 2].into_response(),
+        _ => vec![0; MAX_MEDIA_BYTES + 1].into_response(),
     })
     .await;
     for (paths, expected) in [

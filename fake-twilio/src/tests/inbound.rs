@@ -18,7 +18,7 @@ async fn the_webhook_gets_what_twilio_sends_signed() {
     assert_eq!(seen.header("user-agent"), "TwilioProxy/1.1");
     let form = seen.form(&app);
     let sid = &*texted.message.sid;
-    assert!(is_sid("SM", sid), "{sid}");
+    assert!(is_sid(sid, "SM"), "{sid}");
     for (name, expected) in [
         ("AccountSid", ACCOUNT),
         ("ApiVersion", "2010-04-01"),
@@ -56,10 +56,10 @@ async fn the_webhook_is_told_where_the_media_are() {
     let server = Server::start_for(&app).await;
     let attachments = [PNG, b"<html>"].map(|content| Attachment { content: content.to_vec() }).to_vec();
     let message = attached(&server, "", attachments).await.message;
-    assert!(is_sid("MM", &message.sid) && message.num_segments() == 1, "{message:?}");
+    assert!(is_sid(&message.sid, "MM") && message.num_segments() == 1, "{message:?}");
     let form = app.next().await.form(&app);
     let names = ["NumMedia", "MediaContentType0", "MediaContentType1", "MediaUrl0", "MediaUrl1", "Body"];
-    let url = |index: usize| format!("{}{}", app.url, message.media[index].path(&message));
+    let url = |index: usize| format!("{}{}", app.url, message.media[index].path(&message.path()));
     let expected = ["2", "image/png", "application/octet-stream", &url(0), &url(1), ""];
     assert_eq!(fields(&form, names), expected.map(|value| Some(value.to_owned())));
 }

@@ -1,7 +1,6 @@
 //! What outlives the process.
 
 use super::*;
-use crate::journal::JournalError;
 
 async fn start(folder: &Folder, pace: Pace) -> Server {
     let kept = Journal::open(&folder.file()).unwrap();
@@ -35,7 +34,7 @@ async fn everything_is_there_again_after_a_restart() {
         assert_eq!(server.get(&number).await.1["sms_method"], "GET");
         assert_eq!(server.post(&changed(&[("To", OTHER_PHONE)])).await.1["code"], 21610, "still opted out");
         let media = &before[1].media[0];
-        let response = server.request("GET", &media.path(&before[1])).send().await.unwrap();
+        let response = server.request("GET", &media.path(&before[1].path())).send().await.unwrap();
         assert_eq!(response.bytes().await.unwrap(), PNG);
         assert_eq!(server.get(&format!("/2010-04-01/Accounts/{ACCOUNT}/Messages/{first}.json")).await.0, 200);
         server.twilio.end();

@@ -285,6 +285,7 @@ async fn after_the_end_nothing_goes_on() {
         },
         PATIENT,
     );
+    lonely.resume_deliveries();
     let gone = Arc::downgrade(&lonely.0);
     drop(lonely);
     assert!(gone.upgrade().is_none(), "a message under way does not keep its Twilio");

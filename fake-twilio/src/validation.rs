@@ -1,12 +1,13 @@
 //! What Twilio checks before it takes a message over the API.
 
-use super::errors::{self, Refusal, TwilioError, ensure};
-use super::message::is_sid;
-use super::paging::Parameters;
-use super::{Account, MAX_BODY, MAX_MEDIA};
-use crate::faults::is_e164;
+use crate::account::Account;
+use crate::e164::is_e164;
+use crate::errors::{self, Refusal, TwilioError, ensure};
+use crate::limits::{MAX_BODY, MAX_MEDIA};
+use crate::parameters::Parameters;
 use axum::http::Uri;
 use shared::phone::number::PhoneNumber;
+use shared::twilio::sid::is_sid;
 
 const MAX_CALLBACK_URL: usize = 4000;
 const MAX_VALIDITY_SECONDS: u32 = 36_000;
@@ -25,7 +26,7 @@ const MAGIC_SENDERS: [(&str, TwilioError); 3] = [
     ("+15005550007", errors::FROM_NOT_OURS),
     ("+15005550008", errors::QUEUE_FULL),
 ];
-pub(super) const GOOD_SENDER: &str = "+15005550006";
+pub(crate) const GOOD_SENDER: &str = "+15005550006";
 const MAGIC: &str = "+1500555000";
 
 /// Twilio's magic numbers for a recipient.
@@ -39,15 +40,15 @@ const MAGIC_RECIPIENTS: [(&str, TwilioError); 5] = [
 
 /// A message that Twilio would take.
 #[derive(Clone, Copy)]
-pub(super) struct Wanted<'a> {
-    pub(super) to: &'a str,
-    pub(super) from: Option<&'a str>,
-    pub(super) service: Option<&'a str>,
-    pub(super) body: &'a str,
+pub(crate) struct Wanted<'a> {
+    pub(crate) to: &'a str,
+    pub(crate) from: Option<&'a str>,
+    pub(crate) service: Option<&'a str>,
+    pub(crate) body: &'a str,
 }
 
 /// Reads what is wanted, and refuses what Twilio refuses whoever the recipient is.
-pub(super) fn check<'a>(account: &Account, parameters: &'a Parameters) -> Result<Wanted<'a>, Refusal> {
+pub(crate) fn check<'a>(account: &Account, parameters: &'a Parameters) -> Result<Wanted<'a>, Refusal> {
     let to = parameters.get("To").ok_or(errors::TO_MISSING)?;
     let (from, service) = check_sender(account, parameters)?;
     let body = check_content(parameters)?;
@@ -63,12 +64,12 @@ fn check_sender<'a>(
 ) -> Result<(Option<&'a str>, Option<&'a str>), Refusal> {
     let (from, service) = match (parameters.get("From"), parameters.get("MessagingServiceSid")) {
         // A Messaging Service may also stand in From.
-        (Some(from), None) if is_sid("MG", from) => (None, Some(from)),
+        (Some(from), None) if is_sid(from, "MG") => (None, Some(from)),
         (None, None) => return Err(errors::FROM_MISSING.into()),
         given => given,
     };
     if let Some(sid) = service.filter(|sid| !account.messaging_services.iter().any(|ours| ours == sid)) {
-        return Err(if is_sid("MG", sid) { errors::SERVICE_UNKNOWN } else { errors::SERVICE_INVALID }.into());
+        return Err(if is_sid(sid, "MG") { errors::SERVICE_UNKNOWN } else { errors::SERVICE_INVALID }.into());
     }
     check_schedule(parameters, service)?;
     let Some(number) = from else { return Ok((None, service)) };
@@ -94,7 +95,7 @@ fn check_schedule(parameters: &Parameters, service: Option<&str>) -> Result<(), 
 }
 
 /// Whether the account may send from this number.
-pub(super) fn may_send_from(account: &Account, number: &str) -> bool {
+pub(crate) fn may_send_from(account: &Account, number: &str) -> bool {
     number == GOOD_SENDER || account.numbers.iter().any(|ours| ours == number)
 }
 
@@ -114,7 +115,7 @@ fn check_content(parameters: &Parameters) -> Result<&str, Refusal> {
 }
 
 /// Characters outside the Basic Multilingual Plane count twice.
-pub(super) fn is_too_long(body: &str) -> bool {
+pub(crate) fn is_too_long(body: &str) -> bool {
     body.encode_utf16().count() > MAX_BODY
 }
 
@@ -138,7 +139,7 @@ fn check_recipient(to: &str, from: Option<&str>) -> Result<(), Refusal> {
 }
 
 /// Whether a phone could have this number. The magic ones have an area code that nobody has.
-pub(super) fn can_exist(number: &str) -> bool {
+pub(crate) fn can_exist(number: &str) -> bool {
     is_e164(number) && (number.starts_with(MAGIC) || PhoneNumber::parse(number).is_ok())
 }
 
@@ -154,7 +155,7 @@ fn may_be_sender(text: &str) -> bool {
 
 /// Whether Twilio would take it for a URL to call: HTTP, and a host that has a domain and no underscore. Twilio also refuses
 /// `localhost`, which it could not reach; here it is the one host that is called, so it and `[::1]` are as good as a domain.
-pub(super) fn is_url(url: &str) -> bool {
+pub(crate) fn is_url(url: &str) -> bool {
     url.len() <= MAX_CALLBACK_URL
         && url.parse::<Uri>().is_ok_and(|uri| {
             let is_reachable = |host: &str| matches!(host, "localhost" | "[::1]") || host.contains('.');
@@ -164,7 +165,7 @@ pub(super) fn is_url(url: &str) -> bool {
 }
 
 /// As Twilio shows a recipient in an error: without its last four characters.
-pub(super) fn masked(number: &str) -> String {
+pub(crate) fn masked(number: &str) -> String {
     let shown = number.chars().count().saturating_sub(4);
     number.chars().take(shown).chain("XXXX".chars()).collect()
 }

@@ -3,7 +3,7 @@
 //! The one idea: it changes by entries only. What an entry does is the same when it happens and when it is read back from the
 //! journal, so nothing can be written down in one way and remembered in another.
 
-use super::message::{Message, Status};
+use crate::message::{Message, Status};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -96,14 +96,14 @@ pub fn clock_ahead_ms(entries: &[Entry]) -> u64 {
 
 /// What was set on one of our numbers over the API.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Setup {
-    pub(super) settings: BTreeMap<String, String>,
-    pub(super) updated: Timestamp,
+pub(crate) struct Setup {
+    pub(crate) settings: BTreeMap<String, String>,
+    pub(crate) updated: Timestamp,
 }
 
 /// What the entries so far come to.
 #[derive(Debug, Default)]
-pub(super) struct Ledger {
+pub(crate) struct Ledger {
     /// By a number that counts up, so oldest first.
     messages: BTreeMap<u64, Message>,
     taken: u64,
@@ -117,7 +117,7 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    pub(super) fn of(entries: Vec<Entry>) -> Self {
+    pub(crate) fn of(entries: Vec<Entry>) -> Self {
         let mut ledger = Self::default();
         for entry in entries {
             ledger.apply(entry);
@@ -126,7 +126,7 @@ impl Ledger {
     }
 
     /// The fewest entries that come to the same.
-    pub(super) fn entries(&self) -> Vec<Entry> {
+    pub(crate) fn entries(&self) -> Vec<Entry> {
         let messages = self.messages.values().map(|message| Entry::Taken(Box::new(message.clone())));
         let opted_out = self.opted_out.iter().cloned().map(|(ours, phone)| Entry::OptedOut { ours, phone });
         let setups = self.setups.iter().map(|(number, setup)| Entry::Number {
@@ -139,7 +139,7 @@ impl Ledger {
     }
 
     /// Makes the change; the message that it was about, as it is now. Of a message that is gone, nothing changes.
-    pub(super) fn apply(&mut self, entry: Entry) -> Option<&Message> {
+    pub(crate) fn apply(&mut self, entry: Entry) -> Option<&Message> {
         match entry {
             Entry::Taken(message) => {
                 self.taken += 1;
@@ -219,30 +219,30 @@ impl Ledger {
 
     /// The date of a message of this phone that is taken now. Dates never go back, and those of a phone are all different, so that
     /// whoever has seen one can ask for what came after it.
-    pub(super) fn date(&self, phone: &str, now: Timestamp) -> Timestamp {
+    pub(crate) fn date(&self, phone: &str, now: Timestamp) -> Timestamp {
         let last = self.messages.values().next_back().map_or(now, |message| message.created.max(now));
         let last_of_phone = self.by_number.get(phone).and_then(|places| self.messages.get(places.last()?));
         let next = last_of_phone.and_then(|message| message.created.checked_add(Duration::from_millis(1)).ok());
         next.map_or(last, |next| last.max(next))
     }
 
-    pub(super) fn get(&self, sid: &str) -> Option<&Message> {
+    pub(crate) fn get(&self, sid: &str) -> Option<&Message> {
         self.messages.get(self.by_sid.get(sid)?)
     }
 
     /// All of them, oldest first.
-    pub(super) fn all(&self) -> impl Iterator<Item = &Message> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Message> {
         self.messages.values()
     }
 
     /// Those of a phone, oldest first.
-    pub(super) fn of_phone(&self, phone: &str) -> impl Iterator<Item = &Message> {
+    pub(crate) fn of_phone(&self, phone: &str) -> impl Iterator<Item = &Message> {
         let places = self.by_number.get(phone).into_iter().flatten();
         places.filter_map(|place| self.messages.get(place)).filter(move |message| message.phone() == phone)
     }
 
     /// Those to and from these numbers, newest first, from before the one with this SID; `None` if there is none with it.
-    pub(super) fn newest<'a>(
+    pub(crate) fn newest<'a>(
         &'a self,
         to: Option<&'a str>,
         from: Option<&'a str>,
@@ -265,11 +265,11 @@ impl Ledger {
     }
 
     /// Whether a phone texted STOP to this number; to any of ours, if the sender is yet to be chosen.
-    pub(super) fn has_opted_out(&self, ours: Option<&str>, phone: &str) -> bool {
+    pub(crate) fn has_opted_out(&self, ours: Option<&str>, phone: &str) -> bool {
         self.opted_out.iter().any(|(number, opted_out)| opted_out == phone && ours.is_none_or(|ours| ours == number))
     }
 
-    pub(super) fn setup(&self, number: &str) -> Option<&Setup> {
+    pub(crate) fn setup(&self, number: &str) -> Option<&Setup> {
         self.setups.get(number)
     }
 }

@@ -4,7 +4,7 @@
 //! few lines as come to the same. The end of the process loses nothing. What the operating system had not yet written when the
 //! power was cut is lost, and so is what no longer fits on the disk; either leaves at most an incomplete line, which is passed over.
 
-use super::ledger::{Entry, Ledger};
+use crate::store::ledger::{Entry, Ledger};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufRead as _, BufReader, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
@@ -73,7 +73,7 @@ impl Journal {
     }
 
     /// Adds a change. One that can't be written is only forgotten at the end of the process, so it is no reason to stop.
-    pub(super) fn append(&mut self, entry: &Entry) {
+    pub(crate) fn append(&mut self, entry: &Entry) {
         let written = line(entry).and_then(|line| {
             // What there is of a line must not become the beginning of this one.
             if self.torn {
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn what_no_longer_fits_on_the_disk_spoils_nothing_else() {
-        let path = std::env::temp_dir().join(super::super::message::random_sid("tollgate-"));
+        let path = std::env::temp_dir().join(crate::sid::random_sid("tollgate-"));
         let entry = |clock_ahead_ms| Entry::Clock { clock_ahead_ms };
         let (mut journal, _) = Journal::open(&path).unwrap();
         journal.append(&entry(1));

@@ -3,7 +3,7 @@
 //! The one idea: everything that is told is told twice, into a list of the latest exchanges for those who come later, and to
 //! those who listen now.
 
-use crate::Message;
+use crate::message::Message;
 use serde::Serialize;
 use serde_json::Value;
 use shared::runtime::clock::Clock;

@@ -1,74 +1,27 @@
-//! Twilio's REST API, at the paths that it has at `https://api.twilio.com`.
+//! The messages of the account: <https://www.twilio.com/docs/messaging/api/message-resource>
 
-use super::checks::{check, masked};
-use super::errors::{self, Refusal, ensure};
-use super::ledger::Entry;
-use super::media::{self, Collected};
-use super::message::{Direction, Message, is_sid};
-use super::paging::{Paging, Parameters, as_object};
-use super::{FakeTwilio, numbers};
-use crate::breakable::Line;
-use crate::faults::{Kind, Place, is_e164};
-use crate::feed::{Between, Outcome, Telling};
+use crate::e164::is_e164;
+use crate::errors::{self, Refusal, ensure};
+use crate::exchanges::{Between, Outcome, Telling};
+use crate::faults::{Kind, Place};
+use crate::media_download::Collected;
+use crate::message::{Direction, Message};
+use crate::parameters::{Parameters, as_object};
+use crate::resettable::Line;
+use crate::rest::auth::{Authenticated, segment};
+use crate::rest::paging::Paging;
+use crate::store::ledger::Entry;
+use crate::twilio::FakeTwilio;
+use crate::validation::{check, masked};
+use axum::Json;
 use axum::extract::rejection::FormRejection;
-use axum::extract::{ConnectInfo, Form, FromRequestParts, Query, Request, State};
-use axum::http::request::Parts;
-use axum::http::{Extensions, HeaderMap, StatusCode, Uri, header};
-use axum::middleware::{self, Next};
+use axum::extract::{ConnectInfo, Form, Query, State};
+use axum::http::{Extensions, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::tz::TimeZone;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 const CREATE: &str = "POST /Messages.json";
-
-pub(super) fn router(twilio: &FakeTwilio) -> Router {
-    Router::new()
-        .route("/2010-04-01/Accounts/{account}/Messages.json", get(list).post(create))
-        .route("/2010-04-01/Accounts/{account}/Messages/{message}", get(fetch).post(update).delete(delete))
-        .route("/2010-04-01/Accounts/{account}/Messages/{message}/Media.json", get(media::list))
-        .route("/2010-04-01/Accounts/{account}/Messages/{message}/Media/{media}", get(media::fetch_one))
-        .route("/2010-04-01/Accounts/{account}/IncomingPhoneNumbers.json", get(numbers::list))
-        .route(
-            "/2010-04-01/Accounts/{account}/IncomingPhoneNumbers/{number}",
-            get(numbers::fetch).post(numbers::update),
-        )
-        .method_not_allowed_fallback(async || Refusal::from(errors::METHOD_NOT_ALLOWED))
-        .fallback(async |uri: Uri| errors::NOT_FOUND.about(&[uri.path()]))
-        .layer(middleware::from_fn_with_state(twilio.clone(), tell_refusals))
-        .with_state(twilio.clone())
-}
-
-/// The answer has been told of already.
-#[derive(Clone)]
-struct Told;
-
-/// Tells of the calls that are refused; those that create a message tell of themselves, with their parameters.
-async fn tell_refusals(State(twilio): State<FakeTwilio>, request: Request, next: Next) -> Response {
-    let (method, uri) = (request.method().clone(), request.uri().clone());
-    let response = next.run(request).await;
-    let refusal = response.extensions().get::<Refusal>();
-    // Any other path is somebody else's: this router may be the last of several.
-    if let Some(refusal) = refusal.filter(|_| uri.path().starts_with("/2010-04-01/"))
-        && response.extensions().get::<Told>().is_none()
-    {
-        let path = uri.path().splitn(5, '/').last().unwrap_or_default();
-        twilio.feed().happened(Telling {
-            between: Between::Twilio,
-            title: &format!("{method} /{path}"),
-            summary: refusal.summary(),
-            outcome: Outcome::of_status(refusal.status),
-            number: None,
-            request: json!(uri.query()),
-            response: refusal.body(),
-            fault: None,
-        });
-    }
-    response
-}
 
 /// How a wish for a message ended.
 enum Created {
@@ -80,7 +33,7 @@ enum Created {
     Reset,
 }
 
-async fn create(
+pub(crate) async fn create(
     authenticated: Result<Authenticated, Refusal>,
     State(twilio): State<FakeTwilio>,
     extensions: Extensions,
@@ -132,7 +85,8 @@ async fn create(
         }
         Created::Reset => reset_connection(&extensions),
     };
-    response.extensions_mut().insert(Told);
+    // It is recorded already, with its parameters.
+    response.extensions_mut().remove::<Refusal>();
     response
 }
 
@@ -183,7 +137,7 @@ impl FakeTwilio {
     }
 }
 
-async fn list(
+pub(crate) async fn list(
     _: Authenticated,
     State(twilio): State<FakeTwilio>,
     uri: Uri,
@@ -204,12 +158,16 @@ async fn list(
     Ok(Json(paging.fill(&uri, "messages", found, |message| &message.sid, Message::resource)))
 }
 
-async fn fetch(_: Authenticated, State(twilio): State<FakeTwilio>, uri: Uri) -> Result<Json<Value>, Refusal> {
+pub(crate) async fn fetch(
+    _: Authenticated,
+    State(twilio): State<FakeTwilio>,
+    uri: Uri,
+) -> Result<Json<Value>, Refusal> {
     find(&twilio, &uri).map(|message| Json(message.resource()))
 }
 
 /// Takes the text away, which is all that can be changed of a message.
-async fn update(
+pub(crate) async fn update(
     _: Authenticated,
     State(twilio): State<FakeTwilio>,
     uri: Uri,
@@ -234,7 +192,11 @@ async fn update(
     Ok(Json(changed.unwrap_or(message).resource()))
 }
 
-async fn delete(_: Authenticated, State(twilio): State<FakeTwilio>, uri: Uri) -> Result<StatusCode, Refusal> {
+pub(crate) async fn delete(
+    _: Authenticated,
+    State(twilio): State<FakeTwilio>,
+    uri: Uri,
+) -> Result<StatusCode, Refusal> {
     let message = find(&twilio, &uri)?;
     ensure(message.status.is_final(), errors::NOT_COMPLETE)?;
     twilio.change(Entry::Deleted { sid: message.sid });
@@ -245,40 +207,4 @@ async fn delete(_: Authenticated, State(twilio): State<FakeTwilio>, uri: Uri) ->
 fn find(twilio: &FakeTwilio, uri: &Uri) -> Result<Message, Refusal> {
     let found = segment(uri, 5).strip_suffix(".json").and_then(|sid| twilio.listed(sid));
     found.ok_or_else(|| errors::NOT_FOUND.about(&[uri.path()]))
-}
-
-/// A part of the path as it came: what can't be decoded is merely not found.
-pub(super) fn segment(uri: &Uri, index: usize) -> &str {
-    uri.path().split('/').nth(index).unwrap_or_default()
-}
-
-/// The caller proved to be the account, or one of its API keys, and asks for that account.
-pub(super) struct Authenticated;
-
-impl FromRequestParts<FakeTwilio> for Authenticated {
-    type Rejection = Refusal;
-
-    async fn from_request_parts(parts: &mut Parts, twilio: &FakeTwilio) -> Result<Self, Refusal> {
-        let account = &twilio.books().account;
-        let asked_for = segment(&parts.uri, 3);
-        let ours = asked_for == account.account_sid;
-        // What can't be an account is no resource at all, whoever asks.
-        if !ours && !is_sid("AC", asked_for) {
-            return Err(errors::NOT_FOUND.about(&[parts.uri.path()]));
-        }
-        let known =
-            basic_credentials(&parts.headers).is_some_and(|(user, secret)| account.authenticates(&user, &secret));
-        match (known, ours) {
-            (true, true) => Ok(Self),
-            (true, false) => Err(errors::NOT_FOUND.about(&[parts.uri.path()])),
-            (false, _) => Err(errors::AUTHENTICATE.into()),
-        }
-    }
-}
-
-fn basic_credentials(headers: &HeaderMap) -> Option<(String, String)> {
-    let (scheme, encoded) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    let decoded = String::from_utf8(BASE64.decode(encoded.trim()).ok()?).ok()?;
-    let (user, secret) = decoded.split_once(':')?;
-    scheme.eq_ignore_ascii_case("Basic").then(|| (user.to_owned(), secret.to_owned()))
 }

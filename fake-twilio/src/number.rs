@@ -1,16 +1,8 @@
 //! Our numbers, and what is called when somebody texts them.
 
-use super::checks::is_url;
-use super::errors::{self, Refusal, ensure};
-use super::ledger::{Entry, Setup};
-use super::message::rfc2822;
-use super::paging::{Paging, Parameters};
-use super::rest::{Authenticated, segment};
-use super::{API_VERSION, FakeTwilio};
-use axum::Json;
-use axum::extract::rejection::FormRejection;
-use axum::extract::{Form, Query, State};
-use axum::http::Uri;
+use crate::limits::API_VERSION;
+use crate::message::rfc2822;
+use crate::store::ledger::Setup;
 use jiff::Timestamp;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -18,7 +10,7 @@ use std::collections::BTreeMap;
 
 /// What may stand in a parameter.
 #[derive(Clone, Copy)]
-enum Takes {
+pub(crate) enum Takes {
     Text,
     Url,
     Method,
@@ -26,7 +18,7 @@ enum Takes {
 
 /// The parameters that set a number up, and the fields that show them.
 /// <https://www.twilio.com/docs/phone-numbers/api/incomingphonenumber-resource>
-const SETTINGS: [(&str, &str, Takes); 13] = [
+pub(crate) const SETTINGS: [(&str, &str, Takes); 13] = [
     ("FriendlyName", "friendly_name", Takes::Text),
     ("SmsUrl", "sms_url", Takes::Url),
     ("SmsMethod", "sms_method", Takes::Method),
@@ -56,7 +48,7 @@ pub struct OurNumber {
 }
 
 impl OurNumber {
-    pub(super) fn new(
+    pub(crate) fn new(
         account_sid: &str,
         number: &str,
         sms_url: &str,
@@ -86,7 +78,7 @@ impl OurNumber {
         self.set.get(field).map_or(default, String::as_str)
     }
 
-    pub(super) fn is(&self, number: &str) -> bool {
+    pub(crate) fn is(&self, number: &str) -> bool {
         self.phone_number == number
     }
 
@@ -97,7 +89,7 @@ impl OurNumber {
     }
 
     /// Whom an inbound message is told to, and how. An application takes the place of all addresses, and here is none.
-    pub(super) fn webhook(&self) -> Option<(Method, String)> {
+    pub(crate) fn webhook(&self) -> Option<(Method, String)> {
         if !self.text("sms_application_sid").is_empty() {
             return None;
         }
@@ -105,7 +97,7 @@ impl OurNumber {
     }
 
     /// Whom it is told to if that fails.
-    pub(super) fn fallback(&self) -> Option<(Method, String)> {
+    pub(crate) fn fallback(&self) -> Option<(Method, String)> {
         self.target("sms_fallback_url", "sms_fallback_method")
     }
 
@@ -114,7 +106,7 @@ impl OurNumber {
         Some(self.text(url)).filter(|url| !url.is_empty()).map(|url| (method, url.to_owned()))
     }
 
-    fn resource(&self) -> Value {
+    pub(crate) fn resource(&self) -> Value {
         let path = format!("/{API_VERSION}/Accounts/{}/IncomingPhoneNumbers/{}", self.account_sid, self.sid);
         let mut resource = json!({
             "account_sid": self.account_sid,
@@ -146,78 +138,4 @@ impl OurNumber {
         }
         resource
     }
-}
-
-/// The settings in a request, by the names of their fields.
-fn read(parameters: &Parameters) -> Result<BTreeMap<String, String>, Refusal> {
-    let mut settings = BTreeMap::new();
-    for (parameter, field, takes) in SETTINGS {
-        // An empty one takes the setting away.
-        let Some(value) = parameters.given(parameter) else { continue };
-        let value = match takes {
-            Takes::Text => value.to_owned(),
-            // Another machine's is taken too, since it is what a template sets; it is only never called from here.
-            Takes::Url => {
-                ensure(value.is_empty() || is_url(value), errors::URL_INVALID.about(&[value]))?;
-                value.to_owned()
-            }
-            Takes::Method => {
-                let method = value.to_ascii_uppercase();
-                ensure(["GET", "POST"].contains(&&*method), errors::METHOD_INVALID.about(&[value]))?;
-                method
-            }
-        };
-        settings.insert(field.to_owned(), value);
-    }
-    Ok(settings)
-}
-
-/// `GET …/IncomingPhoneNumbers.json`
-pub(super) async fn list(
-    _: Authenticated,
-    State(twilio): State<FakeTwilio>,
-    uri: Uri,
-    Query(query): Query<Vec<(String, String)>>,
-) -> Result<Json<Value>, Refusal> {
-    let query = Parameters(query);
-    let paging = Paging::read(&query)?;
-    // A part of a number finds it too; a star stands for anything.
-    let part = query.get("PhoneNumber").map(|pattern| pattern.replace('*', ""));
-    let numbers = twilio.numbers();
-    let found: Vec<&OurNumber> =
-        numbers.iter().filter(|number| part.as_ref().is_none_or(|part| number.phone_number.contains(part))).collect();
-    let after = match &paging.token {
-        Some(token) => 1 + found.iter().position(|number| number.sid == *token).ok_or(errors::PAGE_TOKEN)?,
-        None => 0,
-    };
-    let rest = found.into_iter().skip(after);
-    Ok(Json(paging.fill(&uri, "incoming_phone_numbers", rest, |number| &number.sid, OurNumber::resource)))
-}
-
-/// `GET …/IncomingPhoneNumbers/{number}.json`
-pub(super) async fn fetch(
-    _: Authenticated,
-    State(twilio): State<FakeTwilio>,
-    uri: Uri,
-) -> Result<Json<Value>, Refusal> {
-    find(&twilio, &uri).map(|number| Json(number.resource()))
-}
-
-/// `POST …/IncomingPhoneNumbers/{number}.json`
-pub(super) async fn update(
-    _: Authenticated,
-    State(twilio): State<FakeTwilio>,
-    uri: Uri,
-    form: Result<Form<Vec<(String, String)>>, FormRejection>,
-) -> Result<Json<Value>, Refusal> {
-    let number = find(&twilio, &uri)?.phone_number;
-    let settings = read(&Parameters(form.unwrap_or_default().0))?;
-    twilio.change(Entry::Number { number, settings, at: twilio.now() });
-    find(&twilio, &uri).map(|number| Json(number.resource()))
-}
-
-fn find(twilio: &FakeTwilio, uri: &Uri) -> Result<OurNumber, Refusal> {
-    let sid = segment(uri, 5).strip_suffix(".json");
-    let found = twilio.numbers().into_iter().find(|number| Some(&*number.sid) == sid);
-    found.ok_or_else(|| errors::NOT_FOUND.about(&[uri.path()]))
 }

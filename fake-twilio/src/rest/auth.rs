@@ -1,0 +1,46 @@
+//! Who calls the API, and for which account.
+
+use crate::errors::{self, Refusal};
+use crate::twilio::FakeTwilio;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Uri, header};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use shared::twilio::sid::is_sid;
+
+/// A part of the path as it came: what can't be decoded is merely not found.
+pub(crate) fn segment(uri: &Uri, index: usize) -> &str {
+    uri.path().split('/').nth(index).unwrap_or_default()
+}
+
+/// The caller proved to be the account, or one of its API keys, and asks for that account.
+pub(crate) struct Authenticated;
+
+impl FromRequestParts<FakeTwilio> for Authenticated {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, twilio: &FakeTwilio) -> Result<Self, Refusal> {
+        let account = &twilio.books().account;
+        let asked_for = segment(&parts.uri, 3);
+        let ours = asked_for == account.account_sid;
+        // What can't be an account is no resource at all, whoever asks.
+        if !ours && !is_sid(asked_for, "AC") {
+            return Err(errors::NOT_FOUND.about(&[parts.uri.path()]));
+        }
+        let known =
+            basic_credentials(&parts.headers).is_some_and(|(user, secret)| account.authenticates(&user, &secret));
+        match (known, ours) {
+            (true, true) => Ok(Self),
+            (true, false) => Err(errors::NOT_FOUND.about(&[parts.uri.path()])),
+            (false, _) => Err(errors::AUTHENTICATE.into()),
+        }
+    }
+}
+
+fn basic_credentials(headers: &HeaderMap) -> Option<(String, String)> {
+    let (scheme, encoded) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    let decoded = String::from_utf8(BASE64.decode(encoded.trim()).ok()?).ok()?;
+    let (user, secret) = decoded.split_once(':')?;
+    scheme.eq_ignore_ascii_case("Basic").then(|| (user.to_owned(), secret.to_owned()))
+}
