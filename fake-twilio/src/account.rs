@@ -2,7 +2,7 @@
 
 /// The account that the fake knows, with what it owns.
 #[derive(Clone)]
-pub struct Account {
+pub struct TwilioAccount {
     /// `AC…`, in every path and the user name beside the auth token.
     pub account_sid: String,
     /// The account's secret: authenticates calls, and signs webhooks.
@@ -17,7 +17,7 @@ pub struct Account {
     pub messaging_services: Vec<String>,
 }
 
-impl Account {
+impl TwilioAccount {
     pub(crate) fn authenticates(&self, user: &str, password: &str) -> bool {
         [(&self.account_sid, &self.auth_token), (&self.api_key_sid, &self.api_key_secret)]
             .into_iter()

@@ -3,20 +3,20 @@
 //! A conversation of documents: each answer is carried out verb by verb until one leads to another document. What was sent by
 //! then is sent, whatever becomes of the rest.
 
-use crate::errors::{self, Refusal, TwilioError};
-use crate::exchanges::{Between, Outcome, Telling};
-use crate::faults::{Kind, Place};
+use crate::errors::{self, RefusalTemplate, TwilioRefusal};
+use crate::exchanges::{ExchangeKind, ExchangeOutcome, NewExchange};
+use crate::faults::{FaultPoint, Kind};
 use crate::keywords::Keyword;
 use crate::limits::{API_VERSION, MAX_MEDIA};
-use crate::media_download::Collected;
+use crate::media_download::DownloadedMedia;
 use crate::message::{Direction, Message};
-use crate::number::OurNumber;
+use crate::number::IncomingNumber;
 use crate::parameters::as_object;
 use crate::store::ledger::Entry;
 use crate::twilio::FakeTwilio;
 use crate::twiml::{self, Document, Outgoing, Verb};
 use crate::validation::{can_exist, is_too_long, is_url, may_send_from};
-use crate::webhook::{Call, WebhookError};
+use crate::webhook::{WebhookError, WebhookRequest};
 use reqwest::Url;
 use serde::Serialize;
 use serde_json::Value;
@@ -29,7 +29,7 @@ const MAX_REPLIES: usize = 10;
 
 /// What came of a text.
 #[derive(Clone, Debug)]
-pub struct Texted {
+pub struct TextResult {
     /// The text itself, as Twilio keeps it.
     pub message: Message,
     /// Who was told of it, and what the answer was.
@@ -60,7 +60,7 @@ fn as_sentence<S: serde::Serializer>(error: &Option<WebhookError>, serializer: S
     }
 }
 
-pub(crate) fn nobody(error: WebhookError) -> WebhookCall {
+pub(crate) fn not_called(error: WebhookError) -> WebhookCall {
     WebhookCall { url: String::new(), status: None, twiml: None, error: Some(error) }
 }
 
@@ -72,7 +72,7 @@ pub(crate) struct Conversation {
 }
 
 impl Conversation {
-    pub(crate) fn about(twilio: FakeTwilio, inbound: Message) -> Self {
+    pub(crate) fn new(twilio: FakeTwilio, inbound: Message) -> Self {
         Self { twilio, inbound, replies: Vec::new() }
     }
 
@@ -97,92 +97,96 @@ impl Conversation {
     }
 
     /// Tells whoever is to be told, and carries out the answer.
-    pub(crate) async fn hold(mut self) -> Texted {
-        let webhook = self.tell().await;
-        self.twilio.told(&self.inbound);
+    pub(crate) async fn run(mut self) -> TextResult {
+        let webhook = self.call_webhooks().await;
+        self.twilio.mark_notified(&self.inbound);
         // As it is now, unless it was forgotten.
         let message = self.twilio.message(&self.inbound.sid).unwrap_or(self.inbound);
-        Texted { message, webhook, replies: self.replies }
+        TextResult { message, webhook, replies: self.replies }
     }
 
     /// Tells the number's webhook, or its fallback.
-    async fn tell(&mut self) -> WebhookCall {
+    async fn call_webhooks(&mut self) -> WebhookCall {
         let number = self.twilio.numbers().into_iter().find(|number| number.is(&self.inbound.to));
-        let Some((method, url)) = number.as_ref().and_then(OurNumber::webhook) else {
-            return nobody(WebhookError::NoUrl);
+        let Some((method, url)) = number.as_ref().and_then(IncomingNumber::webhook) else {
+            return not_called(WebhookError::NoUrl);
         };
         // Listens before it may have to wait, so that it misses nobody.
         let mut answered = self.twilio.answered().subscribe();
-        let fault = self.twilio.faults().take(Place::Webhook, Some(self.phone()));
+        let fault = self.twilio.faults().take(FaultPoint::Webhook, Some(self.phone()));
         if fault == Some(Kind::OutOfOrderWebhook) {
             let phone = self.phone().to_owned();
             let other = async { while answered.recv().await.is_ok_and(|other| other != phone) {} };
             // In vain if there is no other message.
-            let _ = tokio::time::timeout(self.twilio.limits().held, other).await;
+            let _ = tokio::time::timeout(self.twilio.timeouts().held_webhook, other).await;
         }
-        let mut call = Call::new(method, url, self.parameters());
+        let mut call = WebhookRequest::new(method, url, self.parameters());
         call.forged = fault == Some(Kind::ForgedSignature);
-        let mut webhook = self.carry_out(call.clone(), fault).await;
+        let mut webhook = self.follow(call.clone(), fault).await;
         if fault == Some(Kind::DuplicateWebhook) {
             // Twilio can't know that it is a repetition, so it does again what the answer says.
             let replies = std::mem::take(&mut self.replies);
-            self.carry_out(call, fault).await;
+            self.follow(call, fault).await;
             self.replies.splice(..0, replies);
         }
         let failed = webhook.error.as_ref().and_then(|(url, error)| Some((url.clone(), error.code()?)));
         let is_fatal = !matches!(webhook.error, Some((_, WebhookError::Schema(_))));
         if let (Some((error_url, code)), true, Some((method, url))) =
-            (failed, is_fatal, number.as_ref().and_then(OurNumber::fallback))
+            (failed, is_fatal, number.as_ref().and_then(IncomingNumber::fallback))
         {
             let mut parameters = self.parameters();
             parameters.push(("ErrorCode".to_owned(), code.to_string()));
             parameters.push(("ErrorUrl".to_owned(), error_url));
-            webhook = self.carry_out(Call::new(method, url, parameters), None).await;
+            webhook = self.follow(WebhookRequest::new(method, url, parameters), None).await;
         }
         let _ = self.twilio.answered().send(self.phone().to_owned());
-        let Told { url, status, twiml, error } = webhook;
+        let WebhookResult { url, status, twiml, error } = webhook;
         WebhookCall { url, status, twiml, error: error.map(|(_, error)| error) }
     }
 
     /// Asks for a document and does what it says, and what those say that it leads to.
-    async fn carry_out(&mut self, call: Call, fault: Option<Kind>) -> Told {
-        let mut told = Told { url: call.url.clone(), status: None, twiml: None, error: None };
+    async fn follow(&mut self, call: WebhookRequest, fault: Option<Kind>) -> WebhookResult {
+        let mut result = WebhookResult { url: call.url.clone(), status: None, twiml: None, error: None };
         let mut next = Some((call, fault));
         for documents in 0.. {
             let Some((call, fault)) = next.take() else { break };
             if documents > MAX_REDIRECTS {
-                told.error.get_or_insert((call.url, WebhookError::TooManyDocuments(MAX_REDIRECTS)));
+                result.error.get_or_insert((call.url, WebhookError::TooManyDocuments(MAX_REDIRECTS)));
                 break;
             }
-            let (answer, document) = self.ask(&call, fault).await;
+            let (answer, document) = self.fetch_document(&call, fault).await;
             if documents == 0
                 && let Some((status, text)) = answer
             {
-                told.status = Some(status);
-                told.twiml = Some(text).filter(|text| !text.is_empty());
+                result.status = Some(status);
+                result.twiml = Some(text).filter(|text| !text.is_empty());
             }
-            let is_kept = self.twilio.has(&self.inbound.sid);
+            let is_kept = self.twilio.has_message(&self.inbound.sid);
             match document.and_then(|document| if is_kept { Ok(document) } else { Err(WebhookError::Ended) }) {
                 Ok(document) => {
                     if !document.warnings.is_empty() {
                         let warning = WebhookError::Schema(document.warnings.join("; "));
-                        told.error.get_or_insert((call.url.clone(), warning));
+                        result.error.get_or_insert((call.url.clone(), warning));
                     }
-                    next = self.run(&call.url, document).await.map(|call| (call, None));
+                    next = self.execute(&call.url, document).await.map(|call| (call, None));
                 }
-                Err(error) => drop(told.error.get_or_insert((call.url, error))),
+                Err(error) => drop(result.error.get_or_insert((call.url, error))),
             }
         }
-        told
+        result
     }
 
     /// Makes a call and reads the answer, and tells of both.
-    async fn ask(&self, call: &Call, fault: Option<Kind>) -> (Option<(u16, String)>, Result<Document, WebhookError>) {
+    async fn fetch_document(
+        &self,
+        call: &WebhookRequest,
+        fault: Option<Kind>,
+    ) -> (Option<(u16, String)>, Result<Document, WebhookError>) {
         let answer = self.twilio.call(call).await;
         let (mut outcome, response) = match &answer {
-            Ok(answer) => (answer.outcome(), answer.told()),
-            Err(WebhookError::Outside { .. }) => (Outcome::Refused, Value::Null),
-            Err(_) => (Outcome::Failed, Value::Null),
+            Ok(answer) => (answer.outcome(), answer.to_json()),
+            Err(WebhookError::Outside { .. }) => (ExchangeOutcome::Refused, Value::Null),
+            Err(_) => (ExchangeOutcome::Failed, Value::Null),
         };
         let seen = answer.as_ref().ok().map(|answer| (answer.status, answer.text()));
         let document = answer.and_then(|answer| {
@@ -195,13 +199,13 @@ impl Conversation {
             Ok(document) if document.verbs.is_empty() => "no reply".to_owned(),
             Ok(document) => format!("{} in TwiML", plural(document.verbs.len(), "verb")),
             Err(error) => {
-                outcome = if outcome == Outcome::Ok { Outcome::Failed } else { outcome };
+                outcome = if outcome == ExchangeOutcome::Ok { ExchangeOutcome::Failed } else { outcome };
                 error.to_string()
             }
         };
         let status = seen.as_ref().map_or(String::new(), |(status, _)| format!("{status}, "));
-        self.twilio.feed().happened(Telling {
-            between: Between::Webhook,
+        self.twilio.exchanges().record(NewExchange {
+            kind: ExchangeKind::Webhook,
             title: &call.title(),
             summary: status + &what + &call.hint(),
             outcome,
@@ -214,11 +218,11 @@ impl Conversation {
     }
 
     /// Does what a document says; the call that it leads to, if any. The verbs behind that are never reached.
-    async fn run(&mut self, url: &str, document: Document) -> Option<Call> {
+    async fn execute(&mut self, url: &str, document: Document) -> Option<WebhookRequest> {
         for verb in document.verbs {
             match verb {
                 Verb::Redirect { url: target, method } => {
-                    return Some(Call::new(method, resolve(url, &target), self.parameters()));
+                    return Some(WebhookRequest::new(method, resolve(url, &target), self.parameters()));
                 }
                 Verb::Message(outgoing) => {
                     let (action, method) = (outgoing.action.clone(), outgoing.method.clone());
@@ -230,7 +234,7 @@ impl Conversation {
                         for (name, value) in [("MessageSid", &*sid), ("MessageStatus", status)] {
                             parameters.push((name.to_owned(), value.to_owned()));
                         }
-                        return Some(Call::new(method, resolve(url, &action), parameters));
+                        return Some(WebhookRequest::new(method, resolve(url, &action), parameters));
                     }
                 }
             }
@@ -244,27 +248,29 @@ impl Conversation {
         let to = to.unwrap_or_else(|| self.phone().to_owned());
         let from = from.unwrap_or_else(|| self.inbound.to.clone());
         if let Some(error) = self.why_not(&to, &from, &body, media.len()) {
-            self.twilio.tell_unsent(&to, &body, error.in_short());
+            self.twilio.record_unsent(&to, &body, error.in_short());
             return None;
         }
         let urls: Vec<String> = media.iter().map(|media| resolve(url, media)).collect();
         if let Some(url) = urls.iter().find(|url| !is_url(url)) {
-            let Refusal { code, message, .. } = errors::MEDIA_URL.about(&[url]);
-            self.twilio.tell_unsent(&to, &body, format!("{code}: {message}"));
+            let TwilioRefusal { code, message, .. } = errors::MEDIA_URL.about(&[url]);
+            self.twilio.record_unsent(&to, &body, format!("{code}: {message}"));
             return None;
         }
-        let Collected { media, too_large } = self.twilio.collect(urls, &to).await;
+        let DownloadedMedia { media, too_large } = self.twilio.download_media(urls, &to).await;
         let mut reply = self.reply_from(&from, &to, &body).with_media(media);
         match status_callback.map(|target| resolve(url, &target)) {
             Some(target) if is_url(&target) => reply.parameters.push(("StatusCallback".to_owned(), target)),
-            Some(_) => self.twilio.tell_unsent(&to, &body, errors::TWIML_STATUS_CALLBACK.in_short() + ", sent without"),
+            Some(_) => {
+                self.twilio.record_unsent(&to, &body, errors::TWIML_STATUS_CALLBACK.in_short() + ", sent without")
+            }
             None => {}
         }
         Some(self.send(reply, too_large))
     }
 
     /// Why Twilio would not send this. It says so in its debugger only, for nobody is there to be answered.
-    fn why_not(&self, to: &str, from: &str, body: &str, num_media: usize) -> Option<TwilioError> {
+    fn why_not(&self, to: &str, from: &str, body: &str, num_media: usize) -> Option<RefusalTemplate> {
         let replies = self.replies.iter().filter(|reply| !reply.by_twilio).count();
         match () {
             () if replies >= MAX_REPLIES => Some(errors::TWIML_REPLIES),
@@ -286,11 +292,11 @@ impl Conversation {
     }
 
     fn send(&mut self, mut reply: Message, too_large: bool) -> Message {
-        reply.fate = self.twilio.decide(&reply.to).0;
+        reply.plan = self.twilio.plan_delivery(&reply.to).0;
         if too_large {
-            reply.fate.error_code = Some(errors::MEDIA_TOO_LARGE);
+            reply.plan.error_code = Some(errors::MEDIA_TOO_LARGE);
         }
-        let reply = self.twilio.take(reply);
+        let reply = self.twilio.add_message(reply);
         self.replies.push(reply.clone());
         self.twilio.deliver(reply.clone());
         reply
@@ -339,7 +345,7 @@ impl Conversation {
 }
 
 /// How the first call of several went; the error may be of a later one, and names its URL.
-struct Told {
+struct WebhookResult {
     url: String,
     status: Option<u16>,
     twiml: Option<String>,

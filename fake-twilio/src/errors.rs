@@ -8,17 +8,17 @@ use serde_json::{Value, json};
 
 /// One of Twilio's errors: its code, the HTTP status, and the sentence, with `{}` for what it is about.
 #[derive(Clone, Copy)]
-pub(crate) struct TwilioError {
+pub(crate) struct RefusalTemplate {
     pub(crate) code: u32,
     status: u16,
     pub(crate) sentence: &'static str,
 }
 
-impl TwilioError {
-    pub(crate) fn about(&self, values: &[&str]) -> Refusal {
+impl RefusalTemplate {
+    pub(crate) fn about(&self, values: &[&str]) -> TwilioRefusal {
         let Self { code, status, sentence } = *self;
         let message = values.iter().fold(sentence.to_owned(), |message, value| message.replacen("{}", value, 1));
-        Refusal { code, status, message }
+        TwilioRefusal { code, status, message }
     }
 
     /// As in a log, where nothing of the request stands: `21610: Attempt to send to unsubscribed recipient`.
@@ -29,13 +29,13 @@ impl TwilioError {
 
 /// An answer that says no.
 #[derive(Clone)]
-pub(crate) struct Refusal {
+pub(crate) struct TwilioRefusal {
     pub(crate) code: u32,
     pub(crate) status: u16,
     pub(crate) message: String,
 }
 
-impl Refusal {
+impl TwilioRefusal {
     /// The refusal with this code, whatever the request deserves; the sentence is about `values`, as far as it needs them.
     pub(crate) fn forced(code: u32, values: &[&str]) -> Self {
         match ALL.iter().find(|error| error.code == code) {
@@ -54,13 +54,13 @@ impl Refusal {
     }
 }
 
-impl From<TwilioError> for Refusal {
-    fn from(error: TwilioError) -> Self {
+impl From<RefusalTemplate> for TwilioRefusal {
+    fn from(error: RefusalTemplate) -> Self {
         error.about(&[])
     }
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for TwilioRefusal {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, Json(self.body())).into_response();
@@ -75,7 +75,7 @@ impl IntoResponse for Refusal {
 }
 
 /// Refuses what doesn't hold.
-pub(crate) fn ensure(holds: bool, refusal: impl Into<Refusal>) -> Result<(), Refusal> {
+pub(crate) fn ensure(holds: bool, refusal: impl Into<TwilioRefusal>) -> Result<(), TwilioRefusal> {
     if holds { Ok(()) } else { Err(refusal.into()) }
 }
 
@@ -98,7 +98,7 @@ pub(crate) const DELIVERY: [(u32, &str); 14] = [
     (30007, "Message filtered"),
     (30008, "Unknown error"),
     (30017, "Carrier network congestion"),
-    (30022, "US A2P 10DLC - Rate Limits Exceeded"),
+    (30022, "US A2P 10DLC - Rate TwilioTimeouts Exceeded"),
     (30034, "US A2P 10DLC - Message from an Unregistered Number"),
     (30036, "Validity Period Expired"),
     (30038, "OTP Message Body Filtered"),
@@ -106,9 +106,9 @@ pub(crate) const DELIVERY: [(u32, &str); 14] = [
 
 macro_rules! errors {
     ($($name:ident = $code:literal, $status:literal, $sentence:literal;)*) => {
-        $(pub(crate) const $name: TwilioError =
-            TwilioError { code: $code, status: $status, sentence: $sentence };)*
-        pub(crate) const ALL: &[TwilioError] = &[$($name),*];
+        $(pub(crate) const $name: RefusalTemplate =
+            RefusalTemplate { code: $code, status: $status, sentence: $sentence };)*
+        pub(crate) const ALL: &[RefusalTemplate] = &[$($name),*];
     };
 }
 

@@ -37,17 +37,17 @@ pub enum Event {
     /// The faults are others than before.
     Faults,
     /// An exchange between the parts has ended.
-    Happened(Box<Exchange>),
+    Exchange(Box<Exchange>),
     /// The clock was moved.
     Clock,
     /// A secret was rotated.
     Account,
 }
 
-/// Between whom an exchange was.
+/// ExchangeKind whom an exchange was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Between {
+pub enum ExchangeKind {
     /// The app invoked a function.
     Invocation,
     /// Twilio told us of an inbound message.
@@ -65,7 +65,7 @@ pub enum Between {
 /// How an exchange ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Outcome {
+pub enum ExchangeOutcome {
     /// As everybody hopes.
     Ok,
     /// With a no that was meant.
@@ -74,7 +74,7 @@ pub enum Outcome {
     Failed,
 }
 
-impl Outcome {
+impl ExchangeOutcome {
     /// What an answer with this HTTP status is.
     #[must_use]
     pub const fn of_status(status: u16) -> Self {
@@ -93,14 +93,15 @@ pub struct Exchange {
     pub id: u64,
     /// When it ended, in milliseconds since the epoch.
     pub at_ms: u64,
-    /// Between whom.
-    pub between: Between,
+    /// ExchangeKind whom.
+    #[serde(rename = "between")]
+    pub kind: ExchangeKind,
     /// What was asked: `send-code`, `POST /sms`, `POST /Messages.json`.
     pub title: String,
     /// What came of it, in a few words: `refused: phone_limit (1/30s)`, `429, code 20429`.
     pub summary: String,
     /// How it ended.
-    pub outcome: Outcome,
+    pub outcome: ExchangeOutcome,
     /// The phone that it was about, in E.164.
     pub number: Option<String>,
     /// What went in.
@@ -111,17 +112,17 @@ pub struct Exchange {
     pub fault: Option<String>,
 }
 
-/// What is to be told of an exchange; its id and time are the feed's.
+/// What is to be told of an exchange; its id and time are the exchanges's.
 #[derive(Clone, Debug)]
-pub struct Telling<'a> {
-    /// See [`Exchange::between`].
-    pub between: Between,
+pub struct NewExchange<'a> {
+    /// See [`Exchange::kind`].
+    pub kind: ExchangeKind,
     /// See [`Exchange::title`].
     pub title: &'a str,
     /// See [`Exchange::summary`].
     pub summary: String,
     /// See [`Exchange::outcome`].
-    pub outcome: Outcome,
+    pub outcome: ExchangeOutcome,
     /// See [`Exchange::number`].
     pub number: Option<String>,
     /// See [`Exchange::request`]; shortened if it is very long.
@@ -132,17 +133,17 @@ pub struct Telling<'a> {
     pub fault: Option<&'a str>,
 }
 
-/// The feed. Clones are the same one.
+/// The exchanges. Clones are the same one.
 #[derive(Clone)]
-pub struct Feed {
+pub struct Exchanges {
     clock: Clock,
     ids: Arc<AtomicU64>,
     latest: Arc<Mutex<VecDeque<Exchange>>>,
     listeners: broadcast::Sender<Event>,
 }
 
-impl Feed {
-    /// A feed of which nothing has been told yet.
+impl Exchanges {
+    /// A exchanges of which nothing has been told yet.
     #[must_use]
     pub fn new(clock: Clock) -> Self {
         Self { clock, ids: Arc::default(), latest: Arc::default(), listeners: broadcast::Sender::new(BACKLOG) }
@@ -150,23 +151,23 @@ impl Feed {
 
     /// Everything that is told from now on. A listener that is too slow is told so, and asks for everything again.
     #[must_use]
-    pub fn listen(&self) -> broadcast::Receiver<Event> {
+    pub fn subscribe(&self) -> broadcast::Receiver<Event> {
         self.listeners.subscribe()
     }
 
     /// Tells those who listen.
-    pub fn tell(&self, event: Event) {
+    pub fn publish(&self, event: Event) {
         // Nobody may be listening.
         let _ = self.listeners.send(event);
     }
 
     /// Remembers an exchange, and tells those who listen.
-    pub fn happened(&self, told: Telling<'_>) {
-        let Telling { between, title, summary, outcome, number, request, response, fault } = told;
+    pub fn record(&self, exchange: NewExchange<'_>) {
+        let NewExchange { kind, title, summary, outcome, number, request, response, fault } = exchange;
         let exchange = Exchange {
             id: self.ids.fetch_add(1, Ordering::Relaxed) + 1,
             at_ms: self.clock.now_ms(),
-            between,
+            kind,
             title: title.to_owned(),
             summary,
             outcome,
@@ -182,7 +183,7 @@ impl Feed {
             }
             latest.push_back(exchange.clone());
         }
-        self.tell(Event::Happened(Box::new(exchange)));
+        self.publish(Event::Exchange(Box::new(exchange)));
     }
 
     /// The latest exchanges, oldest first.
@@ -192,7 +193,7 @@ impl Feed {
     }
 
     /// Forgets the exchanges.
-    pub fn forget(&self) {
+    pub fn clear(&self) {
         self.latest.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }

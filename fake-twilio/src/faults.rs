@@ -4,7 +4,7 @@
 //! number?", and a fault that is to happen three times is gone after the third.
 
 use crate::e164::is_e164;
-use crate::exchanges::{Event, Feed};
+use crate::exchanges::{Event, Exchanges};
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -66,7 +66,7 @@ const KINDS: [Kind; 11] = [
 
 /// Where a fault has its effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum FaultPoint {
     /// A message is asked for at Twilio's API.
     Request,
     /// Twilio has taken a message and delivers it.
@@ -80,16 +80,16 @@ pub enum Place {
 impl Kind {
     /// Where it has its effect.
     #[must_use]
-    pub const fn place(self) -> Place {
+    pub const fn point(self) -> FaultPoint {
         match self {
             // Among the codes of delivery stand these, which the API answers with.
-            Self::TwilioError { code: 30_029 | 30_030 | 30_409 } => Place::Request,
-            Self::TwilioError { code: 11_751 | 30_001..=30_999 } | Self::LateDelivery { .. } => Place::Delivery,
+            Self::TwilioError { code: 30_029 | 30_030 | 30_409 } => FaultPoint::Request,
+            Self::TwilioError { code: 11_751 | 30_001..=30_999 } | Self::LateDelivery { .. } => FaultPoint::Delivery,
             Self::Timeout | Self::Http500 | Self::Http429 | Self::ConnectionReset | Self::TwilioError { .. } => {
-                Place::Request
+                FaultPoint::Request
             }
-            Self::DuplicateWebhook | Self::OutOfOrderWebhook | Self::ForgedSignature => Place::Webhook,
-            Self::DynamodbThrottled | Self::DynamodbAway => Place::Dynamodb,
+            Self::DuplicateWebhook | Self::OutOfOrderWebhook | Self::ForgedSignature => FaultPoint::Webhook,
+            Self::DynamodbThrottled | Self::DynamodbAway => FaultPoint::Dynamodb,
         }
     }
 
@@ -147,25 +147,25 @@ pub struct NewFault {
 }
 
 impl NewFault {
-    fn kind(&self) -> Result<Kind, BadFault> {
+    fn kind(&self) -> Result<Kind, InvalidFault> {
         let kind = KINDS.into_iter().find(|kind| kind.as_str() == self.kind);
-        match (kind.ok_or_else(|| BadFault::Kind(self.kind.clone()))?, self.code, self.seconds) {
+        match (kind.ok_or_else(|| InvalidFault::Kind(self.kind.clone()))?, self.code, self.seconds) {
             (Kind::TwilioError { .. }, Some(code @ 10_001..=99_999), None) => Ok(Kind::TwilioError { code }),
-            (Kind::TwilioError { .. }, code, None) => Err(BadFault::Code(code)),
+            (Kind::TwilioError { .. }, code, None) => Err(InvalidFault::Code(code)),
             (Kind::LateDelivery { .. }, None, seconds) => match seconds.unwrap_or(LATE_SECONDS) {
                 seconds @ 1..=MAX_LATE_SECONDS => Ok(Kind::LateDelivery { seconds }),
-                seconds => Err(BadFault::Seconds(seconds)),
+                seconds => Err(InvalidFault::Seconds(seconds)),
             },
             (kind, None, None) => Ok(kind),
-            (_, Some(_), _) => Err(BadFault::Stray("code", "twilio_error")),
-            (_, _, Some(_)) => Err(BadFault::Stray("seconds", "late_delivery")),
+            (_, Some(_), _) => Err(InvalidFault::Stray("code", "twilio_error")),
+            (_, _, Some(_)) => Err(InvalidFault::Stray("seconds", "late_delivery")),
         }
     }
 }
 
 /// Why a fault can't be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BadFault {
+pub enum InvalidFault {
     /// Would never happen.
     #[error("times must be at least 1; leave it out for a fault that stays until it is removed")]
     Never,
@@ -200,7 +200,7 @@ fn given(code: Option<u32>) -> String {
 /// The faults of a system. Clones are the same ones.
 #[derive(Clone)]
 pub struct Faults {
-    feed: Feed,
+    exchanges: Exchanges,
     waiting: Arc<Mutex<Waiting>>,
 }
 
@@ -211,23 +211,23 @@ struct Waiting {
 }
 
 impl Faults {
-    /// No faults yet; changes are told to `feed`.
+    /// No faults yet; changes are told to `exchanges`.
     #[must_use]
-    pub fn new(feed: Feed) -> Self {
-        Self { feed, waiting: Arc::default() }
+    pub fn new(exchanges: Exchanges) -> Self {
+        Self { exchanges, waiting: Arc::default() }
     }
 
     /// Adds one.
     ///
     /// # Errors
-    /// [`BadFault`] says what is wrong with it.
-    pub fn add(&self, new: NewFault) -> Result<Fault, BadFault> {
+    /// [`InvalidFault`] says what is wrong with it.
+    pub fn add(&self, new: NewFault) -> Result<Fault, InvalidFault> {
         let kind = new.kind()?;
         let NewFault { number, times, .. } = new;
         match &number {
-            _ if times == Some(0) => return Err(BadFault::Never),
-            Some(_) if kind.place() == Place::Dynamodb => return Err(BadFault::ForAll(kind.as_str())),
-            Some(number) if !is_e164(number) => return Err(BadFault::Number(number.clone())),
+            _ if times == Some(0) => return Err(InvalidFault::Never),
+            Some(_) if kind.point() == FaultPoint::Dynamodb => return Err(InvalidFault::ForAll(kind.as_str())),
+            Some(number) if !is_e164(number) => return Err(InvalidFault::Number(number.clone())),
             _ => {}
         }
         let fault = {
@@ -237,7 +237,7 @@ impl Faults {
             waiting.faults.push(fault.clone());
             fault
         };
-        self.feed.tell(Event::Faults);
+        self.exchanges.publish(Event::Faults);
         Ok(fault)
     }
 
@@ -256,23 +256,23 @@ impl Faults {
             faults.retain(|fault| fault.id != id);
             faults.len() < before
         };
-        self.feed.tell(Event::Faults);
+        self.exchanges.publish(Event::Faults);
         removed
     }
 
     /// Removes all.
     pub fn clear(&self) {
         self.waiting().faults.clear();
-        self.feed.tell(Event::Faults);
+        self.exchanges.publish(Event::Faults);
     }
 
     /// The oldest fault that waits here for this number; it has happened once more then.
     #[must_use]
-    pub fn take(&self, place: Place, number: Option<&str>) -> Option<Kind> {
+    pub fn take(&self, point: FaultPoint, number: Option<&str>) -> Option<Kind> {
         let kind = {
             let faults = &mut self.waiting().faults;
             let index = faults.iter().position(|fault| {
-                fault.kind.place() == place && (fault.number.is_none() || fault.number.as_deref() == number)
+                fault.kind.point() == point && (fault.number.is_none() || fault.number.as_deref() == number)
             })?;
             let fault = faults.get_mut(index)?;
             let kind = fault.kind;
@@ -284,7 +284,7 @@ impl Faults {
             }
             kind
         };
-        self.feed.tell(Event::Faults);
+        self.exchanges.publish(Event::Faults);
         Some(kind)
     }
 
@@ -296,11 +296,11 @@ impl Faults {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::errors::{self, TwilioError};
+    use crate::errors::{self, RefusalTemplate};
     use shared::runtime::clock::Clock;
 
     fn faults() -> Faults {
-        Faults::new(Feed::new(Clock::new(|| 0)))
+        Faults::new(Exchanges::new(Clock::new(|| 0)))
     }
 
     fn new(kind: &str) -> NewFault {
@@ -318,12 +318,12 @@ mod tests {
     fn a_fault_happens_as_often_as_was_wished_for_and_only_to_its_number() {
         let (faults, phone) = (faults(), Some("+14155550123"));
         faults.add(NewFault { number: phone.map(str::to_owned), times: Some(2), ..new("http_500") }).unwrap();
-        assert_eq!(faults.take(Place::Request, Some("+14155550199")), None);
-        assert_eq!(faults.take(Place::Webhook, phone), None);
-        assert_eq!(faults.take(Place::Request, phone), Some(Kind::Http500));
+        assert_eq!(faults.take(FaultPoint::Request, Some("+14155550199")), None);
+        assert_eq!(faults.take(FaultPoint::Webhook, phone), None);
+        assert_eq!(faults.take(FaultPoint::Request, phone), Some(Kind::Http500));
         assert_eq!(faults.list()[0].times, Some(1));
-        assert_eq!(faults.take(Place::Request, phone), Some(Kind::Http500));
-        assert_eq!(faults.take(Place::Request, phone), None);
+        assert_eq!(faults.take(FaultPoint::Request, phone), Some(Kind::Http500));
+        assert_eq!(faults.take(FaultPoint::Request, phone), None);
         assert!(faults.list().is_empty());
     }
 
@@ -332,10 +332,10 @@ mod tests {
         let faults = faults();
         let id = faults.add(NewFault { code: Some(30_003), ..new("twilio_error") }).unwrap().id;
         for number in [Some("+14155550123"), Some("+16135550142"), None] {
-            assert_eq!(faults.take(Place::Delivery, number), Some(Kind::TwilioError { code: 30_003 }));
+            assert_eq!(faults.take(FaultPoint::Delivery, number), Some(Kind::TwilioError { code: 30_003 }));
         }
         assert!(faults.remove(id) && !faults.remove(id));
-        assert_eq!(faults.take(Place::Delivery, None), None);
+        assert_eq!(faults.take(FaultPoint::Delivery, None), None);
     }
 
     #[test]
@@ -361,11 +361,11 @@ mod tests {
 
     #[test]
     fn a_code_that_the_api_refuses_with_refuses_as_a_fault_too() {
-        for TwilioError { code, sentence, .. } in errors::ALL.iter().copied() {
-            assert_eq!(Kind::TwilioError { code }.place(), Place::Request, "{code}: {sentence}");
+        for RefusalTemplate { code, sentence, .. } in errors::ALL.iter().copied() {
+            assert_eq!(Kind::TwilioError { code }.point(), FaultPoint::Request, "{code}: {sentence}");
         }
         for (code, sentence) in errors::DELIVERY {
-            assert_eq!(Kind::TwilioError { code }.place(), Place::Delivery, "{code}: {sentence}");
+            assert_eq!(Kind::TwilioError { code }.point(), FaultPoint::Delivery, "{code}: {sentence}");
         }
     }
 }

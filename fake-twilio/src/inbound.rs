@@ -1,6 +1,6 @@
 //! A phone texts one of our numbers.
 
-use crate::conversation::{Conversation, Texted, nobody};
+use crate::conversation::{Conversation, TextResult, not_called};
 use crate::e164::is_e164;
 use crate::limits::{MAX_BODY, MAX_MEDIA, MAX_MEDIA_BYTES};
 use crate::media::{Attachment, Media};
@@ -46,40 +46,40 @@ impl FakeTwilio {
     /// whether or not anybody waits for it.
     ///
     /// # Errors
-    /// [`TextError`] if no phone could have sent it. What the webhook does wrong stands in [`Texted::webhook`].
+    /// [`TextError`] if no phone could have sent it. What the webhook does wrong stands in [`TextResult::webhook`].
     pub async fn text(
         &self,
         from: &str,
         to: &str,
         body: &str,
         attachments: Vec<Attachment>,
-    ) -> Result<Texted, TextError> {
+    ) -> Result<TextResult, TextError> {
         let account = self.account();
         check(&account.numbers, from, to, body, &attachments)?;
         let media = attachments.into_iter().map(|attachment| Media::of(None, Some(attachment.content.into())));
         let message = Message::new(&account.account_sid, Direction::Inbound, Some(from), to, body, self.now());
         let mut message = message.with_media(media.collect());
         message.messaging_service_sid = account.messaging_services.into_iter().next();
-        let mut conversation = Conversation::about(self.clone(), self.take(message));
+        let mut conversation = Conversation::new(self.clone(), self.add_message(message));
         conversation.answer_keyword();
 
         let message = conversation.inbound.clone();
         let (done, held) = oneshot::channel();
         self.spawn(|_| async move {
             // Nobody may be waiting any more.
-            let _ = done.send(conversation.hold().await);
+            let _ = done.send(conversation.run().await);
         });
-        let cut_off = |_| Texted { message, webhook: nobody(WebhookError::Ended), replies: Vec::new() };
+        let cut_off = |_| TextResult { message, webhook: not_called(WebhookError::Ended), replies: Vec::new() };
         Ok(held.await.unwrap_or_else(cut_off))
     }
 
     /// Tells of the inbound messages that nobody had been told of to the end when the process ended; to be called when whoever is
     /// to be told can answer. Replies that were already sent are sent again: Twilio too calls twice rather than never.
     pub fn resume_inbound(&self) {
-        let is_untold = |message: &Message| message.direction == Direction::Inbound && message.told.is_none();
+        let is_untold = |message: &Message| message.direction == Direction::Inbound && message.last_notified.is_none();
         for message in self.messages().into_iter().filter(is_untold) {
-            let conversation = Conversation::about(self.clone(), message);
-            self.spawn(|_| async move { drop(conversation.hold().await) });
+            let conversation = Conversation::new(self.clone(), message);
+            self.spawn(|_| async move { drop(conversation.run().await) });
         }
     }
 }

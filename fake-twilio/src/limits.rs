@@ -13,14 +13,17 @@ pub(crate) const MAX_MEDIA_BYTES: usize = 5 * 1024 * 1024;
 
 /// How long Twilio waits.
 #[derive(Clone, Copy)]
-pub(crate) struct Limits {
+pub(crate) struct TwilioTimeouts {
     /// For the answer of a webhook. <https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides>
-    pub(crate) answer: Duration,
+    pub(crate) webhook: Duration,
     /// With a webhook that a fault has come out of order, for the next one.
-    pub(crate) held: Duration,
+    pub(crate) held_webhook: Duration,
     /// With the answer that a fault has never come.
-    pub(crate) silence: Duration,
+    pub(crate) no_answer: Duration,
 }
 
-pub(crate) const LIMITS: Limits =
-    Limits { answer: Duration::from_secs(15), held: Duration::from_secs(5), silence: Duration::from_mins(1) };
+pub(crate) const TIMEOUTS: TwilioTimeouts = TwilioTimeouts {
+    webhook: Duration::from_secs(15),
+    held_webhook: Duration::from_secs(5),
+    no_answer: Duration::from_mins(1),
+};

@@ -1,6 +1,6 @@
 //! Fetching what a `MediaUrl` points to.
 
-use crate::exchanges::{Between, Outcome, Telling};
+use crate::exchanges::{ExchangeKind, ExchangeOutcome, NewExchange};
 use crate::limits::{MAX_MEDIA, MAX_MEDIA_BYTES};
 use crate::loopback::is_here;
 use crate::media::Media;
@@ -16,7 +16,7 @@ const TOO_LARGE: &str = "it is larger than 5 MB";
 
 /// The media of a message that is to be sent.
 #[derive(Default)]
-pub(crate) struct Collected {
+pub(crate) struct DownloadedMedia {
     pub(crate) media: Vec<Media>,
     /// Twilio takes such a message, and fails to send it.
     pub(crate) too_large: bool,
@@ -25,7 +25,7 @@ pub(crate) struct Collected {
 impl FakeTwilio {
     /// The media at these URLs, in their order, with the content of those that are on this machine, unless they are too large
     /// together.
-    pub(crate) async fn collect(&self, urls: Vec<String>, phone: &str) -> Collected {
+    pub(crate) async fn download_media(&self, urls: Vec<String>, phone: &str) -> DownloadedMedia {
         let mut fetches = JoinSet::new();
         for (index, url) in urls.iter().take(MAX_MEDIA).enumerate().filter(|(_, url)| is_here(url)) {
             let (http, url) = (self.http().clone(), url.clone());
@@ -44,11 +44,11 @@ impl FakeTwilio {
                 }
                 Ok((_, url, Err(reason))) => {
                     too_large |= reason == TOO_LARGE;
-                    self.feed().happened(Telling {
-                        between: Between::Twilio,
+                    self.exchanges().record(NewExchange {
+                        kind: ExchangeKind::Twilio,
                         title: "MediaUrl",
                         summary: format!("not fetched: {reason}"),
-                        outcome: Outcome::Failed,
+                        outcome: ExchangeOutcome::Failed,
                         number: Some(phone.to_owned()),
                         request: json!({ "MediaUrl": url }),
                         response: Value::Null,
@@ -63,7 +63,7 @@ impl FakeTwilio {
                 media.content = None;
             }
         }
-        Collected { media, too_large }
+        DownloadedMedia { media, too_large }
     }
 }
 

@@ -25,7 +25,7 @@ pub enum Direction {
 /// How far a message has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Status {
+pub enum DeliveryState {
     /// A Messaging Service has it and has yet to choose a sender.
     Accepted,
     /// It waits to be sent.
@@ -42,7 +42,7 @@ pub enum Status {
     Received,
 }
 
-impl Status {
+impl DeliveryState {
     /// Twilio's word for it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -76,7 +76,7 @@ impl Status {
 
 /// What will become of a message that we send.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Fate {
+pub(crate) struct DeliveryPlan {
     /// When it is sent, counted from its being taken.
     pub(crate) sent_after_ms: u64,
     /// When the phone has it, or the carrier gives up, counted from its being taken.
@@ -85,22 +85,22 @@ pub(crate) struct Fate {
     pub(crate) error_code: Option<u32>,
 }
 
-impl Fate {
+impl DeliveryPlan {
     /// The states that are still to come, and when, counted from its being taken.
-    pub(crate) fn after(self, status: Status) -> Vec<(Duration, Status, Option<u32>)> {
+    pub(crate) fn after(self, status: DeliveryState) -> Vec<(Duration, DeliveryState, Option<u32>)> {
         let (sent, delivered) =
             (Duration::from_millis(self.sent_after_ms), Duration::from_millis(self.delivered_after_ms));
         let end = match self.error_code {
             // What has not left Twilio has failed: https://www.twilio.com/docs/messaging/api/message-resource
             // "queue overflows, account suspensions and media errors". Of all else the carrier reports.
             code @ Some(30_001 | 30_002 | MEDIA_TOO_LARGE) => {
-                let all = [(Duration::ZERO, Status::Queued, None), (sent, Status::Failed, code)];
+                let all = [(Duration::ZERO, DeliveryState::Queued, None), (sent, DeliveryState::Failed, code)];
                 return all.into_iter().skip(status.step().into()).collect();
             }
-            Some(code) => (delivered, Status::Undelivered, Some(code)),
-            None => (delivered, Status::Delivered, None),
+            Some(code) => (delivered, DeliveryState::Undelivered, Some(code)),
+            None => (delivered, DeliveryState::Delivered, None),
         };
-        let all = [(Duration::ZERO, Status::Queued, None), (sent, Status::Sent, None), end];
+        let all = [(Duration::ZERO, DeliveryState::Queued, None), (sent, DeliveryState::Sent, None), end];
         all.into_iter().skip(status.step().into()).collect()
     }
 }
@@ -125,7 +125,7 @@ pub struct Message {
     /// What it carries beside the text.
     pub media: Vec<Media>,
     /// How far it has come.
-    pub status: Status,
+    pub status: DeliveryState,
     /// Why it was not delivered.
     pub error_code: Option<u32>,
     /// The parameters of the request, for those that Twilio never shows again: `ValidityPeriod`, `RiskCheck`, …
@@ -136,10 +136,11 @@ pub struct Message {
     pub(crate) created: Timestamp,
     pub(crate) sent: Option<Timestamp>,
     pub(crate) updated: Timestamp,
-    pub(crate) fate: Fate,
+    #[serde(rename = "fate")]
+    pub(crate) plan: DeliveryPlan,
     /// The last state that whoever asked for it was told of; of an inbound message, whether anybody was.
-    #[serde(default)]
-    pub(crate) told: Option<Status>,
+    #[serde(default, rename = "told")]
+    pub(crate) last_notified: Option<DeliveryState>,
 }
 
 impl Message {
@@ -152,9 +153,9 @@ impl Message {
         now: Timestamp,
     ) -> Self {
         let status = match (direction, from) {
-            (Direction::Inbound, _) => Status::Received,
-            (_, None) => Status::Accepted,
-            (_, Some(_)) => Status::Queued,
+            (Direction::Inbound, _) => DeliveryState::Received,
+            (_, None) => DeliveryState::Accepted,
+            (_, Some(_)) => DeliveryState::Queued,
         };
         Self {
             sid: random_sid("SM"),
@@ -172,10 +173,10 @@ impl Message {
             // None is known before there is a sender.
             segments: from.map_or(0, |_| Segments::of(body).count),
             created: now,
-            sent: (status == Status::Received).then_some(now),
+            sent: (status == DeliveryState::Received).then_some(now),
             updated: now,
-            fate: Fate::default(),
-            told: None,
+            plan: DeliveryPlan::default(),
+            last_notified: None,
         }
     }
 
@@ -186,18 +187,18 @@ impl Message {
     }
 
     /// The message as it was in each state that its status callback has yet to hear of.
-    pub(crate) fn untold(&self) -> Vec<Self> {
+    pub(crate) fn pending_notifications(&self) -> Vec<Self> {
         if self.status_callback().is_none() {
             return Vec::new();
         }
-        let passed = |status: Status| status.step() < self.status.step();
-        let queued = Some(Status::Queued).filter(|status| passed(*status));
+        let passed = |status: DeliveryState| status.step() < self.status.step();
+        let queued = Some(DeliveryState::Queued).filter(|status| passed(*status));
         // One that failed was never sent.
-        let sent = Some(Status::Sent).filter(|status| passed(*status) && self.sent.is_some());
+        let sent = Some(DeliveryState::Sent).filter(|status| passed(*status) && self.sent.is_some());
         // Nobody hears of what is merely accepted.
-        let now = Some(self.status).filter(|status| *status != Status::Accepted);
-        let told = self.told.map_or(0, Status::step);
-        let states = [queued, sent, now].into_iter().flatten().filter(|status| status.step() > told);
+        let now = Some(self.status).filter(|status| *status != DeliveryState::Accepted);
+        let notified = self.last_notified.map_or(0, DeliveryState::step);
+        let states = [queued, sent, now].into_iter().flatten().filter(|status| status.step() > notified);
         let as_it_was =
             |status| Self { status, error_code: self.error_code.filter(|_| status == self.status), ..self.clone() };
         states.map(as_it_was).collect()

@@ -2,7 +2,7 @@
 
 use crate::limits::API_VERSION;
 use crate::message::rfc2822;
-use crate::store::ledger::Setup;
+use crate::store::ledger::NumberSettings;
 use jiff::Timestamp;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -35,7 +35,7 @@ pub(crate) const SETTINGS: [(&str, &str, Takes); 13] = [
 ];
 
 /// One of our numbers, as it is set up now.
-pub struct OurNumber {
+pub struct IncomingNumber {
     /// `PN…`.
     pub sid: String,
     account_sid: String,
@@ -47,12 +47,12 @@ pub struct OurNumber {
     updated: Timestamp,
 }
 
-impl OurNumber {
+impl IncomingNumber {
     pub(crate) fn new(
         account_sid: &str,
         number: &str,
         sms_url: &str,
-        setup: Option<&Setup>,
+        setup: Option<&NumberSettings>,
         created: Timestamp,
     ) -> Self {
         let (set, updated) = setup.map_or((BTreeMap::new(), created), |setup| (setup.settings.clone(), setup.updated));

@@ -1,6 +1,6 @@
 //! The parameters of a request.
 
-use crate::errors::{self, Refusal};
+use crate::errors::{self, TwilioRefusal};
 use jiff::civil::Date;
 use serde_json::{Map, Value};
 
@@ -21,13 +21,13 @@ impl Parameters {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    pub(crate) fn number(&self, name: &str, default: usize) -> Result<usize, Refusal> {
+    pub(crate) fn number(&self, name: &str, default: usize) -> Result<usize, TwilioRefusal> {
         let invalid = |_| errors::INVALID_QUERY.about(&[name]);
         self.get(name).map_or(Ok(default), |text| text.parse::<u16>().map(usize::from).map_err(invalid))
     }
 
     /// The day of `2026-01-31`, or of a time on it.
-    pub(crate) fn date(&self, name: &str) -> Result<Option<Date>, Refusal> {
+    pub(crate) fn date(&self, name: &str) -> Result<Option<Date>, TwilioRefusal> {
         let day = |text: &str| text.get(..10)?.parse().ok();
         self.get(name).map(|text| day(text).ok_or_else(|| errors::INVALID_QUERY.about(&["DateSent"]))).transpose()
     }

@@ -1,13 +1,13 @@
 //! The fake Twilio: one account, its messages and numbers, and what happens to them.
 
-use crate::account::Account;
-use crate::config::{Pace, World};
-use crate::exchanges::{Event, Feed};
+use crate::account::TwilioAccount;
+use crate::config::{DeliveryTiming, TwilioConfig};
+use crate::exchanges::{Event, Exchanges};
 use crate::faults::Faults;
-use crate::limits::{LIMITS, Limits};
+use crate::limits::{TIMEOUTS, TwilioTimeouts};
 use crate::message::Message;
-use crate::number::OurNumber;
-use crate::store::Books;
+use crate::number::IncomingNumber;
+use crate::store::Store;
 use crate::store::ledger::{Entry, Ledger};
 use jiff::Timestamp;
 use reqwest::Url;
@@ -34,139 +34,139 @@ impl WeakTwilio {
 pub(crate) struct Inner {
     pub(crate) clock: Clock,
     http: reqwest::Client,
-    feed: Feed,
+    exchanges: Exchanges,
     faults: Faults,
-    pace: Pace,
-    limits: Limits,
+    timing: DeliveryTiming,
+    timeouts: TwilioTimeouts,
     sms_url: String,
     started: Timestamp,
-    books: Mutex<Books>,
+    store: Mutex<Store>,
     /// The phones whose message a webhook has answered.
     answered: broadcast::Sender<String>,
     /// The clock was moved, or something was forgotten: whoever waits looks again for how long.
-    stirred: watch::Sender<()>,
-    /// The lives of the messages that are under way; none any more after the end.
-    lives: Mutex<Option<JoinSet<()>>>,
+    wake: watch::Sender<()>,
+    /// The tasks of the messages that are under way; none any more after the end.
+    tasks: Mutex<Option<JoinSet<()>>>,
 }
 
 impl FakeTwilio {
     /// A Twilio that knows this account and what happened before. Messages that were under way go on, for which it must be
     /// called in a Tokio runtime; what phones texted waits for [`FakeTwilio::resume_inbound`].
     #[must_use]
-    pub fn new(account: Account, world: World) -> Self {
-        Self::with_limits(account, world, LIMITS)
+    pub fn new(account: TwilioAccount, config: TwilioConfig) -> Self {
+        Self::with_timeouts(account, config, TIMEOUTS)
     }
 
-    pub(crate) fn with_limits(account: Account, world: World, limits: Limits) -> Self {
-        let World { clock, http, feed, faults, pace, journal, past, sms_url } = world;
+    pub(crate) fn with_timeouts(account: TwilioAccount, config: TwilioConfig, timeouts: TwilioTimeouts) -> Self {
+        let TwilioConfig { clock, http, exchanges, faults, timing, journal, past, sms_url } = config;
         let ledger = Ledger::of(past);
         let started = timestamp(&clock);
         Self(Arc::new(Inner {
             clock,
             http,
-            feed,
+            exchanges,
             faults,
-            pace,
-            limits,
+            timing,
+            timeouts,
             sms_url,
             started,
-            books: Mutex::new(Books { account, ledger, journal }),
+            store: Mutex::new(Store { account, ledger, journal }),
             answered: broadcast::Sender::new(64),
-            stirred: watch::Sender::default(),
-            lives: Mutex::new(Some(JoinSet::new())),
+            wake: watch::Sender::default(),
+            tasks: Mutex::new(Some(JoinSet::new())),
         }))
     }
 
     /// Every message, the newest last.
     #[must_use]
     pub fn messages(&self) -> Vec<Message> {
-        self.books().ledger.all().cloned().collect()
+        self.store().ledger.all().cloned().collect()
     }
 
     /// The messages from and to this phone, the newest last.
     #[must_use]
     pub fn messages_of(&self, phone: &str) -> Vec<Message> {
-        self.books().ledger.of_phone(phone).cloned().collect()
+        self.store().ledger.of_phone(phone).cloned().collect()
     }
 
     /// One message.
     #[must_use]
     pub fn message(&self, sid: &str) -> Option<Message> {
-        self.books().ledger.get(sid).cloned()
+        self.store().ledger.get(sid).cloned()
     }
 
     /// Forgets the messages and the opt-out of a phone, and ends what is under way with it; without a number, those of all, and how
     /// our numbers were set up.
     pub fn forget(&self, number: Option<&str>) {
         self.change(Entry::Forgotten { number: number.map(str::to_owned) });
-        self.0.stirred.send_replace(());
+        self.0.wake.send_replace(());
     }
 
     /// The account as it is now.
     #[must_use]
-    pub fn account(&self) -> Account {
-        self.books().account.clone()
+    pub fn account(&self) -> TwilioAccount {
+        self.store().account.clone()
     }
 
     /// Rotates the auth token: from now on the old one opens nothing, and signs nothing.
     pub fn set_auth_token(&self, auth_token: String) {
-        self.books().account.auth_token = auth_token;
+        self.store().account.auth_token = auth_token;
     }
 
     /// Rotates the API key's secret: from now on the old one opens nothing.
     pub fn set_api_key_secret(&self, secret: String) {
-        self.books().account.api_key_secret = secret;
+        self.store().account.api_key_secret = secret;
     }
 
     /// The clock was moved: writes down how far it is ahead of the machine's, for [`clock_ahead_ms`], and delivers what is due.
     pub fn remember_clock(&self, clock_ahead_ms: u64) {
         self.change(Entry::Clock { clock_ahead_ms });
-        self.0.stirred.send_replace(());
+        self.0.wake.send_replace(());
     }
 
     /// Ends everything that goes on by itself, and closes the journal, so that another one can open it.
     pub fn end(&self) {
-        drop(self.lives().take());
-        drop(self.books().journal.take());
+        drop(self.tasks().take());
+        drop(self.store().journal.take());
     }
 
     /// Makes a change, writes it down and tells of it; the message that it was about, if it is still there.
     pub(crate) fn change(&self, entry: Entry) -> Option<Message> {
-        self.change_in(&mut self.books(), entry)
+        self.change_in(&mut self.store(), entry)
     }
 
     /// What is told is told before anybody else can change something, so that the order is right.
-    pub(crate) fn change_in(&self, books: &mut Books, entry: Entry) -> Option<Message> {
-        let Books { ledger, journal, .. } = books;
+    pub(crate) fn change_in(&self, store: &mut Store, entry: Entry) -> Option<Message> {
+        let Store { ledger, journal, .. } = store;
         if let Some(journal) = journal {
             journal.append(&entry);
         }
         match &entry {
-            Entry::Forgotten { number } => self.0.feed.tell(Event::Forgotten(number.clone())),
+            Entry::Forgotten { number } => self.0.exchanges.publish(Event::Forgotten(number.clone())),
             Entry::Deleted { sid } => {
                 if let Some(number) = ledger.get(sid).map(|message| message.phone().to_owned()) {
-                    self.0.feed.tell(Event::Deleted { number, sid: sid.clone() });
+                    self.0.exchanges.publish(Event::Deleted { number, sid: sid.clone() });
                 }
             }
             _ => {}
         }
         let changed = ledger.apply(entry).cloned();
         if let Some(message) = &changed {
-            self.0.feed.tell(Event::Message(Box::new(message.clone())));
+            self.0.exchanges.publish(Event::Message(Box::new(message.clone())));
         }
         changed
     }
 
     /// Takes a message, and dates it: as it is now.
-    pub(crate) fn take(&self, mut message: Message) -> Message {
-        let mut books = self.books();
-        message.date(books.ledger.date(message.phone(), self.now()));
-        self.change_in(&mut books, Entry::Taken(Box::new(message.clone()))).unwrap_or(message)
+    pub(crate) fn add_message(&self, mut message: Message) -> Message {
+        let mut store = self.store();
+        message.date(store.ledger.date(message.phone(), self.now()));
+        self.change_in(&mut store, Entry::Created(Box::new(message.clone()))).unwrap_or(message)
     }
 
     /// Whether a message has not been forgotten.
-    pub(crate) fn has(&self, sid: &str) -> bool {
-        self.books().ledger.get(sid).is_some()
+    pub(crate) fn has_message(&self, sid: &str) -> bool {
+        self.store().ledger.get(sid).is_some()
     }
 
     /// A message that the account's log shows.
@@ -176,18 +176,18 @@ impl FakeTwilio {
 
     /// Our numbers, as they are set up now.
     #[must_use]
-    pub fn numbers(&self) -> Vec<OurNumber> {
+    pub fn numbers(&self) -> Vec<IncomingNumber> {
         let Inner { sms_url, started, .. } = &*self.0;
-        let books = self.books();
-        let account = &books.account;
+        let store = self.store();
+        let account = &store.account;
         let number = |number: &String| {
-            OurNumber::new(&account.account_sid, number, sms_url, books.ledger.setup(number), *started)
+            IncomingNumber::new(&account.account_sid, number, sms_url, store.ledger.setup(number), *started)
         };
         account.numbers.iter().map(number).collect()
     }
 
     pub(crate) fn has_opted_out<'a>(&self, ours: impl Into<Option<&'a str>>, phone: &str) -> bool {
-        self.books().ledger.has_opted_out(ours.into(), phone)
+        self.store().ledger.has_opted_out(ours.into(), phone)
     }
 
     /// Where the API is, for URLs that lead to it.
@@ -203,24 +203,24 @@ impl FakeTwilio {
         &self.0.http
     }
 
-    pub(crate) fn feed(&self) -> &Feed {
-        &self.0.feed
+    pub(crate) fn exchanges(&self) -> &Exchanges {
+        &self.0.exchanges
     }
 
     pub(crate) fn faults(&self) -> &Faults {
         &self.0.faults
     }
 
-    pub(crate) fn pace(&self) -> Pace {
-        self.0.pace
+    pub(crate) fn timing(&self) -> DeliveryTiming {
+        self.0.timing
     }
 
-    pub(crate) fn limits(&self) -> Limits {
-        self.0.limits
+    pub(crate) fn timeouts(&self) -> TwilioTimeouts {
+        self.0.timeouts
     }
 
-    pub(crate) fn stirred(&self) -> &watch::Sender<()> {
-        &self.0.stirred
+    pub(crate) fn wake(&self) -> &watch::Sender<()> {
+        &self.0.wake
     }
 
     pub(crate) fn answered(&self) -> &broadcast::Sender<String> {
@@ -228,26 +228,26 @@ impl FakeTwilio {
     }
 
     /// Starts something that goes on by itself, until Twilio ends. It must not keep Twilio alive for long.
-    pub(crate) fn spawn<F: Future<Output = ()> + Send + 'static>(&self, life: impl FnOnce(WeakTwilio) -> F) {
-        let mut lives = self.lives();
-        let Some(lives) = &mut *lives else { return };
-        while lives.try_join_next().is_some() {}
-        lives.spawn(life(WeakTwilio(Arc::downgrade(&self.0))));
+    pub(crate) fn spawn<F: Future<Output = ()> + Send + 'static>(&self, task: impl FnOnce(WeakTwilio) -> F) {
+        let mut tasks = self.tasks();
+        let Some(tasks) = &mut *tasks else { return };
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(task(WeakTwilio(Arc::downgrade(&self.0))));
     }
 
-    /// A panic elsewhere can't leave the books half written, so a poisoned lock is as good as another.
-    pub(crate) fn books(&self) -> MutexGuard<'_, Books> {
-        self.0.books.lock().unwrap_or_else(PoisonError::into_inner)
+    /// A panic elsewhere can't leave the store half written, so a poisoned lock is as good as another.
+    pub(crate) fn store(&self) -> MutexGuard<'_, Store> {
+        self.0.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn lives(&self) -> MutexGuard<'_, Option<JoinSet<()>>> {
-        self.0.lives.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn tasks(&self) -> MutexGuard<'_, Option<JoinSet<()>>> {
+        self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl fmt::Debug for FakeTwilio {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FakeTwilio").field("account_sid", &self.books().account.account_sid).finish_non_exhaustive()
+        f.debug_struct("FakeTwilio").field("account_sid", &self.store().account.account_sid).finish_non_exhaustive()
     }
 }
 

@@ -60,7 +60,7 @@ pub(crate) fn read(content_type: &str, body: &[u8]) -> Result<Document, WebhookE
 }
 
 /// Where in the document the reader is.
-enum Place {
+enum ParserState {
     Outside,
     Response,
     Message(Box<Outgoing>),
@@ -68,7 +68,7 @@ enum Place {
     Media(Box<Outgoing>, String),
     Redirect(String, Method),
     /// In an element that is passed over, so deep.
-    Ignored(Box<Place>, usize),
+    Ignored(Box<ParserState>, usize),
 }
 
 fn parse(text: &str) -> Result<Document, WebhookError> {
@@ -76,7 +76,7 @@ fn parse(text: &str) -> Result<Document, WebhookError> {
     let mut reader = Reader::from_str(text.trim_start_matches('\u{feff}').trim_start());
     reader.config_mut().expand_empty_elements = true;
     let mut document = Document::default();
-    let (mut place, mut ended) = (Place::Outside, false);
+    let (mut state, mut ended) = (ParserState::Outside, false);
     loop {
         let event = reader.read_event().map_err(|error| WebhookError::Parse(error.to_string()))?;
         let text = match &event {
@@ -91,54 +91,54 @@ fn parse(text: &str) -> Result<Document, WebhookError> {
             },
             _ => String::new(),
         };
-        place = match (event, place) {
-            (Event::Eof, Place::Outside) if ended => return Ok(document),
+        state = match (event, state) {
+            (Event::Eof, ParserState::Outside) if ended => return Ok(document),
             (Event::Eof, _) => return Err(broken("it ends before </Response>, or has no <Response> at all")),
             // Nothing in TwiML needs one, and what it could define is for nobody to look up.
             (Event::DocType(_), _) => return Err(broken("it has a DOCTYPE")),
-            (Event::Start(element), Place::Outside) if element.name().as_ref() == "Response" && !ended => {
+            (Event::Start(element), ParserState::Outside) if element.name().as_ref() == "Response" && !ended => {
                 attributes(&element, &mut document, [])?;
-                Place::Response
+                ParserState::Response
             }
-            (Event::Start(_), Place::Outside) => return Err(broken("its root element is not <Response>")),
-            (Event::Start(element), Place::Response) => verb(&element, &mut document)?,
-            (Event::Start(element), Place::Message(message)) => match element.name().as_ref() {
-                "Body" => Place::Body(message),
-                "Media" => Place::Media(message, String::new()),
-                _ => ignored(&element, "Message", Place::Message(message), &mut document),
+            (Event::Start(_), ParserState::Outside) => return Err(broken("its root element is not <Response>")),
+            (Event::Start(element), ParserState::Response) => verb(&element, &mut document)?,
+            (Event::Start(element), ParserState::Message(message)) => match element.name().as_ref() {
+                "Body" => ParserState::Body(message),
+                "Media" => ParserState::Media(message, String::new()),
+                _ => ignored(&element, "Message", ParserState::Message(message), &mut document),
             },
-            (Event::Start(_), Place::Ignored(outer, depth)) => Place::Ignored(outer, depth + 1),
+            (Event::Start(_), ParserState::Ignored(outer, depth)) => ParserState::Ignored(outer, depth + 1),
             (Event::Start(element), outer) => ignored(&element, outer.name(), outer, &mut document),
             (Event::End(_), inner) => match inner {
-                Place::Ignored(outer, 0) => *outer,
-                Place::Ignored(outer, depth) => Place::Ignored(outer, depth - 1),
-                Place::Body(message) => Place::Message(message),
-                Place::Media(mut message, url) => {
+                ParserState::Ignored(outer, 0) => *outer,
+                ParserState::Ignored(outer, depth) => ParserState::Ignored(outer, depth - 1),
+                ParserState::Body(message) => ParserState::Message(message),
+                ParserState::Media(mut message, url) => {
                     message.media.push(url.trim().to_owned());
-                    Place::Message(message)
+                    ParserState::Message(message)
                 }
-                Place::Message(mut message) => {
+                ParserState::Message(mut message) => {
                     message.body = message.body.trim().into();
                     document.verbs.push(Verb::Message(message));
-                    Place::Response
+                    ParserState::Response
                 }
-                Place::Redirect(url, method) => {
+                ParserState::Redirect(url, method) => {
                     document.verbs.push(Verb::Redirect { url: url.trim().to_owned(), method });
-                    Place::Response
+                    ParserState::Response
                 }
-                Place::Response | Place::Outside => {
+                ParserState::Response | ParserState::Outside => {
                     ended = true;
-                    Place::Outside
+                    ParserState::Outside
                 }
             },
             (_, mut here) => {
                 match &mut here {
-                    Place::Message(message) | Place::Body(message) => message.body.push_str(&text),
-                    Place::Media(_, url) | Place::Redirect(url, _) => url.push_str(&text),
-                    Place::Outside if !text.trim().is_empty() => {
+                    ParserState::Message(message) | ParserState::Body(message) => message.body.push_str(&text),
+                    ParserState::Media(_, url) | ParserState::Redirect(url, _) => url.push_str(&text),
+                    ParserState::Outside if !text.trim().is_empty() => {
                         return Err(broken("there is text outside <Response>"));
                     }
-                    Place::Response if !text.trim().is_empty() => {
+                    ParserState::Response if !text.trim().is_empty() => {
                         document.warnings.push("text directly in <Response>".to_owned());
                     }
                     _ => {}
@@ -149,7 +149,7 @@ fn parse(text: &str) -> Result<Document, WebhookError> {
     }
 }
 
-impl Place {
+impl ParserState {
     const fn name(&self) -> &'static str {
         match self {
             Self::Body(_) => "Body",
@@ -160,25 +160,32 @@ impl Place {
     }
 }
 
-fn ignored(element: &BytesStart<'_>, parent: &str, outer: Place, document: &mut Document) -> Place {
+fn ignored(element: &BytesStart<'_>, parent: &str, outer: ParserState, document: &mut Document) -> ParserState {
     document.warnings.push(format!("<{}> in <{parent}>", element.name().as_ref()));
-    Place::Ignored(Box::new(outer), 0)
+    ParserState::Ignored(Box::new(outer), 0)
 }
 
 /// An element directly in `<Response>`.
-fn verb(element: &BytesStart<'_>, document: &mut Document) -> Result<Place, WebhookError> {
+fn verb(element: &BytesStart<'_>, document: &mut Document) -> Result<ParserState, WebhookError> {
     match element.name().as_ref() {
         "Message" => {
             let [to, from, action, method, status_callback] =
                 attributes(element, document, ["to", "from", "action", "method", "statusCallback"])?;
             let method = method_of(method, document);
-            Ok(Place::Message(Box::new(Outgoing { to, from, status_callback, action, method, ..Outgoing::default() })))
+            Ok(ParserState::Message(Box::new(Outgoing {
+                to,
+                from,
+                status_callback,
+                action,
+                method,
+                ..Outgoing::default()
+            })))
         }
         "Redirect" => {
             let [method] = attributes(element, document, ["method"])?;
-            Ok(Place::Redirect(String::new(), method_of(method, document)))
+            Ok(ParserState::Redirect(String::new(), method_of(method, document)))
         }
-        _ => Ok(ignored(element, "Response", Place::Response, document)),
+        _ => Ok(ignored(element, "Response", ParserState::Response, document)),
     }
 }
 
@@ -196,8 +203,8 @@ fn attributes<const N: usize>(
             Some(index) => {
                 let value = attribute.normalized_value(XmlVersion::Implicit1_0);
                 let value = value.map_err(|error| WebhookError::Parse(error.to_string()))?;
-                if let Some(place) = values.get_mut(index) {
-                    *place = Some(value.into_owned()).filter(|value| !value.is_empty());
+                if let Some(state) = values.get_mut(index) {
+                    *state = Some(value.into_owned()).filter(|value| !value.is_empty());
                 }
             }
             None if name.starts_with("xml") => {}

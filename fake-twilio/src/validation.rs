@@ -1,8 +1,8 @@
 //! What Twilio checks before it takes a message over the API.
 
-use crate::account::Account;
+use crate::account::TwilioAccount;
 use crate::e164::is_e164;
-use crate::errors::{self, Refusal, TwilioError, ensure};
+use crate::errors::{self, RefusalTemplate, TwilioRefusal, ensure};
 use crate::limits::{MAX_BODY, MAX_MEDIA};
 use crate::parameters::Parameters;
 use axum::http::Uri;
@@ -13,7 +13,7 @@ const MAX_CALLBACK_URL: usize = 4000;
 const MAX_VALIDITY_SECONDS: u32 = 36_000;
 
 /// The parameters that take one of a few words, and the answer to any other word.
-const CHOICES: [(&str, [&str; 2], TwilioError); 3] = [
+const CHOICES: [(&str, [&str; 2], RefusalTemplate); 3] = [
     ("AddressRetention", ["retain", "obfuscate"], errors::ADDRESS_RETENTION),
     ("ContentRetention", ["retain", "discard"], errors::CONTENT_RETENTION),
     ("RiskCheck", ["enable", "disable"], errors::INVALID_PARAMETER),
@@ -21,7 +21,7 @@ const CHOICES: [(&str, [&str; 2], TwilioError); 3] = [
 
 /// Twilio's magic numbers for a sender that fails; `GOOD_SENDER` is the one that works.
 /// `https://www.twilio.com/docs/iam/test-credentials`
-const MAGIC_SENDERS: [(&str, TwilioError); 3] = [
+const MAGIC_SENDERS: [(&str, RefusalTemplate); 3] = [
     ("+15005550001", errors::FROM_INVALID),
     ("+15005550007", errors::FROM_NOT_OURS),
     ("+15005550008", errors::QUEUE_FULL),
@@ -30,7 +30,7 @@ pub(crate) const GOOD_SENDER: &str = "+15005550006";
 const MAGIC: &str = "+1500555000";
 
 /// Twilio's magic numbers for a recipient.
-const MAGIC_RECIPIENTS: [(&str, TwilioError); 5] = [
+const MAGIC_RECIPIENTS: [(&str, RefusalTemplate); 5] = [
     ("+15005550001", errors::TO_INVALID),
     ("+15005550002", errors::UNROUTABLE),
     ("+15005550003", errors::REGION),
@@ -40,7 +40,7 @@ const MAGIC_RECIPIENTS: [(&str, TwilioError); 5] = [
 
 /// A message that Twilio would take.
 #[derive(Clone, Copy)]
-pub(crate) struct Wanted<'a> {
+pub(crate) struct MessageRequest<'a> {
     pub(crate) to: &'a str,
     pub(crate) from: Option<&'a str>,
     pub(crate) service: Option<&'a str>,
@@ -48,20 +48,23 @@ pub(crate) struct Wanted<'a> {
 }
 
 /// Reads what is wanted, and refuses what Twilio refuses whoever the recipient is.
-pub(crate) fn check<'a>(account: &Account, parameters: &'a Parameters) -> Result<Wanted<'a>, Refusal> {
+pub(crate) fn check<'a>(
+    account: &TwilioAccount,
+    parameters: &'a Parameters,
+) -> Result<MessageRequest<'a>, TwilioRefusal> {
     let to = parameters.get("To").ok_or(errors::TO_MISSING)?;
     let (from, service) = check_sender(account, parameters)?;
     let body = check_content(parameters)?;
     check_options(parameters)?;
     check_recipient(to, from)?;
-    Ok(Wanted { to, from, service, body })
+    Ok(MessageRequest { to, from, service, body })
 }
 
 /// The sender and the Messaging Service. With both, the service's sender is fixed.
 fn check_sender<'a>(
-    account: &Account,
+    account: &TwilioAccount,
     parameters: &'a Parameters,
-) -> Result<(Option<&'a str>, Option<&'a str>), Refusal> {
+) -> Result<(Option<&'a str>, Option<&'a str>), TwilioRefusal> {
     let (from, service) = match (parameters.get("From"), parameters.get("MessagingServiceSid")) {
         // A Messaging Service may also stand in From.
         (Some(from), None) if is_sid(from, "MG") => (None, Some(from)),
@@ -84,7 +87,7 @@ fn check_sender<'a>(
 /// Nothing is scheduled here, and to send it at once would be worse than to say so. Of a request without a Messaging Service
 /// Twilio's pages say both: that it is refused, and that it is sent at once.
 /// <https://www.twilio.com/docs/api/errors/35118> <https://www.twilio.com/docs/api/errors/35111>
-fn check_schedule(parameters: &Parameters, service: Option<&str>) -> Result<(), Refusal> {
+fn check_schedule(parameters: &Parameters, service: Option<&str>) -> Result<(), TwilioRefusal> {
     let (kind, send_at) = (parameters.get("ScheduleType"), parameters.get("SendAt"));
     if kind.is_none() && send_at.is_none() {
         return Ok(());
@@ -95,12 +98,12 @@ fn check_schedule(parameters: &Parameters, service: Option<&str>) -> Result<(), 
 }
 
 /// Whether the account may send from this number.
-pub(crate) fn may_send_from(account: &Account, number: &str) -> bool {
+pub(crate) fn may_send_from(account: &TwilioAccount, number: &str) -> bool {
     number == GOOD_SENDER || account.numbers.iter().any(|ours| ours == number)
 }
 
 /// The text.
-fn check_content(parameters: &Parameters) -> Result<&str, Refusal> {
+fn check_content(parameters: &Parameters) -> Result<&str, TwilioRefusal> {
     let body = parameters.get("Body").unwrap_or_default();
     let num_media = parameters.all("MediaUrl").count();
     // The account has no Content Templates, so any SID is of one that there is not.
@@ -119,7 +122,7 @@ pub(crate) fn is_too_long(body: &str) -> bool {
     body.encode_utf16().count() > MAX_BODY
 }
 
-fn check_options(parameters: &Parameters) -> Result<(), Refusal> {
+fn check_options(parameters: &Parameters) -> Result<(), TwilioRefusal> {
     let is_validity = |text: &str| text.parse().is_ok_and(|seconds| (1..=MAX_VALIDITY_SECONDS).contains(&seconds));
     ensure(parameters.get("ValidityPeriod").is_none_or(is_validity), errors::VALIDITY_PERIOD)?;
     if let Some(url) = parameters.get("StatusCallback") {
@@ -130,7 +133,7 @@ fn check_options(parameters: &Parameters) -> Result<(), Refusal> {
     })
 }
 
-fn check_recipient(to: &str, from: Option<&str>) -> Result<(), Refusal> {
+fn check_recipient(to: &str, from: Option<&str>) -> Result<(), TwilioRefusal> {
     if let Some((_, error)) = MAGIC_RECIPIENTS.iter().find(|(magic, _)| *magic == to) {
         return Err(error.about(&[&masked(to), from.unwrap_or_default()]));
     }

@@ -3,7 +3,7 @@
 //! The one idea: only this machine is called. A URL is called if its host, as the client itself reads it, is a loopback address;
 //! every other one is told of and left alone.
 
-use crate::exchanges::Outcome;
+use crate::exchanges::ExchangeOutcome;
 use crate::loopback::is_here;
 use crate::twilio::FakeTwilio;
 use axum::http::header;
@@ -108,7 +108,7 @@ fn as_asked_for(url: &str) -> Option<String> {
 
 /// A request that Twilio makes.
 #[derive(Clone, Debug)]
-pub(crate) struct Call {
+pub(crate) struct WebhookRequest {
     pub(crate) method: Method,
     /// Byte for byte as it was set up, which is how it is signed.
     pub(crate) url: String,
@@ -119,7 +119,7 @@ pub(crate) struct Call {
     pub(crate) forged: bool,
 }
 
-impl Call {
+impl WebhookRequest {
     pub(crate) fn new(method: Method, url: String, parameters: Vec<(String, String)>) -> Self {
         Self { method, url, parameters, idempotency_token: random_uuid(), forged: false }
     }
@@ -141,13 +141,13 @@ impl Call {
 
 /// What came back.
 #[derive(Clone, Debug)]
-pub(crate) struct Answer {
+pub(crate) struct WebhookResponse {
     pub(crate) status: u16,
     pub(crate) content_type: String,
     pub(crate) body: Vec<u8>,
 }
 
-impl Answer {
+impl WebhookResponse {
     pub(crate) fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
     }
@@ -156,13 +156,13 @@ impl Answer {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// As the feed shows it.
-    pub(crate) fn told(&self) -> Value {
+    /// As the exchanges shows it.
+    pub(crate) fn to_json(&self) -> Value {
         json!({ "status": self.status, "body": self.text() })
     }
 
-    pub(crate) fn outcome(&self) -> Outcome {
-        Outcome::of_status(self.status)
+    pub(crate) fn outcome(&self) -> ExchangeOutcome {
+        ExchangeOutcome::of_status(self.status)
     }
 }
 
@@ -170,8 +170,8 @@ impl FakeTwilio {
     /// Calls a URL on this machine. A redirection is an answer like another: it is not followed, for it could lead elsewhere.
     /// A user and a password in the URL are sent at once; Twilio sends them when it has been asked for them with a 401.
     /// <https://www.twilio.com/docs/usage/security#http-authentication>
-    pub(crate) async fn call(&self, call: &Call) -> Result<Answer, WebhookError> {
-        let Call { method, url, parameters, idempotency_token, forged } = call;
+    pub(crate) async fn call(&self, call: &WebhookRequest) -> Result<WebhookResponse, WebhookError> {
+        let WebhookRequest { method, url, parameters, idempotency_token, forged } = call;
         if !is_here(url) {
             return Err(WebhookError::Outside { url: url.clone() });
         }
@@ -196,14 +196,14 @@ impl FakeTwilio {
             .header("I-Twilio-Idempotency-Token", idempotency_token)
             .header(header::USER_AGENT, "TwilioProxy/1.1")
             .header(header::ACCEPT, "*/*");
-        let within = self.limits().answer;
+        let within = self.timeouts().webhook;
         tokio::time::timeout(within, receive(request, &url))
             .await
             .unwrap_or_else(|_| Err(WebhookError::TimedOut { url: url.clone(), seconds: within.as_secs() }))
     }
 }
 
-async fn receive(request: reqwest::RequestBuilder, url: &str) -> Result<Answer, WebhookError> {
+async fn receive(request: reqwest::RequestBuilder, url: &str) -> Result<WebhookResponse, WebhookError> {
     let failed = |error: reqwest::Error| WebhookError::Connection { url: url.to_owned(), reason: innermost(&error) };
     let mut response = request.send().await.map_err(failed)?;
     let status = response.status().as_u16();
@@ -216,7 +216,7 @@ async fn receive(request: reqwest::RequestBuilder, url: &str) -> Result<Answer, 
             return Err(WebhookError::TooLarge { url: url.to_owned() });
         }
     }
-    Ok(Answer { status, content_type, body })
+    Ok(WebhookResponse { status, content_type, body })
 }
 
 /// The cause that says something: "Connection refused", not "error sending request".

@@ -1,6 +1,6 @@
 //! Who calls the API, and for which account.
 
-use crate::errors::{self, Refusal};
+use crate::errors::{self, TwilioRefusal};
 use crate::twilio::FakeTwilio;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -18,10 +18,10 @@ pub(crate) fn segment(uri: &Uri, index: usize) -> &str {
 pub(crate) struct Authenticated;
 
 impl FromRequestParts<FakeTwilio> for Authenticated {
-    type Rejection = Refusal;
+    type Rejection = TwilioRefusal;
 
-    async fn from_request_parts(parts: &mut Parts, twilio: &FakeTwilio) -> Result<Self, Refusal> {
-        let account = &twilio.books().account;
+    async fn from_request_parts(parts: &mut Parts, twilio: &FakeTwilio) -> Result<Self, TwilioRefusal> {
+        let account = &twilio.store().account;
         let asked_for = segment(&parts.uri, 3);
         let ours = asked_for == account.account_sid;
         // What can't be an account is no resource at all, whoever asks.

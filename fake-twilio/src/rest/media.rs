@@ -1,6 +1,6 @@
 //! The media of a message: <https://www.twilio.com/docs/messaging/api/media-resource>
 
-use crate::errors::{self, Refusal};
+use crate::errors::{self, TwilioRefusal};
 use crate::media::{Media, UNKNOWN};
 use crate::message::{Message, rfc2822};
 use crate::parameters::Parameters;
@@ -20,7 +20,7 @@ pub(crate) async fn list(
     State(twilio): State<FakeTwilio>,
     uri: Uri,
     Query(query): Query<Vec<(String, String)>>,
-) -> Result<Json<Value>, Refusal> {
+) -> Result<Json<Value>, TwilioRefusal> {
     let paging = Paging::read(&Parameters(query))?;
     let message = twilio.listed(segment(&uri, 5)).ok_or_else(|| errors::NOT_FOUND.about(&[uri.path()]))?;
     let after = paging.token.as_deref().and_then(|token| message.media.iter().position(|media| media.sid == token));
@@ -33,9 +33,9 @@ pub(crate) async fn list(
 /// <https://help.twilio.com/articles/223183748>
 pub(crate) async fn fetch_one(
     State(twilio): State<FakeTwilio>,
-    authenticated: Result<Authenticated, Refusal>,
+    authenticated: Result<Authenticated, TwilioRefusal>,
     uri: Uri,
-) -> Result<Response, Refusal> {
+) -> Result<Response, TwilioRefusal> {
     let resource_sid = segment(&uri, 7).strip_suffix(".json");
     if resource_sid.is_some() {
         authenticated?;

@@ -1,13 +1,13 @@
 //! The messages of the account: <https://www.twilio.com/docs/messaging/api/message-resource>
 
 use crate::e164::is_e164;
-use crate::errors::{self, Refusal, ensure};
-use crate::exchanges::{Between, Outcome, Telling};
-use crate::faults::{Kind, Place};
-use crate::media_download::Collected;
+use crate::errors::{self, TwilioRefusal, ensure};
+use crate::exchanges::{ExchangeKind, ExchangeOutcome, NewExchange};
+use crate::faults::{FaultPoint, Kind};
+use crate::media_download::DownloadedMedia;
 use crate::message::{Direction, Message};
 use crate::parameters::{Parameters, as_object};
-use crate::resettable::Line;
+use crate::resettable::ConnectionHandle;
 use crate::rest::auth::{Authenticated, segment};
 use crate::rest::paging::Paging;
 use crate::store::ledger::Entry;
@@ -24,17 +24,17 @@ use serde_json::Value;
 const CREATE: &str = "POST /Messages.json";
 
 /// How a wish for a message ended.
-enum Created {
-    /// With the message, and the fault that decides its fate.
-    Taken(Message, Option<Kind>),
-    Refused(Refusal, Option<Kind>),
+enum CreateResult {
+    /// With the message, and the fault that decides its plan.
+    Created(Message, Option<Kind>),
+    Refused(TwilioRefusal, Option<Kind>),
     /// The message was taken, but nobody will learn of it.
-    Silent(Message),
-    Reset,
+    Unanswered(Message),
+    ConnectionReset,
 }
 
 pub(crate) async fn create(
-    authenticated: Result<Authenticated, Refusal>,
+    authenticated: Result<Authenticated, TwilioRefusal>,
     State(twilio): State<FakeTwilio>,
     extensions: Extensions,
     form: Result<Form<Vec<(String, String)>>, FormRejection>,
@@ -45,24 +45,26 @@ pub(crate) async fn create(
     let phone = parameters.get("To").filter(|to| is_e164(to)).map(str::to_owned);
     let created = match authenticated {
         Ok(_) => twilio.create(parameters).await,
-        Err(refusal) => Created::Refused(refusal, None),
+        Err(refusal) => CreateResult::Refused(refusal, None),
     };
     let (summary, outcome, told, fault) = match &created {
-        Created::Taken(message, fault) => {
+        CreateResult::Created(message, fault) => {
             let summary = format!("201 {} {}", message.sid, message.status.as_str());
-            (summary, Outcome::Ok, message.resource(), *fault)
+            (summary, ExchangeOutcome::Ok, message.resource(), *fault)
         }
-        Created::Refused(refusal, fault) => {
-            (refusal.summary(), Outcome::of_status(refusal.status), refusal.body(), *fault)
+        CreateResult::Refused(refusal, fault) => {
+            (refusal.summary(), ExchangeOutcome::of_status(refusal.status), refusal.body(), *fault)
         }
-        Created::Silent(message) => {
+        CreateResult::Unanswered(message) => {
             let summary = format!("{} {}, and no answer", message.sid, message.status.as_str());
-            (summary, Outcome::Failed, Value::Null, Some(Kind::Timeout))
+            (summary, ExchangeOutcome::Failed, Value::Null, Some(Kind::Timeout))
         }
-        Created::Reset => ("connection reset".to_owned(), Outcome::Failed, Value::Null, Some(Kind::ConnectionReset)),
+        CreateResult::ConnectionReset => {
+            ("connection reset".to_owned(), ExchangeOutcome::Failed, Value::Null, Some(Kind::ConnectionReset))
+        }
     };
-    twilio.feed().happened(Telling {
-        between: Between::Twilio,
+    twilio.exchanges().record(NewExchange {
+        kind: ExchangeKind::Twilio,
         title: CREATE,
         summary,
         outcome,
@@ -72,68 +74,72 @@ pub(crate) async fn create(
         fault: fault.map(Kind::as_str),
     });
     let mut response = match created {
-        Created::Taken(message, _) => {
+        CreateResult::Created(message, _) => {
             twilio.deliver(message);
             (StatusCode::CREATED, Json(told)).into_response()
         }
-        Created::Refused(refusal, _) => refusal.into_response(),
-        Created::Silent(message) => {
+        CreateResult::Refused(refusal, _) => refusal.into_response(),
+        CreateResult::Unanswered(message) => {
             twilio.deliver(message);
             // Nobody waits this long, and nobody should find out by waiting on.
-            tokio::time::sleep(twilio.limits().silence).await;
+            tokio::time::sleep(twilio.timeouts().no_answer).await;
             StatusCode::GATEWAY_TIMEOUT.into_response()
         }
-        Created::Reset => reset_connection(&extensions),
+        CreateResult::ConnectionReset => reset_connection(&extensions),
     };
     // It is recorded already, with its parameters.
-    response.extensions_mut().remove::<Refusal>();
+    response.extensions_mut().remove::<TwilioRefusal>();
     response
 }
 
 /// Has the connection reset in place of the answer, where the server is one that can.
 fn reset_connection(extensions: &Extensions) -> Response {
-    if let Some(ConnectInfo(line)) = extensions.get::<ConnectInfo<Line>>() {
-        line.reset();
+    if let Some(ConnectInfo(connection)) = extensions.get::<ConnectInfo<ConnectionHandle>>() {
+        connection.reset();
     }
-    Refusal::from(errors::INTERNAL).into_response()
+    TwilioRefusal::from(errors::INTERNAL).into_response()
 }
 
 impl FakeTwilio {
     /// Takes a message, or nothing at all; unless a fault has it otherwise.
-    async fn create(&self, parameters: Parameters) -> Created {
+    async fn create(&self, parameters: Parameters) -> CreateResult {
         let account = self.account();
         let wanted = match check(&account, &parameters) {
             Ok(wanted) => wanted,
-            Err(refusal) => return Created::Refused(refusal, None),
+            Err(refusal) => return CreateResult::Refused(refusal, None),
         };
         if self.has_opted_out(wanted.from, wanted.to) {
-            return Created::Refused(errors::OPTED_OUT.into(), None);
+            return CreateResult::Refused(errors::OPTED_OUT.into(), None);
         }
-        let fault = self.faults().take(Place::Request, Some(wanted.to));
+        let fault = self.faults().take(FaultPoint::Request, Some(wanted.to));
         match fault {
-            Some(Kind::Http500) => return Created::Refused(errors::INTERNAL.into(), fault),
-            Some(Kind::Http429) => return Created::Refused(errors::TOO_MANY_REQUESTS.into(), fault),
+            Some(Kind::Http500) => return CreateResult::Refused(errors::INTERNAL.into(), fault),
+            Some(Kind::Http429) => return CreateResult::Refused(errors::TOO_MANY_REQUESTS.into(), fault),
             Some(Kind::TwilioError { code }) => {
                 let about = [&masked(wanted.to), wanted.from.unwrap_or_default()];
-                return Created::Refused(Refusal::forced(code, &about), fault);
+                return CreateResult::Refused(TwilioRefusal::forced(code, &about), fault);
             }
-            Some(Kind::ConnectionReset) => return Created::Reset,
+            Some(Kind::ConnectionReset) => return CreateResult::ConnectionReset,
             _ => {}
         }
         let urls = parameters.all("MediaUrl").map(str::to_owned).collect();
-        let Collected { media, too_large } = self.collect(urls, wanted.to).await;
+        let DownloadedMedia { media, too_large } = self.download_media(urls, wanted.to).await;
         let (sid, now) = (&account.account_sid, self.now());
         let message = Message::new(sid, Direction::OutboundApi, wanted.from, wanted.to, wanted.body, now);
         let mut message = message.with_media(media);
         message.messaging_service_sid = wanted.service.map(str::to_owned);
         message.parameters = parameters.0;
         let decided;
-        (message.fate, decided) = self.decide(&message.to);
+        (message.plan, decided) = self.plan_delivery(&message.to);
         if too_large {
-            message.fate.error_code = Some(errors::MEDIA_TOO_LARGE);
+            message.plan.error_code = Some(errors::MEDIA_TOO_LARGE);
         }
-        let message = self.take(message);
-        if fault == Some(Kind::Timeout) { Created::Silent(message) } else { Created::Taken(message, decided) }
+        let message = self.add_message(message);
+        if fault == Some(Kind::Timeout) {
+            CreateResult::Unanswered(message)
+        } else {
+            CreateResult::Created(message, decided)
+        }
     }
 }
 
@@ -142,12 +148,12 @@ pub(crate) async fn list(
     State(twilio): State<FakeTwilio>,
     uri: Uri,
     Query(query): Query<Vec<(String, String)>>,
-) -> Result<Json<Value>, Refusal> {
+) -> Result<Json<Value>, TwilioRefusal> {
     let query = Parameters(query);
     let paging = Paging::read(&query)?;
     let (on, since, until) = (query.date("DateSent")?, query.date("DateSent>")?, query.date("DateSent<")?);
-    let books = twilio.books();
-    let newest = books.ledger.newest(query.get("To"), query.get("From"), paging.token.as_deref());
+    let store = twilio.store();
+    let newest = store.ledger.newest(query.get("To"), query.get("From"), paging.token.as_deref());
     let found = newest.ok_or(errors::PAGE_TOKEN)?.filter(|message| {
         let day = TimeZone::UTC.to_datetime(message.created()).date();
         !message.by_twilio
@@ -162,7 +168,7 @@ pub(crate) async fn fetch(
     _: Authenticated,
     State(twilio): State<FakeTwilio>,
     uri: Uri,
-) -> Result<Json<Value>, Refusal> {
+) -> Result<Json<Value>, TwilioRefusal> {
     find(&twilio, &uri).map(|message| Json(message.resource()))
 }
 
@@ -172,7 +178,7 @@ pub(crate) async fn update(
     State(twilio): State<FakeTwilio>,
     uri: Uri,
     form: Result<Form<Vec<(String, String)>>, FormRejection>,
-) -> Result<Json<Value>, Refusal> {
+) -> Result<Json<Value>, TwilioRefusal> {
     let parameters = Parameters(form.unwrap_or_default().0);
     let message = find(&twilio, &uri)?;
     match parameters.get("Status") {
@@ -196,7 +202,7 @@ pub(crate) async fn delete(
     _: Authenticated,
     State(twilio): State<FakeTwilio>,
     uri: Uri,
-) -> Result<StatusCode, Refusal> {
+) -> Result<StatusCode, TwilioRefusal> {
     let message = find(&twilio, &uri)?;
     ensure(message.status.is_final(), errors::NOT_COMPLETE)?;
     twilio.change(Entry::Deleted { sid: message.sid });
@@ -204,7 +210,7 @@ pub(crate) async fn delete(
 }
 
 /// The message of `…/SM….json`.
-fn find(twilio: &FakeTwilio, uri: &Uri) -> Result<Message, Refusal> {
+fn find(twilio: &FakeTwilio, uri: &Uri) -> Result<Message, TwilioRefusal> {
     let found = segment(uri, 5).strip_suffix(".json").and_then(|sid| twilio.listed(sid));
     found.ok_or_else(|| errors::NOT_FOUND.about(&[uri.path()]))
 }

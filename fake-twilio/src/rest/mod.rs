@@ -6,8 +6,8 @@ mod messages;
 mod numbers;
 pub(crate) mod paging;
 
-use crate::errors::{self, Refusal};
-use crate::exchanges::{Between, Outcome, Telling};
+use crate::errors::{self, TwilioRefusal};
+use crate::exchanges::{ExchangeKind, ExchangeOutcome, NewExchange};
 use crate::twilio::FakeTwilio;
 use axum::Router;
 use axum::extract::{Request, State};
@@ -32,25 +32,25 @@ pub fn router(twilio: &FakeTwilio) -> Router {
             "/2010-04-01/Accounts/{account}/IncomingPhoneNumbers/{number}",
             get(numbers::fetch).post(numbers::update),
         )
-        .method_not_allowed_fallback(async || Refusal::from(errors::METHOD_NOT_ALLOWED))
+        .method_not_allowed_fallback(async || TwilioRefusal::from(errors::METHOD_NOT_ALLOWED))
         .fallback(async |uri: Uri| errors::NOT_FOUND.about(&[uri.path()]))
-        .layer(middleware::from_fn_with_state(twilio.clone(), tell_refusals))
+        .layer(middleware::from_fn_with_state(twilio.clone(), record_refusals))
         .with_state(twilio.clone())
 }
 
 /// Tells of the calls that are refused; those that create a message tell of themselves, with their parameters.
-async fn tell_refusals(State(twilio): State<FakeTwilio>, request: Request, next: Next) -> Response {
+async fn record_refusals(State(twilio): State<FakeTwilio>, request: Request, next: Next) -> Response {
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let response = next.run(request).await;
-    let refusal = response.extensions().get::<Refusal>();
+    let refusal = response.extensions().get::<TwilioRefusal>();
     // Any other path is somebody else's: this router may be the last of several.
     if let Some(refusal) = refusal.filter(|_| uri.path().starts_with("/2010-04-01/")) {
         let path = uri.path().splitn(5, '/').last().unwrap_or_default();
-        twilio.feed().happened(Telling {
-            between: Between::Twilio,
+        twilio.exchanges().record(NewExchange {
+            kind: ExchangeKind::Twilio,
             title: &format!("{method} /{path}"),
             summary: refusal.summary(),
-            outcome: Outcome::of_status(refusal.status),
+            outcome: ExchangeOutcome::of_status(refusal.status),
             number: None,
             request: json!(uri.query()),
             response: refusal.body(),

@@ -1,7 +1,7 @@
 //! The numbers of the account: <https://www.twilio.com/docs/phone-numbers/api/incomingphonenumber-resource>
 
-use crate::errors::{self, Refusal, ensure};
-use crate::number::{OurNumber, SETTINGS, Takes};
+use crate::errors::{self, TwilioRefusal, ensure};
+use crate::number::{IncomingNumber, SETTINGS, Takes};
 use crate::parameters::Parameters;
 use crate::rest::auth::{Authenticated, segment};
 use crate::rest::paging::Paging;
@@ -16,7 +16,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// The settings in a request, by the names of their fields.
-fn read(parameters: &Parameters) -> Result<BTreeMap<String, String>, Refusal> {
+fn read(parameters: &Parameters) -> Result<BTreeMap<String, String>, TwilioRefusal> {
     let mut settings = BTreeMap::new();
     for (parameter, field, takes) in SETTINGS {
         // An empty one takes the setting away.
@@ -45,20 +45,20 @@ pub(crate) async fn list(
     State(twilio): State<FakeTwilio>,
     uri: Uri,
     Query(query): Query<Vec<(String, String)>>,
-) -> Result<Json<Value>, Refusal> {
+) -> Result<Json<Value>, TwilioRefusal> {
     let query = Parameters(query);
     let paging = Paging::read(&query)?;
     // A part of a number finds it too; a star stands for anything.
     let part = query.get("PhoneNumber").map(|pattern| pattern.replace('*', ""));
     let numbers = twilio.numbers();
-    let found: Vec<&OurNumber> =
+    let found: Vec<&IncomingNumber> =
         numbers.iter().filter(|number| part.as_ref().is_none_or(|part| number.phone_number.contains(part))).collect();
     let after = match &paging.token {
         Some(token) => 1 + found.iter().position(|number| number.sid == *token).ok_or(errors::PAGE_TOKEN)?,
         None => 0,
     };
     let rest = found.into_iter().skip(after);
-    Ok(Json(paging.fill(&uri, "incoming_phone_numbers", rest, |number| &number.sid, OurNumber::resource)))
+    Ok(Json(paging.fill(&uri, "incoming_phone_numbers", rest, |number| &number.sid, IncomingNumber::resource)))
 }
 
 /// `GET …/IncomingPhoneNumbers/{number}.json`
@@ -66,7 +66,7 @@ pub(crate) async fn fetch(
     _: Authenticated,
     State(twilio): State<FakeTwilio>,
     uri: Uri,
-) -> Result<Json<Value>, Refusal> {
+) -> Result<Json<Value>, TwilioRefusal> {
     find(&twilio, &uri).map(|number| Json(number.resource()))
 }
 
@@ -76,14 +76,14 @@ pub(crate) async fn update(
     State(twilio): State<FakeTwilio>,
     uri: Uri,
     form: Result<Form<Vec<(String, String)>>, FormRejection>,
-) -> Result<Json<Value>, Refusal> {
+) -> Result<Json<Value>, TwilioRefusal> {
     let number = find(&twilio, &uri)?.phone_number;
     let settings = read(&Parameters(form.unwrap_or_default().0))?;
     twilio.change(Entry::Number { number, settings, at: twilio.now() });
     find(&twilio, &uri).map(|number| Json(number.resource()))
 }
 
-fn find(twilio: &FakeTwilio, uri: &Uri) -> Result<OurNumber, Refusal> {
+fn find(twilio: &FakeTwilio, uri: &Uri) -> Result<IncomingNumber, TwilioRefusal> {
     let sid = segment(uri, 5).strip_suffix(".json");
     let found = twilio.numbers().into_iter().find(|number| Some(&*number.sid) == sid);
     found.ok_or_else(|| errors::NOT_FOUND.about(&[uri.path()]))

@@ -1,6 +1,6 @@
 //! Lists that are answered page by page.
 
-use crate::errors::{self, Refusal, ensure};
+use crate::errors::{self, TwilioRefusal, ensure};
 use crate::parameters::Parameters;
 use axum::http::Uri;
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ pub(crate) struct Paging {
 }
 
 impl Paging {
-    pub(crate) fn read(query: &Parameters) -> Result<Self, Refusal> {
+    pub(crate) fn read(query: &Parameters) -> Result<Self, TwilioRefusal> {
         let page = query.number("Page", 0)?;
         let size = query.number("PageSize", DEFAULT_SIZE)?;
         ensure(size > 0, errors::INVALID_QUERY.about(&["PageSize"]))?;

@@ -3,7 +3,7 @@
 //! The one idea: it changes by entries only. What an entry does is the same when it happens and when it is read back from the
 //! journal, so nothing can be written down in one way and remembered in another.
 
-use crate::message::{Message, Status};
+use crate::message::{DeliveryState, Message};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -14,13 +14,14 @@ use std::time::Duration;
 #[serde(tag = "entry", rename_all = "snake_case")]
 pub enum Entry {
     /// A message was taken.
-    Taken(Box<Message>),
+    #[serde(rename = "taken")]
+    Created(Box<Message>),
     /// A message has come further.
     Changed {
         /// Which.
         sid: String,
         /// How far.
-        status: Status,
+        status: DeliveryState,
         /// Why it was not delivered.
         #[serde(default)]
         error_code: Option<u32>,
@@ -31,11 +32,12 @@ pub enum Entry {
         at: Timestamp,
     },
     /// Whoever asked to hear of a message was told of it.
-    Told {
+    #[serde(rename = "told")]
+    Notified {
         /// Which.
         sid: String,
         /// The last state that was told.
-        status: Status,
+        status: DeliveryState,
     },
     /// The text of a message was taken away.
     Redacted {
@@ -96,7 +98,7 @@ pub fn clock_ahead_ms(entries: &[Entry]) -> u64 {
 
 /// What was set on one of our numbers over the API.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Setup {
+pub(crate) struct NumberSettings {
     pub(crate) settings: BTreeMap<String, String>,
     pub(crate) updated: Timestamp,
 }
@@ -112,7 +114,7 @@ pub(crate) struct Ledger {
     by_number: HashMap<String, BTreeSet<u64>>,
     /// Our number and the phone.
     opted_out: BTreeSet<(String, String)>,
-    setups: BTreeMap<String, Setup>,
+    setups: BTreeMap<String, NumberSettings>,
     clock_ahead_ms: u64,
 }
 
@@ -127,7 +129,7 @@ impl Ledger {
 
     /// The fewest entries that come to the same.
     pub(crate) fn entries(&self) -> Vec<Entry> {
-        let messages = self.messages.values().map(|message| Entry::Taken(Box::new(message.clone())));
+        let messages = self.messages.values().map(|message| Entry::Created(Box::new(message.clone())));
         let opted_out = self.opted_out.iter().cloned().map(|(ours, phone)| Entry::OptedOut { ours, phone });
         let setups = self.setups.iter().map(|(number, setup)| Entry::Number {
             number: number.clone(),
@@ -141,33 +143,33 @@ impl Ledger {
     /// Makes the change; the message that it was about, as it is now. Of a message that is gone, nothing changes.
     pub(crate) fn apply(&mut self, entry: Entry) -> Option<&Message> {
         match entry {
-            Entry::Taken(message) => {
+            Entry::Created(message) => {
                 self.taken += 1;
-                let place = self.taken;
-                self.by_sid.insert(message.sid.clone(), place);
+                let sequence = self.taken;
+                self.by_sid.insert(message.sid.clone(), sequence);
                 for number in message.from.iter().chain([&message.to]) {
-                    self.by_number.entry(number.clone()).or_default().insert(place);
+                    self.by_number.entry(number.clone()).or_default().insert(sequence);
                 }
-                return Some(self.messages.entry(place).or_insert(*message));
+                return Some(self.messages.entry(sequence).or_insert(*message));
             }
             Entry::Changed { sid, status, error_code, from, at } => {
-                let place = *self.by_sid.get(&sid)?;
-                let message = self.messages.get_mut(&place)?;
+                let sequence = *self.by_sid.get(&sid)?;
+                let message = self.messages.get_mut(&sequence)?;
                 if let Some(sender) = from {
                     message.choose(&sender);
-                    self.by_number.entry(sender).or_default().insert(place);
+                    self.by_number.entry(sender).or_default().insert(sequence);
                 }
                 message.status = status;
                 message.error_code = error_code;
                 message.updated = at;
-                if status == Status::Sent {
+                if status == DeliveryState::Sent {
                     message.sent = Some(at);
                 }
                 return Some(message);
             }
-            Entry::Told { sid, status } => {
+            Entry::Notified { sid, status } => {
                 let message = self.messages.get_mut(self.by_sid.get(&sid)?)?;
-                message.told = Some(status);
+                message.last_notified = Some(status);
             }
             Entry::Redacted { sid, at } => {
                 let message = self.messages.get_mut(self.by_sid.get(&sid)?)?;
@@ -179,7 +181,7 @@ impl Ledger {
             Entry::OptedOut { ours, phone } => drop(self.opted_out.insert((ours, phone))),
             Entry::OptedIn { ours, phone } => drop(self.opted_out.remove(&(ours, phone))),
             Entry::Number { number, settings, at } => {
-                let setup = Setup { settings: BTreeMap::new(), updated: at };
+                let setup = NumberSettings { settings: BTreeMap::new(), updated: at };
                 let setup = self.setups.entry(number).or_insert(setup);
                 setup.settings.extend(settings);
                 setup.updated = at;
@@ -205,12 +207,12 @@ impl Ledger {
     }
 
     fn remove(&mut self, sid: &str) {
-        let Some(place) = self.by_sid.remove(sid) else { return };
-        let Some(message) = self.messages.remove(&place) else { return };
+        let Some(sequence) = self.by_sid.remove(sid) else { return };
+        let Some(message) = self.messages.remove(&sequence) else { return };
         for number in message.from.iter().chain([&message.to]) {
-            if let Some(places) = self.by_number.get_mut(number) {
-                places.remove(&place);
-                if places.is_empty() {
+            if let Some(sequences) = self.by_number.get_mut(number) {
+                sequences.remove(&sequence);
+                if sequences.is_empty() {
                     self.by_number.remove(number);
                 }
             }
@@ -221,7 +223,7 @@ impl Ledger {
     /// whoever has seen one can ask for what came after it.
     pub(crate) fn date(&self, phone: &str, now: Timestamp) -> Timestamp {
         let last = self.messages.values().next_back().map_or(now, |message| message.created.max(now));
-        let last_of_phone = self.by_number.get(phone).and_then(|places| self.messages.get(places.last()?));
+        let last_of_phone = self.by_number.get(phone).and_then(|sequences| self.messages.get(sequences.last()?));
         let next = last_of_phone.and_then(|message| message.created.checked_add(Duration::from_millis(1)).ok());
         next.map_or(last, |next| last.max(next))
     }
@@ -237,8 +239,8 @@ impl Ledger {
 
     /// Those of a phone, oldest first.
     pub(crate) fn of_phone(&self, phone: &str) -> impl Iterator<Item = &Message> {
-        let places = self.by_number.get(phone).into_iter().flatten();
-        places.filter_map(|place| self.messages.get(place)).filter(move |message| message.phone() == phone)
+        let sequences = self.by_number.get(phone).into_iter().flatten();
+        sequences.filter_map(|sequence| self.messages.get(sequence)).filter(move |message| message.phone() == phone)
     }
 
     /// Those to and from these numbers, newest first, from before the one with this SID; `None` if there is none with it.
@@ -253,10 +255,12 @@ impl Ledger {
             None => u64::MAX,
         };
         let nobody = const { &BTreeSet::new() };
-        let places = [to, from].into_iter().flatten().map(|number| self.by_number.get(number).unwrap_or(nobody));
+        let sequences = [to, from].into_iter().flatten().map(|number| self.by_number.get(number).unwrap_or(nobody));
         // The shorter list; our own number has them all.
-        let found: Box<dyn Iterator<Item = &Message>> = match places.min_by_key(|places| places.len()) {
-            Some(places) => Box::new(places.range(..end).rev().filter_map(|place| self.messages.get(place))),
+        let found: Box<dyn Iterator<Item = &Message>> = match sequences.min_by_key(|sequences| sequences.len()) {
+            Some(sequences) => {
+                Box::new(sequences.range(..end).rev().filter_map(|sequence| self.messages.get(sequence)))
+            }
             None => Box::new(self.messages.range(..end).rev().map(|(_, message)| message)),
         };
         Some(Box::new(found.filter(move |message| {
@@ -269,7 +273,7 @@ impl Ledger {
         self.opted_out.iter().any(|(number, opted_out)| opted_out == phone && ours.is_none_or(|ours| ours == number))
     }
 
-    pub(crate) fn setup(&self, number: &str) -> Option<&Setup> {
+    pub(crate) fn setup(&self, number: &str) -> Option<&NumberSettings> {
         self.setups.get(number)
     }
 }

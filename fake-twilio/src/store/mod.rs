@@ -3,13 +3,13 @@
 pub mod journal;
 pub mod ledger;
 
-use crate::account::Account;
+use crate::account::TwilioAccount;
 use crate::store::journal::Journal;
 use crate::store::ledger::Ledger;
 
 /// What changes.
-pub(crate) struct Books {
-    pub(crate) account: Account,
+pub(crate) struct Store {
+    pub(crate) account: TwilioAccount,
     pub(crate) ledger: Ledger,
     pub(crate) journal: Option<Journal>,
 }

@@ -338,7 +338,7 @@ async fn many_messages_are_found_by_number_without_reading_all() {
         let phone = format!("+1415556{:04}", index % 1000);
         let message =
             Message::new(ACCOUNT, Direction::OutboundApi, Some(OURS), &phone, &index.to_string(), server.twilio.now());
-        server.twilio.take(message);
+        server.twilio.add_message(message);
     }
     let (_, page) = server.get(&messages("?To=%2B14155560007&From=%2B14155550100")).await;
     assert_eq!(bodies(&page), ["2007", "1007", "7"]);
@@ -524,7 +524,7 @@ async fn messages_that_come_at_once_are_dated_in_their_order_and_a_phones_apart(
                 for _ in 0..50 {
                     let to = numbers[index % 2];
                     let message = Message::new(ACCOUNT, Direction::OutboundApi, Some(OURS), to, "Hi", twilio.now());
-                    let taken = twilio.take(message);
+                    let taken = twilio.add_message(message);
                     assert_eq!(twilio.message(&taken.sid), Some(taken));
                 }
             });
@@ -562,9 +562,9 @@ async fn a_fault_has_twilio_refuse_what_it_would_take() {
         assert_eq!(server.post(&changed(&[])).await.0, 201, "once");
         assert_eq!(server.twilio.messages().len(), 2);
         let told = [
-            server.told(Between::Twilio).await,
-            server.told(Between::Twilio).await,
-            server.told(Between::Twilio).await,
+            server.exchange(ExchangeKind::Twilio).await,
+            server.exchange(ExchangeKind::Twilio).await,
+            server.exchange(ExchangeKind::Twilio).await,
         ];
         assert_eq!(told[2].fault.as_deref(), Some(kind.as_str()));
         assert_eq!(told[2].summary, format!("{status}, code {}", error["code"]));
@@ -578,8 +578,8 @@ async fn a_timeout_takes_the_message_and_never_says_so() {
     let response = server.authenticated("POST", &messages("")).form(&changed(&[])).send().await.unwrap();
     // After a minute, for whoever waits that long; here at once.
     assert_eq!(response.status(), StatusCode::GATEWAY_TIMEOUT);
-    let told = server.told(Between::Twilio).await;
-    assert_eq!((told.outcome, told.fault.as_deref()), (Outcome::Failed, Some("timeout")));
+    let told = server.exchange(ExchangeKind::Twilio).await;
+    assert_eq!((told.outcome, told.fault.as_deref()), (ExchangeOutcome::Failed, Some("timeout")));
     assert_eq!(statuses(&server.until_final().await), ["sent", "delivered"], "the SMS comes all the same");
 }
 
@@ -599,28 +599,28 @@ async fn every_call_for_a_message_is_told_of_and_others_when_they_are_refused() 
     server.get(&messages("")).await;
     let (_, resource) =
         server.post(&changed(&[("MediaUrl", "https://a.example"), ("MediaUrl", "https://b.example")])).await;
-    let told = server.told(Between::Twilio).await;
+    let told = server.exchange(ExchangeKind::Twilio).await;
     assert_eq!(told.title, "POST /Messages.json");
     assert_eq!(told.summary, format!("201 {} queued", resource["sid"].as_str().unwrap()));
-    assert_eq!((told.outcome, told.number.as_deref()), (Outcome::Ok, Some(PHONE)));
+    assert_eq!((told.outcome, told.number.as_deref()), (ExchangeOutcome::Ok, Some(PHONE)));
     let media = ["https://a.example", "https://b.example"];
     assert_eq!(told.request, json!({"To": PHONE, "From": OURS, "Body": "Hi", "MediaUrl": media}));
     assert_eq!(told.response, resource);
 
     server.post(&changed(&[("Body", "")])).await;
-    let told = server.told(Between::Twilio).await;
-    assert_eq!((&*told.summary, told.outcome), ("400, code 21602", Outcome::Refused));
+    let told = server.exchange(ExchangeKind::Twilio).await;
+    assert_eq!((&*told.summary, told.outcome), ("400, code 21602", ExchangeOutcome::Refused));
     server.post(&changed(&[("To", "garbage")])).await;
-    let told = server.told(Between::Twilio).await;
+    let told = server.exchange(ExchangeKind::Twilio).await;
     assert_eq!((told.number, &told.request["To"]), (None, &json!("garbage")), "which is no phone's number");
     answer(server.request("POST", &messages("")).form(&changed(&[]))).await;
-    let told = server.told(Between::Twilio).await;
+    let told = server.exchange(ExchangeKind::Twilio).await;
     assert_eq!((&*told.summary, told.request["Body"].as_str()), ("401, code 20003", Some("Hi")));
     server.get(&messages("?PageSize=0")).await;
-    let told = server.told(Between::Twilio).await;
+    let told = server.exchange(ExchangeKind::Twilio).await;
     assert_eq!((&*told.title, &*told.summary), ("GET /Messages.json", "400, code 20001"));
     server.get("/favicon.ico").await;
     server.get(&messages("/nothing")).await;
-    assert_eq!(server.told(Between::Twilio).await.summary, "404, code 20404");
-    assert_eq!(server.twilio.feed().latest().len(), 6, "what is not Twilio's is not told of");
+    assert_eq!(server.exchange(ExchangeKind::Twilio).await.summary, "404, code 20404");
+    assert_eq!(server.twilio.exchanges().latest().len(), 6, "what is not Twilio's is not told of");
 }

@@ -2,9 +2,9 @@
 
 use super::*;
 
-async fn start(folder: &Folder, pace: Pace) -> Server {
+async fn start(folder: &Folder, timing: DeliveryTiming) -> Server {
     let kept = Journal::open(&folder.file()).unwrap();
-    Server::start_with(pace, "http://127.0.0.1:9/sms", PATIENT, Some(kept)).await
+    Server::start_with(timing, "http://127.0.0.1:9/sms", PATIENT, Some(kept)).await
 }
 
 #[tokio::test]
@@ -54,7 +54,7 @@ async fn a_message_that_was_under_way_goes_on_after_a_restart() {
 
     let (journal, mut past) = Journal::open(&folder.file()).unwrap();
     for entry in &mut past {
-        if let Entry::Taken(message) = entry {
+        if let Entry::Created(message) = entry {
             // Long ago, by the clock of the system.
             message.created = "2026-03-01T09:00:00Z".parse().unwrap();
         }
@@ -64,7 +64,7 @@ async fn a_message_that_was_under_way_goes_on_after_a_restart() {
     last.sort_by_key(|message| message.error_code);
     assert_eq!(
         last.map(|message| (message.status, message.error_code)),
-        [(Status::Delivered, None), (Status::Undelivered, Some(30003)),]
+        [(DeliveryState::Delivered, None), (DeliveryState::Undelivered, Some(30003)),]
     );
 }
 
@@ -112,23 +112,26 @@ async fn status_callbacks_that_were_not_made_are_made_after_a_restart() {
     server.twilio.end();
 
     for (told, expected) in
-        [(None, &["queued", "sent", "delivered"][..]), (Some(Status::Queued), &["sent", "delivered"])]
+        [(None, &["queued", "sent", "delivered"][..]), (Some(DeliveryState::Queued), &["sent", "delivered"])]
     {
         let (journal, mut past) = Journal::open(&folder.file()).unwrap();
-        let [Entry::Taken(message)] = &mut past[..] else { panic!("{past:?}") };
+        let [Entry::Created(message)] = &mut past[..] else { panic!("{past:?}") };
         message.parameters = vec![("StatusCallback".to_owned(), format!("{}/status", app.url))];
-        message.told = told;
+        message.last_notified = told;
         let server = Server::start_with(AT_ONCE, "http://127.0.0.1:9/sms", PATIENT, Some((journal, past))).await;
         for status in expected {
             assert_eq!(app.next().await.form(&app).text("MessageStatus"), Ok(Some(*status)));
         }
-        while server.twilio.messages()[0].told != Some(Status::Delivered) {
+        while server.twilio.messages()[0].last_notified != Some(DeliveryState::Delivered) {
             tokio::task::yield_now().await;
         }
         server.twilio.end();
     }
     let past = Journal::open(&folder.file()).unwrap().1;
-    assert!(matches!(&past[..], [Entry::Taken(message)] if message.untold().is_empty()), "and then no more: {past:?}");
+    assert!(
+        matches!(&past[..], [Entry::Created(message)] if message.pending_notifications().is_empty()),
+        "and then no more: {past:?}"
+    );
     drop(silent);
 }
 
