@@ -44,6 +44,8 @@ pub struct TwilioConfig {
     pub journal: Option<Journal>,
     /// The changes so far, as the journal had them.
     pub past: Vec<Entry>,
-    /// What our numbers' `SmsUrl` is at first. The API is on the same host.
+    /// Where the API is served, as `http://127.0.0.1:8080`. The media URLs of inbound messages lead there.
+    pub api_url: String,
+    /// The default `SmsUrl` of the account's numbers. Empty: texts go nowhere until one is set.
     pub sms_url: String,
 }

@@ -336,7 +336,7 @@ impl Conversation {
             parameters.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let path = message.path();
         for (index, media) in message.media.iter().enumerate() {
-            let url = format!("{}{}", self.twilio.origin(), media.path(&path));
+            let url = format!("{}{}", self.twilio.api_url(), media.path(&path));
             parameters.push((format!("MediaUrl{index}"), url));
             parameters.push((format!("MediaContentType{index}"), media.content_type().to_owned()));
         }

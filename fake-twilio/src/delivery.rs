@@ -7,7 +7,7 @@
 use crate::exchanges::{ExchangeKind, ExchangeOutcome, NewExchange};
 use crate::faults::{FaultPoint, Kind};
 use crate::limits::API_VERSION;
-use crate::loopback::is_here;
+use crate::loopback::is_loopback;
 use crate::message::{DeliveryPlan, DeliveryState, Message};
 use crate::parameters::as_object;
 use crate::store::ledger::Entry;
@@ -96,7 +96,7 @@ async fn notify(twilio: WeakTwilio, mut due: UnboundedReceiver<Message>) {
     while let Some(message) = due.recv().await {
         let Some(url) = message.status_callback() else { continue };
         let Some(strong) = twilio.upgrade().filter(|twilio| twilio.has_message(&message.sid)) else { return };
-        if !is_here(url) {
+        if !is_loopback(url) {
             strong.record_not_called(&message, url);
             strong.mark_notified(&message);
             continue;

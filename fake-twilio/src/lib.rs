@@ -15,7 +15,7 @@ pub mod faults;
 mod inbound;
 mod keywords;
 mod limits;
-mod loopback;
+pub mod loopback;
 mod media;
 mod media_download;
 mod message;
@@ -25,6 +25,7 @@ pub mod resettable;
 pub mod rest;
 mod sid;
 mod store;
+pub mod test_api;
 #[cfg(test)]
 mod tests;
 mod twilio;

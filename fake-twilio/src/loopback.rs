@@ -1,11 +1,48 @@
-//! What is on this machine.
+//! This machine only: which URLs are called, and which requests are answered.
 
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
 use reqwest::Url;
 
 /// Whether a URL leads to this machine, in plain HTTP.
-pub(crate) fn is_here(url: &str) -> bool {
+#[must_use]
+pub fn is_loopback(url: &str) -> bool {
     Url::parse(url)
         .is_ok_and(|url| url.scheme() == "http" && matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]")))
+}
+
+/// Middleware that answers only requests for 127.0.0.1 and localhost. A page on the internet whose name was rebound to 127.0.0.1
+/// gets nothing, and one that sends forms here changes nothing.
+pub async fn guard(request: Request, next: Next) -> Response {
+    match refused(request.headers()) {
+        Some((status, reason)) => (status, reason).into_response(),
+        None => next.run(request).await,
+    }
+}
+
+fn refused(headers: &HeaderMap) -> Option<(StatusCode, &'static str)> {
+    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    if !is_this_machine(text(header::HOST).unwrap_or_default()) {
+        return Some((StatusCode::MISDIRECTED_REQUEST, "This address answers only to 127.0.0.1 and localhost.\n"));
+    }
+    // A browser sends the origin with anything but a simple fetch, and says how far away the page is. Following a link is allowed.
+    let origin = text(header::ORIGIN);
+    let foreign_origin =
+        origin.is_some_and(|origin| !is_this_machine(origin.split_once("://").map_or("", |(_, authority)| authority)));
+    let fetch = |name| text(HeaderName::from_static(name)).unwrap_or_default();
+    let cross_site =
+        origin.is_none() && fetch("sec-fetch-site") == "cross-site" && fetch("sec-fetch-mode") != "navigate";
+    let reason = "This address takes no requests from pages of other hosts.\n";
+    (foreign_origin || cross_site).then_some((StatusCode::FORBIDDEN, reason))
+}
+
+fn is_this_machine(authority: &str) -> bool {
+    let name = authority.rsplit_once(':').map_or(authority, |(name, port)| {
+        if port.bytes().all(|byte| byte.is_ascii_digit()) { name } else { authority }
+    });
+    matches!(name, "127.0.0.1" | "localhost" | "[::1]")
 }
 
 #[cfg(test)]
@@ -30,7 +67,7 @@ mod tests {
             ("//127.0.0.1/", false),
             ("nonsense", false),
         ] {
-            assert_eq!(is_here(url), expected, "{url}");
+            assert_eq!(is_loopback(url), expected, "{url}");
         }
     }
 }

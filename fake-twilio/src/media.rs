@@ -5,6 +5,8 @@
 
 use crate::sid::random_sid;
 use axum::body::Bytes;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 
 /// The type of a content that is no picture.
@@ -15,6 +17,16 @@ pub(crate) const UNKNOWN: &str = "application/octet-stream";
 pub struct Attachment {
     /// Its bytes; all attachments have at most 5 MB together.
     pub content: Vec<u8>,
+}
+
+impl Attachment {
+    /// Reads `data:image/png;base64,…`. The bytes decide what it is, not the type in the URL.
+    #[must_use]
+    pub fn from_data_url(url: &str) -> Option<Self> {
+        let (kind, data) = url.strip_prefix("data:")?.split_once(',')?;
+        let content = kind.ends_with(";base64").then(|| BASE64.decode(data))?.ok()?;
+        Some(Self { content })
+    }
 }
 
 /// One thing that a message carries.

@@ -2,7 +2,7 @@
 
 use crate::exchanges::{ExchangeKind, ExchangeOutcome, NewExchange};
 use crate::limits::{MAX_MEDIA, MAX_MEDIA_BYTES};
-use crate::loopback::is_here;
+use crate::loopback::is_loopback;
 use crate::media::Media;
 use crate::twilio::FakeTwilio;
 use axum::body::Bytes;
@@ -27,7 +27,7 @@ impl FakeTwilio {
     /// together.
     pub(crate) async fn download_media(&self, urls: Vec<String>, phone: &str) -> DownloadedMedia {
         let mut fetches = JoinSet::new();
-        for (index, url) in urls.iter().take(MAX_MEDIA).enumerate().filter(|(_, url)| is_here(url)) {
+        for (index, url) in urls.iter().take(MAX_MEDIA).enumerate().filter(|(_, url)| is_loopback(url)) {
             let (http, url) = (self.http().clone(), url.clone());
             fetches.spawn(async move { (index, url.clone(), fetch(&http, &url).await) });
         }

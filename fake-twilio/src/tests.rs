@@ -6,6 +6,7 @@ use crate::conversation::{TextResult, WebhookCall};
 use crate::exchanges::{Event, Exchange, ExchangeKind, ExchangeOutcome, Exchanges};
 use crate::faults::{Faults, Kind, NewFault};
 use crate::limits::{MAX_MEDIA_BYTES, TwilioTimeouts};
+use crate::loopback;
 use crate::media::Attachment;
 use crate::message::{DeliveryState, Direction, Message};
 use crate::resettable::{ConnectionHandle, ResettableListener};
@@ -13,6 +14,7 @@ use crate::rest;
 use crate::sid::random_sid;
 use crate::store::journal::{Journal, JournalError};
 use crate::store::ledger::{Entry, clock_ahead_ms};
+use crate::test_api;
 use crate::twilio::FakeTwilio;
 use crate::validation::GOOD_SENDER;
 use crate::webhook::WebhookError;
@@ -116,13 +118,16 @@ impl Server {
             timing,
             journal,
             past,
+            api_url: sms_url.trim_end_matches("/sms").to_owned(),
             sms_url: sms_url.to_owned(),
         };
         let twilio = FakeTwilio::with_timeouts(account(), config, timeouts);
         twilio.resume_deliveries();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let router = rest::router(&twilio).into_make_service_with_connect_info::<ConnectionHandle>();
+        let router =
+            rest::router(&twilio).merge(test_api::router(&twilio)).layer(axum::middleware::from_fn(loopback::guard));
+        let router = router.into_make_service_with_connect_info::<ConnectionHandle>();
         tokio::spawn(async move { axum::serve(ResettableListener(listener), router).await });
         Self { twilio, now_ms, heard, client, url }
     }
@@ -318,3 +323,4 @@ mod api;
 mod inbound;
 mod kept;
 mod life;
+mod phones;

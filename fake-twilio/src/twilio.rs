@@ -10,7 +10,6 @@ use crate::number::IncomingNumber;
 use crate::store::Store;
 use crate::store::ledger::{Entry, Ledger};
 use jiff::Timestamp;
-use reqwest::Url;
 use shared::runtime::clock::Clock;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -38,6 +37,7 @@ pub(crate) struct Inner {
     faults: Faults,
     timing: DeliveryTiming,
     timeouts: TwilioTimeouts,
+    api_url: String,
     sms_url: String,
     started: Timestamp,
     store: Mutex<Store>,
@@ -58,7 +58,7 @@ impl FakeTwilio {
     }
 
     pub(crate) fn with_timeouts(account: TwilioAccount, config: TwilioConfig, timeouts: TwilioTimeouts) -> Self {
-        let TwilioConfig { clock, http, exchanges, faults, timing, journal, past, sms_url } = config;
+        let TwilioConfig { clock, http, exchanges, faults, timing, journal, past, api_url, sms_url } = config;
         let ledger = Ledger::of(past);
         let started = timestamp(&clock);
         Self(Arc::new(Inner {
@@ -68,6 +68,7 @@ impl FakeTwilio {
             faults,
             timing,
             timeouts,
+            api_url,
             sms_url,
             started,
             store: Mutex::new(Store { account, ledger, journal }),
@@ -190,9 +191,9 @@ impl FakeTwilio {
         self.store().ledger.has_opted_out(ours.into(), phone)
     }
 
-    /// Where the API is, for URLs that lead to it.
-    pub(crate) fn origin(&self) -> String {
-        Url::parse(&self.0.sms_url).map(|url| url.origin().ascii_serialization()).unwrap_or_default()
+    /// Where the API is served.
+    pub(crate) fn api_url(&self) -> &str {
+        &self.0.api_url
     }
 
     pub(crate) fn now(&self) -> Timestamp {

@@ -4,7 +4,7 @@
 //! every other one is told of and left alone.
 
 use crate::exchanges::ExchangeOutcome;
-use crate::loopback::is_here;
+use crate::loopback::is_loopback;
 use crate::twilio::FakeTwilio;
 use axum::http::header;
 use reqwest::{Method, Url};
@@ -172,7 +172,7 @@ impl FakeTwilio {
     /// <https://www.twilio.com/docs/usage/security#http-authentication>
     pub(crate) async fn call(&self, call: &WebhookRequest) -> Result<WebhookResponse, WebhookError> {
         let WebhookRequest { method, url, parameters, idempotency_token, forged } = call;
-        if !is_here(url) {
+        if !is_loopback(url) {
             return Err(WebhookError::Outside { url: url.clone() });
         }
         let form = Form::from_pairs(parameters.iter().map(|(name, value)| (&**name, &**value)));

@@ -184,6 +184,7 @@ impl System {
             timing: pace,
             journal,
             past,
+            api_url: base_url.clone(),
             sms_url: format!("{base_url}/sms"),
         };
         let twilio = FakeTwilio::new(self::account(), world);

@@ -286,6 +286,7 @@ async fn after_the_end_nothing_goes_on() {
             timing: NEVER,
             journal: None,
             past: twilio.store().ledger.entries(),
+            api_url: String::new(),
             sms_url: String::new(),
         },
         PATIENT,
