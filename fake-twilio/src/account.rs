@@ -1,19 +1,19 @@
 //! The account that the fake Twilio knows.
 
-/// The account that the fake knows, with what it owns.
+/// The account, its credentials and what it owns.
 #[derive(Clone)]
 pub struct TwilioAccount {
-    /// `AC…`, in every path and the user name beside the auth token.
+    /// `AC…`: in every path, and the user name that goes with the auth token.
     pub account_sid: String,
     /// The account's secret: authenticates calls, and signs webhooks.
     pub auth_token: String,
-    /// `SK…`, the user name beside the API key's secret.
+    /// `SK…`: the user name that goes with the API key's secret.
     pub api_key_sid: String,
     /// The API key's secret: authenticates calls, signs nothing.
     pub api_key_secret: String,
-    /// The numbers that it may send from.
+    /// The numbers it may send from.
     pub numbers: Vec<String>,
-    /// The `MG…` that it may send through. All numbers belong to the first.
+    /// The `MG…` it may send through. All numbers belong to the first.
     pub messaging_services: Vec<String>,
 }
 

@@ -1,7 +1,5 @@
-//! What follows from a text: who is told of it, and what is done with the answer.
-//!
-//! A conversation of documents: each answer is carried out verb by verb until one leads to another document. What was sent by
-//! then is sent, whatever becomes of the rest.
+//! What follows from a text: the webhook is called and the TwiML it returns is executed, verb by verb, until a verb
+//! leads to another document. Messages sent up to a failure stay sent.
 
 use crate::errors::{self, RefusalTemplate, TwilioRefusal};
 use crate::exchanges::{ExchangeKind, ExchangeOutcome, NewExchange};
@@ -22,30 +20,30 @@ use serde::Serialize;
 use serde_json::Value;
 use shared::phone::number::PhoneNumber;
 
-/// How many documents one may lead to.
+/// How many redirects one document may lead to.
 const MAX_REDIRECTS: usize = 10;
-/// How many messages may answer one. <https://www.twilio.com/docs/api/errors/14109>
+/// How many messages may reply to one. <https://www.twilio.com/docs/api/errors/14109>
 const MAX_REPLIES: usize = 10;
 
-/// What came of a text.
+/// The result of a text from a phone.
 #[derive(Clone, Debug)]
 pub struct TextResult {
-    /// The text itself, as Twilio keeps it.
+    /// The text, as Twilio stores it.
     pub message: Message,
-    /// Who was told of it, and what the answer was.
+    /// The webhook call and its response.
     pub webhook: WebhookCall,
-    /// What the phone gets back.
+    /// The messages sent in reply.
     pub replies: Vec<Message>,
 }
 
-/// How somebody was told of a message.
+/// How a webhook was called.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct WebhookCall {
-    /// Whom; empty if there is nobody.
+    /// The URL; empty if none is configured.
     pub url: String,
-    /// With which status it was answered; none if there was no answer.
+    /// The HTTP status of the response, if there was one.
     pub status: Option<u16>,
-    /// What the answer says is to be done.
+    /// The body of the response.
     pub twiml: Option<String>,
     /// What went wrong.
     #[serde(serialize_with = "as_sentence")]
@@ -64,7 +62,7 @@ pub(crate) fn not_called(error: WebhookError) -> WebhookCall {
     WebhookCall { url: String::new(), status: None, twiml: None, error: Some(error) }
 }
 
-/// What follows from one inbound message. It comes to an end, so it may keep Twilio alive until then.
+/// Everything that follows from one inbound message. It ends by itself, so it may keep Twilio alive until then.
 pub(crate) struct Conversation {
     twilio: FakeTwilio,
     pub(crate) inbound: Message,
@@ -80,7 +78,7 @@ impl Conversation {
         self.inbound.phone()
     }
 
-    /// Twilio's own answer comes first, and comes even to a phone that wants no more messages.
+    /// Twilio's own answer comes first. Even a phone that has opted out receives it.
     pub(crate) fn answer_keyword(&mut self) {
         let Some(keyword) = Keyword::of(&self.inbound.body) else { return };
         let (ours, phone) = (self.inbound.to.clone(), self.phone().to_owned());
@@ -96,35 +94,35 @@ impl Conversation {
         self.send(answer, false);
     }
 
-    /// Tells whoever is to be told, and carries out the answer.
+    /// Calls the webhook and executes its response.
     pub(crate) async fn run(mut self) -> TextResult {
         let webhook = self.call_webhooks().await;
         self.twilio.mark_notified(&self.inbound);
-        // As it is now, unless it was forgotten.
+        // The message may have changed or been deleted meanwhile.
         let message = self.twilio.message(&self.inbound.sid).unwrap_or(self.inbound);
         TextResult { message, webhook, replies: self.replies }
     }
 
-    /// Tells the number's webhook, or its fallback.
+    /// Calls the number's webhook, or its fallback.
     async fn call_webhooks(&mut self) -> WebhookCall {
         let number = self.twilio.numbers().into_iter().find(|number| number.is(&self.inbound.to));
         let Some((method, url)) = number.as_ref().and_then(IncomingNumber::webhook) else {
             return not_called(WebhookError::NoUrl);
         };
-        // Listens before it may have to wait, so that it misses nobody.
+        // Subscribe before waiting, so that no answer is missed.
         let mut answered = self.twilio.answered().subscribe();
         let fault = self.twilio.faults().take(FaultPoint::Webhook, Some(self.phone()));
         if fault == Some(Kind::OutOfOrderWebhook) {
             let phone = self.phone().to_owned();
             let other = async { while answered.recv().await.is_ok_and(|other| other != phone) {} };
-            // In vain if there is no other message.
+            // It times out if there is no other message.
             let _ = tokio::time::timeout(self.twilio.timeouts().held_webhook, other).await;
         }
         let mut call = WebhookRequest::new(method, url, self.parameters());
         call.forged = fault == Some(Kind::ForgedSignature);
         let mut webhook = self.follow(call.clone(), fault).await;
         if fault == Some(Kind::DuplicateWebhook) {
-            // Twilio can't know that it is a repetition, so it does again what the answer says.
+            // Twilio can't detect the repetition, so it executes the response again.
             let replies = std::mem::take(&mut self.replies);
             self.follow(call, fault).await;
             self.replies.splice(..0, replies);
@@ -144,7 +142,7 @@ impl Conversation {
         WebhookCall { url, status, twiml, error: error.map(|(_, error)| error) }
     }
 
-    /// Asks for a document and does what it says, and what those say that it leads to.
+    /// Fetches a document and executes it, and every document it redirects to.
     async fn follow(&mut self, call: WebhookRequest, fault: Option<Kind>) -> WebhookResult {
         let mut result = WebhookResult { url: call.url.clone(), status: None, twiml: None, error: None };
         let mut next = Some((call, fault));
@@ -176,7 +174,7 @@ impl Conversation {
         result
     }
 
-    /// Makes a call and reads the answer, and tells of both.
+    /// Calls a webhook, parses the response and records the exchange.
     async fn fetch_document(
         &self,
         call: &WebhookRequest,
@@ -217,7 +215,7 @@ impl Conversation {
         (seen, document)
     }
 
-    /// Does what a document says; the call that it leads to, if any. The verbs behind that are never reached.
+    /// Executes a document. Returns the request it redirects to, if any; later verbs are not reached.
     async fn execute(&mut self, url: &str, document: Document) -> Option<WebhookRequest> {
         for verb in document.verbs {
             match verb {
@@ -242,7 +240,7 @@ impl Conversation {
         None
     }
 
-    /// Sends what a document says, or tells why not.
+    /// Sends a message of the document, or records why it can't be sent.
     async fn reply(&mut self, url: &str, outgoing: Outgoing) -> Option<Message> {
         let Outgoing { to, from, body, media, status_callback, .. } = outgoing;
         let to = to.unwrap_or_else(|| self.phone().to_owned());
@@ -269,13 +267,14 @@ impl Conversation {
         Some(self.send(reply, too_large))
     }
 
-    /// Why Twilio would not send this. It says so in its debugger only, for nobody is there to be answered.
+    /// Why Twilio would not send this message. Twilio reports it only in its debugger, since there is no API call to
+    /// answer.
     fn why_not(&self, to: &str, from: &str, body: &str, num_media: usize) -> Option<RefusalTemplate> {
         let replies = self.replies.iter().filter(|reply| !reply.by_twilio).count();
         match () {
             () if replies >= MAX_REPLIES => Some(errors::TWIML_REPLIES),
             () if to == from => Some(errors::TO_IS_FROM),
-            // Whoever texted us has a number, whatever its digits say.
+            // The sender has a phone, even if its number fits no numbering plan.
             () if to != self.phone() && !can_exist(to) => Some(errors::TWIML_TO),
             () if !may_send_from(&self.twilio.account(), from) => Some(errors::TWIML_FROM),
             () if body.is_empty() && num_media == 0 => Some(errors::TWIML_BODY),
@@ -309,7 +308,7 @@ impl Conversation {
         let num_media = message.media.len().to_string();
         let num_segments = message.num_segments().to_string();
         let (from_country, to_country) = (country(from), country(to));
-        // Where a number is from Twilio knows of some numbers, beyond the country; of the others it sends these empty.
+        // Twilio knows the state and city of some numbers; for others these parameters are empty.
         let mut parameters = vec![
             ("ToCountry", &*to_country),
             ("ToState", ""),
@@ -344,7 +343,7 @@ impl Conversation {
     }
 }
 
-/// How the first call of several went; the error may be of a later one, and names its URL.
+/// The result of the first of several requests. The error may come from a later one, whose URL goes with it.
 struct WebhookResult {
     url: String,
     status: Option<u16>,
@@ -352,7 +351,7 @@ struct WebhookResult {
     error: Option<(String, WebhookError)>,
 }
 
-/// A URL in a document. A relative one is relative to the document's; an absolute one stays byte for byte, as it is signed.
+/// Resolves a URL in a document. An absolute URL stays byte for byte the same, since it is signed.
 fn resolve(base: &str, target: &str) -> String {
     match Url::parse(base) {
         Ok(base) if Url::parse(target).is_err() => base.join(target).map_or_else(|_| target.to_owned(), String::from),
@@ -360,12 +359,12 @@ fn resolve(base: &str, target: &str) -> String {
     }
 }
 
-/// The country of a number, as far as its digits tell.
+/// The country of a number, as far as it can be derived.
 fn country(number: &str) -> String {
     let region = PhoneNumber::parse(number).ok().and_then(|number| number.region());
     match region {
         Some(region) => region.to_string(),
-        // Twilio's magic numbers have an area code that nobody has.
+        // Twilio's magic numbers have an area code that is not assigned.
         None if number.starts_with("+1") => "US".to_owned(),
         None => String::new(),
     }

@@ -1,8 +1,6 @@
-//! The life of a message that we send, and who is told of it.
-//!
-//! The one idea: two tracks. A message goes through its states by the clock, whatever its listener does; the listener is told of
-//! them one after the other, however long it takes over each. Both tracks are written down, so that both go on after a restart:
-//! what was being told then is told again, for better twice than never.
+//! The delivery of outbound messages, on two independent tracks: a message moves through its states by the clock, and
+//! its status callback is called for each state, one after the other, however slow it is. Both tracks are stored, so
+//! both continue after a restart. A callback interrupted by the restart is repeated.
 
 use crate::exchanges::{ExchangeKind, ExchangeOutcome, NewExchange};
 use crate::faults::{FaultPoint, Kind};
@@ -20,16 +18,15 @@ use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 impl FakeTwilio {
-    /// Delivers the messages that were under way when the process ended, and makes the status callbacks that are still due. It
-    /// must be called in a Tokio runtime.
+    /// Continues deliveries that were under way when the process ended, and makes the status callbacks still due. Needs
+    /// a Tokio runtime.
     pub fn resume_deliveries(&self) {
         for message in self.messages() {
             self.deliver(message);
         }
     }
 
-    /// What becomes of a message to this phone: as a rule it is delivered, at the usual timing. With it, the fault that decides
-    /// otherwise.
+    /// Decides how a message to this phone is delivered: normally, unless a fault applies, which is returned too.
     pub(crate) fn plan_delivery(&self, phone: &str) -> (DeliveryPlan, Option<Kind>) {
         let timing = self.timing();
         let in_ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
@@ -47,24 +44,24 @@ impl FakeTwilio {
         (plan, fault)
     }
 
-    /// Lets a message live on from the state that it has. What its listener has yet to hear is told first.
+    /// Continues a message from its state. Status callbacks still due come first.
     pub(crate) fn deliver(&self, message: Message) {
         let pending = message.pending_notifications();
         if message.status.is_final() && pending.is_empty() {
             return;
         }
         self.spawn(move |twilio| async move {
-            let (told, due) = unbounded_channel();
+            let (states, due) = unbounded_channel();
             for state in pending {
-                let _ = told.send(state);
+                let _ = states.send(state);
             }
-            tokio::join!(progress(twilio.clone(), message, told), notify(twilio, due));
+            tokio::join!(progress(twilio.clone(), message, states), notify(twilio, due));
         });
     }
 }
 
-/// Goes through the states that are still to come.
-async fn progress(twilio: WeakTwilio, message: Message, told: UnboundedSender<Message>) {
+/// Moves a message through the remaining states.
+async fn progress(twilio: WeakTwilio, message: Message, states: UnboundedSender<Message>) {
     for (after, status, error_code) in message.plan.after(message.status) {
         let due = message.created.checked_add(after).unwrap_or(Timestamp::MAX);
         let Some(twilio) = until(&twilio, &message.sid, due).await else { return };
@@ -72,13 +69,13 @@ async fn progress(twilio: WeakTwilio, message: Message, told: UnboundedSender<Me
         let sender = || twilio.account().numbers.into_iter().next();
         let from = if message.from.is_none() && status == DeliveryState::Queued { sender() } else { None };
         let changed = Entry::Changed { sid: message.sid.clone(), status, error_code, from, at: twilio.now() };
-        // A message that was deleted has no further states.
+        // A deleted message has no further states.
         let Some(message) = twilio.change(changed) else { return };
-        let _ = told.send(message);
+        let _ = states.send(message);
     }
 }
 
-/// Waits until the clock of the system says so, which may be moved ahead meanwhile. In vain if the message is forgotten.
+/// Waits for a time of the clock, which may be moved ahead meanwhile. Returns nothing if the message is deleted first.
 async fn until(twilio: &WeakTwilio, sid: &str, due: Timestamp) -> Option<FakeTwilio> {
     let mut wake = twilio.upgrade()?.wake().subscribe();
     loop {
@@ -91,7 +88,7 @@ async fn until(twilio: &WeakTwilio, sid: &str, due: Timestamp) -> Option<FakeTwi
     }
 }
 
-/// Tells the message's status callback of one state after the other.
+/// Calls the message's status callback for one state after the other.
 async fn notify(twilio: WeakTwilio, mut due: UnboundedReceiver<Message>) {
     while let Some(message) = due.recv().await {
         let Some(url) = message.status_callback() else { continue };
@@ -123,7 +120,7 @@ async fn notify(twilio: WeakTwilio, mut due: UnboundedReceiver<Message>) {
 }
 
 impl FakeTwilio {
-    /// Writes down that whoever asked to hear of a message has heard of the state that it has.
+    /// Stores that this state of the message has been reported.
     pub(crate) fn mark_notified(&self, message: &Message) {
         self.change(Entry::Notified { sid: message.sid.clone(), status: message.status });
     }
@@ -142,10 +139,10 @@ impl FakeTwilio {
         }
     }
 
-    /// Nothing leaves this machine.
+    /// Records a callback that is not made because the URL is not on this machine.
     fn record_not_called(&self, message: &Message, url: &str) {
         let call = WebhookRequest::new(Method::POST, url.to_owned(), callback_parameters(message));
-        let what = format!("not called: {url} is outside this machine");
+        let what = format!("not called, since {url} is not on this machine");
         self.record_callback(message, &call, &what, ExchangeOutcome::Refused, Value::Null, None);
     }
 
@@ -170,7 +167,7 @@ impl FakeTwilio {
         });
     }
 
-    /// Tells that a message of ours was not sent at all, and why.
+    /// Records that a reply was not sent, and why.
     pub(crate) fn record_unsent(&self, phone: &str, body: &str, summary: String) {
         self.exchanges().record(NewExchange {
             kind: ExchangeKind::Twilio,
@@ -200,7 +197,7 @@ fn callback_parameters(message: &Message) -> Vec<(String, String)> {
     ];
     parameters.extend(message.error_code.map(|code| ("ErrorCode", code.to_string())));
     parameters.extend(message.messaging_service_sid.clone().map(|sid| ("MessagingServiceSid", sid)));
-    // The carrier's report is passed on, with the time that stands in it.
+    // The carrier's report includes its time.
     if matches!(message.status, DeliveryState::Delivered | DeliveryState::Undelivered) {
         parameters.push(("RawDlrDoneDate", message.updated.strftime("%y%m%d%H%M").to_string()));
     }

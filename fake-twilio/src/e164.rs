@@ -1,6 +1,6 @@
-//! Numbers as E.164 writes them.
+//! Phone numbers in E.164.
 
-/// Whether a text has the shape of a number in E.164. Whether there is such a phone is not asked.
+/// Whether a text has the form of an E.164 number. It need not be an assigned number.
 #[must_use]
 pub fn is_e164(number: &str) -> bool {
     number.strip_prefix('+').is_some_and(|digits| {

@@ -1,12 +1,11 @@
-//! What Twilio says when it says no: codes and meanings from `https://www.twilio.com/docs/api/errors`, sentences as the API
-//! gives them.
+//! Twilio's errors: codes and meanings from `https://www.twilio.com/docs/api/errors`, messages as the API returns them.
 
 use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-/// One of Twilio's errors: its code, the HTTP status, and the sentence, with `{}` for what it is about.
+/// One of Twilio's errors, with `{}` in its message for each value.
 #[derive(Clone, Copy)]
 pub(crate) struct RefusalTemplate {
     pub(crate) code: u32,
@@ -21,13 +20,13 @@ impl RefusalTemplate {
         TwilioRefusal { code, status, message }
     }
 
-    /// As in a log, where nothing of the request stands: `21610: Attempt to send to unsubscribed recipient`.
+    /// For logs, without values of the request: `21610: Attempt to send to unsubscribed recipient`.
     pub(crate) fn in_short(self) -> String {
         format!("{}: {}", self.code, self.sentence.trim_end_matches([':', ' ', '{', '}']))
     }
 }
 
-/// An answer that says no.
+/// An error response.
 #[derive(Clone)]
 pub(crate) struct TwilioRefusal {
     pub(crate) code: u32,
@@ -36,11 +35,11 @@ pub(crate) struct TwilioRefusal {
 }
 
 impl TwilioRefusal {
-    /// The refusal with this code, whatever the request deserves; the sentence is about `values`, as far as it needs them.
+    /// The error with this code, whatever the request. Its message is filled from `values`.
     pub(crate) fn forced(code: u32, values: &[&str]) -> Self {
         match ALL.iter().find(|error| error.code == code) {
             Some(error) => error.about(values),
-            None => Self { code, status: 400, message: format!("Refused with code {code}, as a fault was set to do") },
+            None => Self { code, status: 400, message: format!("Refused with code {code} by a fault") },
         }
     }
 
@@ -68,23 +67,23 @@ impl IntoResponse for TwilioRefusal {
             let realm = header::HeaderValue::from_static("Basic realm=\"Twilio API\"");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, realm);
         }
-        // For whoever tells of it.
+        // For the middleware that records errors.
         response.extensions_mut().insert(self);
         response
     }
 }
 
-/// Refuses what doesn't hold.
+/// Returns the error unless the condition holds.
 pub(crate) fn ensure(holds: bool, refusal: impl Into<TwilioRefusal>) -> Result<(), TwilioRefusal> {
     if holds { Ok(()) } else { Err(refusal.into()) }
 }
 
-/// What went wrong with a message that was taken, as the resource's `error_message` has it.
+/// Why a message was not delivered, for the resource's `error_message`.
 pub(crate) fn of_delivery(code: u32) -> Option<&'static str> {
     DELIVERY.iter().find(|(known, _)| *known == code).map(|(_, sentence)| *sentence)
 }
 
-/// The media of a message have more than 5 MB together.
+/// The media of a message exceed 5 MB in total.
 pub(crate) const MEDIA_TOO_LARGE: u32 = 11751;
 
 pub(crate) const DELIVERY: [(u32, &str); 14] = [
@@ -98,7 +97,7 @@ pub(crate) const DELIVERY: [(u32, &str); 14] = [
     (30007, "Message filtered"),
     (30008, "Unknown error"),
     (30017, "Carrier network congestion"),
-    (30022, "US A2P 10DLC - Rate TwilioTimeouts Exceeded"),
+    (30022, "US A2P 10DLC - Rate Limits Exceeded"),
     (30034, "US A2P 10DLC - Message from an Unregistered Number"),
     (30036, "Validity Period Expired"),
     (30038, "OTP Message Body Filtered"),
@@ -120,8 +119,8 @@ errors! {
     NOT_COMPLETE = 20009, 409, "Cannot delete this resource before it is complete";
     NOT_FOUND = 20404, 404, "The requested resource {} was not found";
     INVALID_PARAMETER = 20422, 400, "Invalid Parameter: {}";
-    // Twilio does schedule; what it would not send now must not be sent now here.
-    NOT_SCHEDULED = 20422, 400, "Invalid Parameter: this stand-in for Twilio schedules no messages; leave ScheduleType and SendAt out";
+    // Twilio does schedule messages. Sending at once instead would be wrong.
+    NOT_SCHEDULED = 20422, 400, "Invalid Parameter: this fake schedules no messages; omit ScheduleType and SendAt";
     TOO_MANY_REQUESTS = 20429, 429, "Too Many Requests";
     INTERNAL = 20500, 500, "An internal server error has occurred";
     TO_INVALID = 21211, 400, "Invalid 'To' Phone Number: {}";
@@ -152,7 +151,7 @@ errors! {
     NOT_CANCELABLE = 30409, 400, "This message cannot be canceled";
     NO_SEND_AT = 35111, 400, "SendAt timestamp is missing";
     SCHEDULED_WITHOUT_SERVICE = 35118, 400, "MessagingServiceSid is required to schedule a message";
-    // Of TwiML: nobody asked over the API, so they stand in the debugger only.
+    // Errors of TwiML, which Twilio shows only in its debugger.
     TWIML_TO = 14101, 400, "Invalid \"To\" attribute";
     TWIML_FROM = 14102, 400, "Invalid \"From\" attribute";
     TWIML_BODY = 14103, 400, "Invalid Body";

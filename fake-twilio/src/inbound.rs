@@ -1,4 +1,4 @@
-//! A phone texts one of our numbers.
+//! Texts from phones.
 
 use crate::conversation::{Conversation, TextResult, not_called};
 use crate::e164::is_e164;
@@ -10,43 +10,38 @@ use crate::validation::is_too_long;
 use crate::webhook::WebhookError;
 use tokio::sync::oneshot;
 
-/// Why a phone can't text this.
+/// Why a text can't be sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TextError {
-    /// No phone has this number.
-    #[error("a phone's number must be in E.164, such as +14155550123, not {0:?}")]
-    From(String),
-    /// One of our numbers, which is nobody's phone.
-    #[error("{0} is a number of the Twilio account: text from another one")]
+    /// The sender is not a phone number.
+    #[error("the sender must be in E.164, such as +14155550123")]
+    From,
+    /// The sender is a number of the account.
+    #[error("the sender {0} belongs to the Twilio account; text from another number")]
     FromOurs(String),
-    /// Whoever has this number, it is not us.
-    #[error("{to} is no number of the Twilio account: text {ours}")]
-    NotOurs {
-        /// The number.
-        to: String,
-        /// Those that there are.
-        ours: String,
-    },
-    /// Nothing to send.
-    #[error("the text is empty: give it a body or media")]
+    /// The recipient is not a number of the account.
+    #[error("the recipient is not a number of the Twilio account; text {0}")]
+    NotOurs(String),
+    /// There is no body and no attachment.
+    #[error("the text is empty; add a body or media")]
     Empty,
-    /// More than Twilio takes.
+    /// The body is too long.
     #[error("the text is longer than {MAX_BODY} characters")]
     TooLong,
-    /// More than Twilio takes.
-    #[error("the text has {0} attachments, and a message carries at most {MAX_MEDIA}")]
+    /// There are too many attachments.
+    #[error("the text has {0} attachments; a message carries at most {MAX_MEDIA}")]
     TooManyMedia(usize),
-    /// More than Twilio takes.
-    #[error("the attachments have {0} bytes together, and a message carries at most {MAX_MEDIA_BYTES}")]
+    /// The attachments are too large in total.
+    #[error("the attachments have {0} bytes in total; a message carries at most {MAX_MEDIA_BYTES}")]
     MediaTooLarge(usize),
 }
 
 impl FakeTwilio {
-    /// A phone texts one of our numbers; comes back when the webhook has been answered and its answer carried out. That is done
-    /// whether or not anybody waits for it.
+    /// A phone texts a number of the account. Returns when the webhook has answered and its TwiML has been executed;
+    /// both happen even if the caller stops waiting.
     ///
     /// # Errors
-    /// [`TextError`] if no phone could have sent it. What the webhook does wrong stands in [`TextResult::webhook`].
+    /// [`TextError`] if the text can't be sent. Errors of the webhook are in [`TextResult::webhook`].
     pub async fn text(
         &self,
         from: &str,
@@ -66,18 +61,18 @@ impl FakeTwilio {
         let message = conversation.inbound.clone();
         let (done, held) = oneshot::channel();
         self.spawn(|_| async move {
-            // Nobody may be waiting any more.
+            // The caller may have stopped waiting.
             let _ = done.send(conversation.run().await);
         });
         let cut_off = |_| TextResult { message, webhook: not_called(WebhookError::Ended), replies: Vec::new() };
         Ok(held.await.unwrap_or_else(cut_off))
     }
 
-    /// Tells of the inbound messages that nobody had been told of to the end when the process ended; to be called when whoever is
-    /// to be told can answer. Replies that were already sent are sent again: Twilio too calls twice rather than never.
+    /// Calls the webhook for texts that were not completely handled when the process ended. Call it once the webhook
+    /// can answer. Replies already sent are sent again: Twilio, too, prefers a repeated call to a lost one.
     pub fn resume_inbound(&self) {
-        let is_untold = |message: &Message| message.direction == Direction::Inbound && message.last_notified.is_none();
-        for message in self.messages().into_iter().filter(is_untold) {
+        let is_pending = |message: &Message| message.direction == Direction::Inbound && message.last_notified.is_none();
+        for message in self.messages().into_iter().filter(is_pending) {
             let conversation = Conversation::new(self.clone(), message);
             self.spawn(|_| async move { drop(conversation.run().await) });
         }
@@ -87,13 +82,13 @@ impl FakeTwilio {
 fn check(numbers: &[String], from: &str, to: &str, body: &str, attachments: &[Attachment]) -> Result<(), TextError> {
     let is_ours = |number: &str| numbers.iter().any(|ours| ours == number);
     if !is_e164(from) {
-        return Err(TextError::From(from.to_owned()));
+        return Err(TextError::From);
     }
     if is_ours(from) {
         return Err(TextError::FromOurs(from.to_owned()));
     }
     if !is_ours(to) {
-        return Err(TextError::NotOurs { to: to.to_owned(), ours: numbers.join(" or ") });
+        return Err(TextError::NotOurs(numbers.join(" or ")));
     }
     if body.is_empty() && attachments.is_empty() {
         return Err(TextError::Empty);

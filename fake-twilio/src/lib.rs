@@ -1,8 +1,6 @@
-//! A stand-in for Twilio that does what Twilio does: it checks, sends, delivers, reports, and tells us what phones text.
-//!
-//! The one idea: an app with nothing but Twilio's base URL changed gets what it would get from Twilio. The refusals above all, so
-//! that a request which passes here passes there (they stand in one table, in `errors`); and all that Twilio does by itself, with
-//! the same parameters and the same signatures. Only the phones are not there, so they can be played.
+//! A fake but stateful Twilio for tests. An app that changes nothing but Twilio's base URL gets what Twilio would answer: it
+//! refuses what Twilio refuses, with the same codes and messages, and does by itself what Twilio does by itself, with the same
+//! parameters and signatures: delivery, status callbacks, webhooks, keywords. Phones are played by the test.
 
 mod account;
 mod config;

@@ -1,7 +1,5 @@
-//! What messages carry beside their text.
-//!
-//! The one idea: what a content is, its own bytes say. Whatever somebody claimed of it is forgotten at once, so that nothing but a
-//! picture is ever served as one.
+//! Media of messages. The type of a content is derived from its bytes, never from what the sender claims, so that only
+//! pictures are served as pictures.
 
 use crate::sid::random_sid;
 use axum::body::Bytes;
@@ -9,18 +7,18 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 
-/// The type of a content that is no picture.
+/// The type of content that is not a picture.
 pub(crate) const UNKNOWN: &str = "application/octet-stream";
 
-/// What a phone attaches to a text.
+/// A file that a phone attaches to a text.
 #[derive(Clone, Debug)]
 pub struct Attachment {
-    /// Its bytes; all attachments have at most 5 MB together.
+    /// Its bytes. All attachments of a text have at most 5 MB in total.
     pub content: Vec<u8>,
 }
 
 impl Attachment {
-    /// Reads `data:image/png;base64,…`. The bytes decide what it is, not the type in the URL.
+    /// Parses `data:image/png;base64,…`. The type in the URL is ignored.
     #[must_use]
     pub fn from_data_url(url: &str) -> Option<Self> {
         let (kind, data) = url.strip_prefix("data:")?.split_once(',')?;
@@ -29,14 +27,14 @@ impl Attachment {
     }
 }
 
-/// One thing that a message carries.
+/// A file in a message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Media {
     /// `ME…`.
     pub sid: String,
-    /// The `MediaUrl` that it came from; none if a phone attached it.
+    /// The `MediaUrl` it came from; none for an attachment of a phone.
     pub source: Option<String>,
-    /// Its bytes; none if it stayed outside this machine, or could not be fetched.
+    /// Its bytes; none if the URL is not on this machine or could not be downloaded.
     #[serde(with = "in_base64")]
     pub content: Option<Bytes>,
 }
@@ -46,20 +44,20 @@ impl Media {
         Self { sid: random_sid("ME"), source, content }
     }
 
-    /// What its bytes show it to be.
+    /// The type, derived from the bytes.
     #[must_use]
     pub fn content_type(&self) -> &'static str {
         self.content.as_deref().map_or(UNKNOWN, sniff)
     }
 
-    /// Where its bytes are served, on the host of the API; of a message with this path.
+    /// Where its bytes are served on the API's host, given the path of its message.
     #[must_use]
     pub fn path(&self, message_path: &str) -> String {
         format!("{message_path}/Media/{}", self.sid)
     }
 }
 
-/// The kind of picture, by the first bytes, which each of these formats begins with.
+/// The type of a picture, by the first bytes of its format.
 fn sniff(content: &[u8]) -> &'static str {
     match content {
         [0xff, 0xd8, 0xff, ..] => "image/jpeg",
@@ -77,7 +75,7 @@ mod in_base64 {
     use serde::de::Error as _;
     use serde::{Deserialize as _, Deserializer, Serializer};
 
-    // serde gives what the field is.
+    // serde passes a reference to the field.
     #[expect(clippy::ref_option, reason = "the signature that serde calls")]
     pub(crate) fn serialize<S: Serializer>(content: &Option<Bytes>, serializer: S) -> Result<S::Ok, S::Error> {
         match content {

@@ -1,4 +1,4 @@
-//! Fetching what a `MediaUrl` points to.
+//! Downloads the media of outbound messages.
 
 use crate::exchanges::{ExchangeKind, ExchangeOutcome, NewExchange};
 use crate::limits::{MAX_MEDIA, MAX_MEDIA_BYTES};
@@ -10,21 +10,21 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::task::JoinSet;
 
-/// How long another server on this machine may take to hand out a picture.
+/// How long another server on this machine may take.
 const FETCH_WITHIN: Duration = Duration::from_secs(5);
-const TOO_LARGE: &str = "it is larger than 5 MB";
+const TOO_LARGE: &str = "larger than 5 MB";
 
-/// The media of a message that is to be sent.
+/// The media of an outbound message.
 #[derive(Default)]
 pub(crate) struct DownloadedMedia {
     pub(crate) media: Vec<Media>,
-    /// Twilio takes such a message, and fails to send it.
+    /// Twilio accepts such a message and then fails to send it.
     pub(crate) too_large: bool,
 }
 
 impl FakeTwilio {
-    /// The media at these URLs, in their order, with the content of those that are on this machine, unless they are too large
-    /// together.
+    /// The media at these URLs, in order. The content is included for URLs on this machine, unless it is too large in
+    /// total.
     pub(crate) async fn download_media(&self, urls: Vec<String>, phone: &str) -> DownloadedMedia {
         let mut fetches = JoinSet::new();
         for (index, url) in urls.iter().take(MAX_MEDIA).enumerate().filter(|(_, url)| is_loopback(url)) {
@@ -47,7 +47,7 @@ impl FakeTwilio {
                     self.exchanges().record(NewExchange {
                         kind: ExchangeKind::Twilio,
                         title: "MediaUrl",
-                        summary: format!("not fetched: {reason}"),
+                        summary: format!("not downloaded, {reason}"),
                         outcome: ExchangeOutcome::Failed,
                         number: Some(phone.to_owned()),
                         request: json!({ "MediaUrl": url }),
@@ -70,7 +70,7 @@ impl FakeTwilio {
 async fn fetch(http: &reqwest::Client, url: &str) -> Result<Bytes, String> {
     let mut answer = http.get(url).timeout(FETCH_WITHIN).send().await.map_err(|error| error.to_string())?;
     if !answer.status().is_success() {
-        return Err(format!("the answer was {}", answer.status().as_u16()));
+        return Err(format!("status {}", answer.status().as_u16()));
     }
     let mut content = Vec::new();
     while let Some(chunk) = answer.chunk().await.map_err(|error| error.to_string())? {

@@ -1,4 +1,4 @@
-//! Our numbers, and what is called when somebody texts them.
+//! The account's numbers and their webhooks.
 
 use crate::limits::API_VERSION;
 use crate::message::rfc2822;
@@ -8,7 +8,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// What may stand in a parameter.
+/// What a parameter takes.
 #[derive(Clone, Copy)]
 pub(crate) enum Takes {
     Text,
@@ -16,7 +16,7 @@ pub(crate) enum Takes {
     Method,
 }
 
-/// The parameters that set a number up, and the fields that show them.
+/// The parameters that configure a number, and the fields that show them:
 /// <https://www.twilio.com/docs/phone-numbers/api/incomingphonenumber-resource>
 pub(crate) const SETTINGS: [(&str, &str, Takes); 13] = [
     ("FriendlyName", "friendly_name", Takes::Text),
@@ -34,7 +34,7 @@ pub(crate) const SETTINGS: [(&str, &str, Takes); 13] = [
     ("VoiceApplicationSid", "voice_application_sid", Takes::Text),
 ];
 
-/// One of our numbers, as it is set up now.
+/// A number of the account, as it is configured now.
 pub struct IncomingNumber {
     /// `PN…`.
     pub sid: String,
@@ -57,7 +57,7 @@ impl IncomingNumber {
     ) -> Self {
         let (set, updated) = setup.map_or((BTreeMap::new(), created), |setup| (setup.settings.clone(), setup.updated));
         Self {
-            // Always the same, so that settings can write it down. Digits are hexadecimal digits too.
+            // Always the same, so that tests can hard-code it. Decimal digits are valid hexadecimal digits.
             sid: format!("PN{:0>32}", number.trim_start_matches('+')),
             account_sid: account_sid.to_owned(),
             phone_number: number.to_owned(),
@@ -82,13 +82,13 @@ impl IncomingNumber {
         self.phone_number == number
     }
 
-    /// Where messages to it go.
+    /// The webhook for texts to it.
     #[must_use]
     pub fn sms_url(&self) -> &str {
         self.text("sms_url")
     }
 
-    /// Whom an inbound message is told to, and how. An application takes the place of all addresses, and here is none.
+    /// The webhook for inbound messages. An application replaces the number's URLs, and the fake has no applications.
     pub(crate) fn webhook(&self) -> Option<(Method, String)> {
         if !self.text("sms_application_sid").is_empty() {
             return None;
@@ -96,7 +96,7 @@ impl IncomingNumber {
         self.target("sms_url", "sms_method")
     }
 
-    /// Whom it is told to if that fails.
+    /// The webhook to call if that fails.
     pub(crate) fn fallback(&self) -> Option<(Method, String)> {
         self.target("sms_fallback_url", "sms_fallback_method")
     }

@@ -4,7 +4,7 @@ use crate::errors::{self, TwilioRefusal};
 use jiff::civil::Date;
 use serde_json::{Map, Value};
 
-/// The parameters of a request, in its order. An empty one is as good as none.
+/// The parameters of a request, in order. Empty ones count as absent.
 pub(crate) struct Parameters(pub(crate) Vec<(String, String)>);
 
 impl Parameters {
@@ -16,7 +16,7 @@ impl Parameters {
         self.all(name).next()
     }
 
-    /// The value of one that may be empty on purpose.
+    /// The value of a parameter that may be deliberately empty.
     pub(crate) fn given(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
@@ -26,14 +26,14 @@ impl Parameters {
         self.get(name).map_or(Ok(default), |text| text.parse::<u16>().map(usize::from).map_err(invalid))
     }
 
-    /// The day of `2026-01-31`, or of a time on it.
+    /// The day of `2026-01-31`, or of a time on that day.
     pub(crate) fn date(&self, name: &str) -> Result<Option<Date>, TwilioRefusal> {
         let day = |text: &str| text.get(..10)?.parse().ok();
         self.get(name).map(|text| day(text).ok_or_else(|| errors::INVALID_QUERY.about(&["DateSent"]))).transpose()
     }
 }
 
-/// Parameters as a JSON object: one that is given several times is an array.
+/// Parameters as a JSON object. A repeated one becomes an array.
 pub(crate) fn as_object<'a>(parameters: impl IntoIterator<Item = (&'a str, &'a str)>) -> Value {
     let mut object = Map::new();
     for (name, value) in parameters {

@@ -1,5 +1,5 @@
-//! A listener whose connections can be reset in the middle of a request, as a network does: the peer sees a TCP RST where it
-//! waited for an answer.
+//! A listener whose connections can be reset in the middle of a request: the peer receives a TCP RST instead of a
+//! response.
 
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
@@ -11,15 +11,15 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
-/// The listener.
+/// A TCP listener whose connections can be reset.
 pub struct ResettableListener(pub TcpListener);
 
-/// The handle of one connection; a handler finds it as `ConnectInfo<ConnectionHandle>`.
+/// A handle to one connection. Handlers extract it as `ConnectInfo<ConnectionHandle>`.
 #[derive(Clone, Debug, Default)]
 pub struct ConnectionHandle(Arc<AtomicBool>);
 
 impl ConnectionHandle {
-    /// Resets the connection in place of the next thing that would be written to it.
+    /// Resets the connection at the next write.
     pub fn reset(&self) {
         self.0.store(true, Ordering::SeqCst);
     }
@@ -57,7 +57,7 @@ impl ResettableConnection {
         if !self.handle.0.load(Ordering::SeqCst) {
             return Ok(());
         }
-        // Without lingering, closing sends RST in place of FIN.
+        // Without lingering, closing sends RST instead of FIN.
         self.stream.set_zero_linger()?;
         Err(io::ErrorKind::ConnectionReset.into())
     }

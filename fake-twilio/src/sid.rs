@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 
-/// The standard library's hash keys are random and never the same twice, which is all that a SID needs.
+/// The standard library's hash keys are random and never repeat, which is enough for a SID.
 pub(crate) fn random_sid(prefix: &str) -> String {
     let word = || RandomState::new().hash_one(());
     format!("{prefix}{:016x}{:016x}", word(), word())

@@ -1,4 +1,4 @@
-//! The fake Twilio: one account, its messages and numbers, and what happens to them.
+//! The fake Twilio: its account, messages and numbers, and the background tasks.
 
 use crate::account::TwilioAccount;
 use crate::config::{DeliveryTiming, TwilioConfig};
@@ -16,11 +16,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinSet;
 
-/// Twilio with one account. Clones are the same one.
+/// A fake Twilio with one account. Clones share their state.
 #[derive(Clone)]
 pub struct FakeTwilio(pub(crate) Arc<Inner>);
 
-/// Does not keep it alive.
+/// Does not keep the fake alive.
 #[derive(Clone)]
 pub(crate) struct WeakTwilio(Weak<Inner>);
 
@@ -41,17 +41,17 @@ pub(crate) struct Inner {
     sms_url: String,
     started: Timestamp,
     store: Mutex<Store>,
-    /// The phones whose message a webhook has answered.
+    /// The phones whose text a webhook has answered.
     answered: broadcast::Sender<String>,
-    /// The clock was moved, or something was forgotten: whoever waits looks again for how long.
+    /// The clock was moved or messages were deleted: waiting tasks recompute their wait.
     wake: watch::Sender<()>,
-    /// The tasks of the messages that are under way; none any more after the end.
+    /// The tasks of messages under way; none after [`FakeTwilio::end`].
     tasks: Mutex<Option<JoinSet<()>>>,
 }
 
 impl FakeTwilio {
-    /// A Twilio that knows this account and what happened before. Messages that were under way go on, for which it must be
-    /// called in a Tokio runtime; what phones texted waits for [`FakeTwilio::resume_inbound`].
+    /// A fake with this account, and the past of the journal. Nothing happens in the background yet: call
+    /// [`FakeTwilio::resume_deliveries`] and [`FakeTwilio::resume_inbound`] for what the last process left unfinished.
     #[must_use]
     pub fn new(account: TwilioAccount, config: TwilioConfig) -> Self {
         Self::with_timeouts(account, config, TIMEOUTS)
@@ -78,26 +78,26 @@ impl FakeTwilio {
         }))
     }
 
-    /// Every message, the newest last.
+    /// All messages, newest last.
     #[must_use]
     pub fn messages(&self) -> Vec<Message> {
         self.store().ledger.all().cloned().collect()
     }
 
-    /// The messages from and to this phone, the newest last.
+    /// The messages from and to this phone, newest last.
     #[must_use]
     pub fn messages_of(&self, phone: &str) -> Vec<Message> {
         self.store().ledger.of_phone(phone).cloned().collect()
     }
 
-    /// One message.
+    /// The message with this SID.
     #[must_use]
     pub fn message(&self, sid: &str) -> Option<Message> {
         self.store().ledger.get(sid).cloned()
     }
 
-    /// Forgets the messages and the opt-out of a phone, and ends what is under way with it; without a number, those of all, and how
-    /// our numbers were set up.
+    /// Deletes the messages and the opt-out of a phone, and ends its deliveries; without a number, those of all phones
+    /// and the settings of the account's numbers.
     pub fn forget(&self, number: Option<&str>) {
         self.change(Entry::Forgotten { number: number.map(str::to_owned) });
         self.0.wake.send_replace(());
@@ -109,34 +109,35 @@ impl FakeTwilio {
         self.store().account.clone()
     }
 
-    /// Rotates the auth token: from now on the old one opens nothing, and signs nothing.
+    /// Rotates the auth token: the old one stops authenticating and signing at once.
     pub fn set_auth_token(&self, auth_token: String) {
         self.store().account.auth_token = auth_token;
     }
 
-    /// Rotates the API key's secret: from now on the old one opens nothing.
+    /// Rotates the API key's secret: the old one stops authenticating at once.
     pub fn set_api_key_secret(&self, secret: String) {
         self.store().account.api_key_secret = secret;
     }
 
-    /// The clock was moved: writes down how far it is ahead of the machine's, for [`clock_ahead_ms`], and delivers what is due.
+    /// Call this after moving the clock: stores how far it is ahead, for [`clock_ahead_ms`](crate::clock_ahead_ms), and
+    /// delivers what is due.
     pub fn remember_clock(&self, clock_ahead_ms: u64) {
         self.change(Entry::Clock { clock_ahead_ms });
         self.0.wake.send_replace(());
     }
 
-    /// Ends everything that goes on by itself, and closes the journal, so that another one can open it.
+    /// Ends all background tasks and closes the journal, so that another process can open it.
     pub fn end(&self) {
         drop(self.tasks().take());
         drop(self.store().journal.take());
     }
 
-    /// Makes a change, writes it down and tells of it; the message that it was about, if it is still there.
+    /// Applies, stores and publishes a change. Returns the message concerned, if it exists.
     pub(crate) fn change(&self, entry: Entry) -> Option<Message> {
         self.change_in(&mut self.store(), entry)
     }
 
-    /// What is told is told before anybody else can change something, so that the order is right.
+    /// Publishes under the store's lock, so that events are in the order of the changes.
     pub(crate) fn change_in(&self, store: &mut Store, entry: Entry) -> Option<Message> {
         let Store { ledger, journal, .. } = store;
         if let Some(journal) = journal {
@@ -158,24 +159,24 @@ impl FakeTwilio {
         changed
     }
 
-    /// Takes a message, and dates it: as it is now.
+    /// Dates and stores a new message.
     pub(crate) fn add_message(&self, mut message: Message) -> Message {
         let mut store = self.store();
         message.date(store.ledger.date(message.phone(), self.now()));
         self.change_in(&mut store, Entry::Created(Box::new(message.clone()))).unwrap_or(message)
     }
 
-    /// Whether a message has not been forgotten.
+    /// Whether a message exists.
     pub(crate) fn has_message(&self, sid: &str) -> bool {
         self.store().ledger.get(sid).is_some()
     }
 
-    /// A message that the account's log shows.
+    /// The message, if the account's log shows it.
     pub(crate) fn listed(&self, sid: &str) -> Option<Message> {
         self.message(sid).filter(|message| !message.by_twilio)
     }
 
-    /// Our numbers, as they are set up now.
+    /// The account's numbers, as they are configured now.
     #[must_use]
     pub fn numbers(&self) -> Vec<IncomingNumber> {
         let Inner { sms_url, started, .. } = &*self.0;
@@ -228,7 +229,7 @@ impl FakeTwilio {
         &self.0.answered
     }
 
-    /// Starts something that goes on by itself, until Twilio ends. It must not keep Twilio alive for long.
+    /// Starts a background task, which ends with Twilio. It must not keep Twilio alive for long.
     pub(crate) fn spawn<F: Future<Output = ()> + Send + 'static>(&self, task: impl FnOnce(WeakTwilio) -> F) {
         let mut tasks = self.tasks();
         let Some(tasks) = &mut *tasks else { return };
@@ -236,7 +237,7 @@ impl FakeTwilio {
         tasks.spawn(task(WeakTwilio(Arc::downgrade(&self.0))));
     }
 
-    /// A panic elsewhere can't leave the store half written, so a poisoned lock is as good as another.
+    /// A panic can't leave the store half written, so poisoning is ignored.
     pub(crate) fn store(&self) -> MutexGuard<'_, Store> {
         self.0.store.lock().unwrap_or_else(PoisonError::into_inner)
     }

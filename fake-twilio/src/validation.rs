@@ -12,15 +12,15 @@ use shared::twilio::sid::is_sid;
 const MAX_CALLBACK_URL: usize = 4000;
 const MAX_VALIDITY_SECONDS: u32 = 36_000;
 
-/// The parameters that take one of a few words, and the answer to any other word.
+/// Parameters with a fixed set of values, and the error for any other value.
 const CHOICES: [(&str, [&str; 2], RefusalTemplate); 3] = [
     ("AddressRetention", ["retain", "obfuscate"], errors::ADDRESS_RETENTION),
     ("ContentRetention", ["retain", "discard"], errors::CONTENT_RETENTION),
     ("RiskCheck", ["enable", "disable"], errors::INVALID_PARAMETER),
 ];
 
-/// Twilio's magic numbers for a sender that fails; `GOOD_SENDER` is the one that works.
-/// `https://www.twilio.com/docs/iam/test-credentials`
+/// Twilio's magic senders that fail: `https://www.twilio.com/docs/iam/test-credentials` `GOOD_SENDER` is the one that
+/// works.
 const MAGIC_SENDERS: [(&str, RefusalTemplate); 3] = [
     ("+15005550001", errors::FROM_INVALID),
     ("+15005550007", errors::FROM_NOT_OURS),
@@ -29,7 +29,7 @@ const MAGIC_SENDERS: [(&str, RefusalTemplate); 3] = [
 pub(crate) const GOOD_SENDER: &str = "+15005550006";
 const MAGIC: &str = "+1500555000";
 
-/// Twilio's magic numbers for a recipient.
+/// Twilio's magic recipients.
 const MAGIC_RECIPIENTS: [(&str, RefusalTemplate); 5] = [
     ("+15005550001", errors::TO_INVALID),
     ("+15005550002", errors::UNROUTABLE),
@@ -38,7 +38,7 @@ const MAGIC_RECIPIENTS: [(&str, RefusalTemplate); 5] = [
     ("+15005550009", errors::NOT_MOBILE),
 ];
 
-/// A message that Twilio would take.
+/// A valid request for a message.
 #[derive(Clone, Copy)]
 pub(crate) struct MessageRequest<'a> {
     pub(crate) to: &'a str,
@@ -47,7 +47,7 @@ pub(crate) struct MessageRequest<'a> {
     pub(crate) body: &'a str,
 }
 
-/// Reads what is wanted, and refuses what Twilio refuses whoever the recipient is.
+/// Validates a request in the order Twilio does.
 pub(crate) fn check<'a>(
     account: &TwilioAccount,
     parameters: &'a Parameters,
@@ -66,7 +66,7 @@ fn check_sender<'a>(
     parameters: &'a Parameters,
 ) -> Result<(Option<&'a str>, Option<&'a str>), TwilioRefusal> {
     let (from, service) = match (parameters.get("From"), parameters.get("MessagingServiceSid")) {
-        // A Messaging Service may also stand in From.
+        // Twilio accepts a Messaging Service in From.
         (Some(from), None) if is_sid(from, "MG") => (None, Some(from)),
         (None, None) => return Err(errors::FROM_MISSING.into()),
         given => given,
@@ -84,9 +84,9 @@ fn check_sender<'a>(
     Ok((from, service))
 }
 
-/// Nothing is scheduled here, and to send it at once would be worse than to say so. Of a request without a Messaging Service
-/// Twilio's pages say both: that it is refused, and that it is sent at once.
-/// <https://www.twilio.com/docs/api/errors/35118> <https://www.twilio.com/docs/api/errors/35111>
+/// The fake schedules nothing, and sending at once would be worse than an error. Twilio's pages contradict each other
+/// on requests without a Messaging Service: refused, or sent at once. <https://www.twilio.com/docs/api/errors/35118>
+/// <https://www.twilio.com/docs/api/errors/35111>
 fn check_schedule(parameters: &Parameters, service: Option<&str>) -> Result<(), TwilioRefusal> {
     let (kind, send_at) = (parameters.get("ScheduleType"), parameters.get("SendAt"));
     if kind.is_none() && send_at.is_none() {
@@ -102,11 +102,11 @@ pub(crate) fn may_send_from(account: &TwilioAccount, number: &str) -> bool {
     number == GOOD_SENDER || account.numbers.iter().any(|ours| ours == number)
 }
 
-/// The text.
+/// Validates the text and the media.
 fn check_content(parameters: &Parameters) -> Result<&str, TwilioRefusal> {
     let body = parameters.get("Body").unwrap_or_default();
     let num_media = parameters.all("MediaUrl").count();
-    // The account has no Content Templates, so any SID is of one that there is not.
+    // The account has no Content Templates, so every SID is unknown.
     ensure(parameters.get("ContentSid").is_none(), errors::CONTENT_INVALID)?;
     ensure(!body.is_empty() || num_media > 0, errors::BODY_MISSING)?;
     ensure(!is_too_long(body), errors::BODY_TOO_LONG)?;
@@ -141,12 +141,12 @@ fn check_recipient(to: &str, from: Option<&str>) -> Result<(), TwilioRefusal> {
     ensure(can_exist(to), errors::TO_INVALID.about(&[&masked(to)]))
 }
 
-/// Whether a phone could have this number. The magic ones have an area code that nobody has.
+/// Whether a phone could have this number. The magic numbers have an unassigned area code.
 pub(crate) fn can_exist(number: &str) -> bool {
     is_e164(number) && (number.starts_with(MAGIC) || PhoneNumber::parse(number).is_ok())
 }
 
-/// Whether somebody might own it as a sender: a number, a short code, or an alphanumeric sender ID.
+/// Whether it could be a sender: a number, a short code or an alphanumeric sender ID.
 fn may_be_sender(text: &str) -> bool {
     let digits = text.strip_prefix('+').unwrap_or(text);
     let is_number = (3..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
@@ -156,8 +156,8 @@ fn may_be_sender(text: &str) -> bool {
     is_number || is_name
 }
 
-/// Whether Twilio would take it for a URL to call: HTTP, and a host that has a domain and no underscore. Twilio also refuses
-/// `localhost`, which it could not reach; here it is the one host that is called, so it and `[::1]` are as good as a domain.
+/// Whether Twilio would accept a URL to call: HTTP, and a host that has a domain and no underscore. Twilio refuses
+/// `localhost`, which it can't reach; here it and `[::1]` count as domains, since only this machine is called.
 pub(crate) fn is_url(url: &str) -> bool {
     url.len() <= MAX_CALLBACK_URL
         && url.parse::<Uri>().is_ok_and(|uri| {
@@ -167,7 +167,7 @@ pub(crate) fn is_url(url: &str) -> bool {
         })
 }
 
-/// As Twilio shows a recipient in an error: without its last four characters.
+/// A recipient as Twilio's errors show it: without its last four characters.
 pub(crate) fn masked(number: &str) -> String {
     let shown = number.chars().count().saturating_sub(4);
     number.chars().take(shown).chain("XXXX".chars()).collect()

@@ -1,4 +1,4 @@
-//! Who calls the API, and for which account.
+//! Authentication.
 
 use crate::errors::{self, TwilioRefusal};
 use crate::twilio::FakeTwilio;
@@ -9,12 +9,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use shared::twilio::sid::is_sid;
 
-/// A part of the path as it came: what can't be decoded is merely not found.
+/// A segment of the path, undecoded.
 pub(crate) fn segment(uri: &Uri, index: usize) -> &str {
     uri.path().split('/').nth(index).unwrap_or_default()
 }
 
-/// The caller proved to be the account, or one of its API keys, and asks for that account.
+/// Proof that the caller has credentials of the account in the path.
 pub(crate) struct Authenticated;
 
 impl FromRequestParts<FakeTwilio> for Authenticated {
@@ -24,7 +24,7 @@ impl FromRequestParts<FakeTwilio> for Authenticated {
         let account = &twilio.store().account;
         let asked_for = segment(&parts.uri, 3);
         let ours = asked_for == account.account_sid;
-        // What can't be an account is no resource at all, whoever asks.
+        // Twilio answers 404 to a malformed SID, even without credentials.
         if !ours && !is_sid(asked_for, "AC") {
             return Err(errors::NOT_FOUND.about(&[parts.uri.path()]));
         }

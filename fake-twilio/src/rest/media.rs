@@ -28,8 +28,8 @@ pub(crate) async fn list(
     Ok(Json(paging.fill(&uri, "media_list", rest, |media| &media.sid, |media| resource(&message, media))))
 }
 
-/// `GET …/Messages/{message}/Media/{media}`, with `.json` for the resource, without for the content. As at Twilio, unless it is told
-/// otherwise in the console, who knows the URL of a content may have it: an `<img>` can't authenticate.
+/// `GET …/Messages/{message}/Media/{media}`: the resource with `.json`, else the content. The content needs no
+/// credentials, since an `<img>` can't authenticate; that is Twilio's default too.
 /// <https://help.twilio.com/articles/223183748>
 pub(crate) async fn fetch_one(
     State(twilio): State<FakeTwilio>,
@@ -65,7 +65,7 @@ fn resource(message: &Message, media: &Media) -> Value {
     })
 }
 
-/// The bytes, for a browser that must take nothing but a picture for something to show.
+/// The content, with headers that stop browsers from rendering anything but pictures.
 fn response(media: &Media, content: Bytes) -> Response {
     let content_type = media.content_type();
     let mut response = content.into_response();

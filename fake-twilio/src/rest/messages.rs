@@ -23,12 +23,12 @@ use serde_json::Value;
 
 const CREATE: &str = "POST /Messages.json";
 
-/// How a wish for a message ended.
+/// The outcome of a create request.
 enum CreateResult {
-    /// With the message, and the fault that decides its plan.
+    /// The message, and the fault that decides its delivery.
     Created(Message, Option<Kind>),
     Refused(TwilioRefusal, Option<Kind>),
-    /// The message was taken, but nobody will learn of it.
+    /// The message was created, but there is no response.
     Unanswered(Message),
     ConnectionReset,
 }
@@ -39,7 +39,7 @@ pub(crate) async fn create(
     extensions: Extensions,
     form: Result<Form<Vec<(String, String)>>, FormRejection>,
 ) -> Response {
-    // What is not a form has no parameters: Twilio reads JSON as a request without To.
+    // A body that is not a form has no parameters: Twilio reads JSON as a request without To.
     let parameters = Parameters(form.unwrap_or_default().0);
     let request = as_object(parameters.0.iter().map(|(name, value)| (&**name, &**value)));
     let phone = parameters.get("To").filter(|to| is_e164(to)).map(str::to_owned);
@@ -47,7 +47,7 @@ pub(crate) async fn create(
         Ok(_) => twilio.create(parameters).await,
         Err(refusal) => CreateResult::Refused(refusal, None),
     };
-    let (summary, outcome, told, fault) = match &created {
+    let (summary, outcome, body, fault) = match &created {
         CreateResult::Created(message, fault) => {
             let summary = format!("201 {} {}", message.sid, message.status.as_str());
             (summary, ExchangeOutcome::Ok, message.resource(), *fault)
@@ -56,7 +56,7 @@ pub(crate) async fn create(
             (refusal.summary(), ExchangeOutcome::of_status(refusal.status), refusal.body(), *fault)
         }
         CreateResult::Unanswered(message) => {
-            let summary = format!("{} {}, and no answer", message.sid, message.status.as_str());
+            let summary = format!("{} {}, no response", message.sid, message.status.as_str());
             (summary, ExchangeOutcome::Failed, Value::Null, Some(Kind::Timeout))
         }
         CreateResult::ConnectionReset => {
@@ -70,18 +70,18 @@ pub(crate) async fn create(
         outcome,
         number: phone,
         request,
-        response: told.clone(),
+        response: body.clone(),
         fault: fault.map(Kind::as_str),
     });
     let mut response = match created {
         CreateResult::Created(message, _) => {
             twilio.deliver(message);
-            (StatusCode::CREATED, Json(told)).into_response()
+            (StatusCode::CREATED, Json(body)).into_response()
         }
         CreateResult::Refused(refusal, _) => refusal.into_response(),
         CreateResult::Unanswered(message) => {
             twilio.deliver(message);
-            // Nobody waits this long, and nobody should find out by waiting on.
+            // No client waits this long; closing earlier would tell it something.
             tokio::time::sleep(twilio.timeouts().no_answer).await;
             StatusCode::GATEWAY_TIMEOUT.into_response()
         }
@@ -92,7 +92,7 @@ pub(crate) async fn create(
     response
 }
 
-/// Has the connection reset in place of the answer, where the server is one that can.
+/// Resets the connection instead of answering, if the server supports it.
 fn reset_connection(extensions: &Extensions) -> Response {
     if let Some(ConnectInfo(connection)) = extensions.get::<ConnectInfo<ConnectionHandle>>() {
         connection.reset();
@@ -101,33 +101,33 @@ fn reset_connection(extensions: &Extensions) -> Response {
 }
 
 impl FakeTwilio {
-    /// Takes a message, or nothing at all; unless a fault has it otherwise.
+    /// Creates a message, unless it is invalid or a fault intervenes.
     async fn create(&self, parameters: Parameters) -> CreateResult {
         let account = self.account();
-        let wanted = match check(&account, &parameters) {
-            Ok(wanted) => wanted,
+        let request = match check(&account, &parameters) {
+            Ok(request) => request,
             Err(refusal) => return CreateResult::Refused(refusal, None),
         };
-        if self.has_opted_out(wanted.from, wanted.to) {
+        if self.has_opted_out(request.from, request.to) {
             return CreateResult::Refused(errors::OPTED_OUT.into(), None);
         }
-        let fault = self.faults().take(FaultPoint::Request, Some(wanted.to));
+        let fault = self.faults().take(FaultPoint::Request, Some(request.to));
         match fault {
             Some(Kind::Http500) => return CreateResult::Refused(errors::INTERNAL.into(), fault),
             Some(Kind::Http429) => return CreateResult::Refused(errors::TOO_MANY_REQUESTS.into(), fault),
             Some(Kind::TwilioError { code }) => {
-                let about = [&masked(wanted.to), wanted.from.unwrap_or_default()];
+                let about = [&masked(request.to), request.from.unwrap_or_default()];
                 return CreateResult::Refused(TwilioRefusal::forced(code, &about), fault);
             }
             Some(Kind::ConnectionReset) => return CreateResult::ConnectionReset,
             _ => {}
         }
         let urls = parameters.all("MediaUrl").map(str::to_owned).collect();
-        let DownloadedMedia { media, too_large } = self.download_media(urls, wanted.to).await;
+        let DownloadedMedia { media, too_large } = self.download_media(urls, request.to).await;
         let (sid, now) = (&account.account_sid, self.now());
-        let message = Message::new(sid, Direction::OutboundApi, wanted.from, wanted.to, wanted.body, now);
+        let message = Message::new(sid, Direction::OutboundApi, request.from, request.to, request.body, now);
         let mut message = message.with_media(media);
-        message.messaging_service_sid = wanted.service.map(str::to_owned);
+        message.messaging_service_sid = request.service.map(str::to_owned);
         message.parameters = parameters.0;
         let decided;
         (message.plan, decided) = self.plan_delivery(&message.to);
@@ -172,7 +172,7 @@ pub(crate) async fn fetch(
     find(&twilio, &uri).map(|message| Json(message.resource()))
 }
 
-/// Takes the text away, which is all that can be changed of a message.
+/// Removes the text, the only change Twilio allows.
 pub(crate) async fn update(
     _: Authenticated,
     State(twilio): State<FakeTwilio>,
@@ -182,7 +182,7 @@ pub(crate) async fn update(
     let parameters = Parameters(form.unwrap_or_default().0);
     let message = find(&twilio, &uri)?;
     match parameters.get("Status") {
-        // Only one that is scheduled can be canceled, and those are refused. https://www.twilio.com/docs/api/errors/30409
+        // Only scheduled messages can be canceled, and the fake has none. https://www.twilio.com/docs/api/errors/30409
         Some("canceled") => return Err(errors::NOT_CANCELABLE.into()),
         Some(_) => return Err(errors::INVALID_PARAMETER.about(&["Status"])),
         None => {}

@@ -1,4 +1,4 @@
-//! Twilio's REST API, at the paths that it has at `https://api.twilio.com`.
+//! Twilio's REST API, with the paths of `https://api.twilio.com`.
 
 pub(crate) mod auth;
 mod media;
@@ -17,7 +17,7 @@ use axum::response::Response;
 use axum::routing::get;
 use serde_json::json;
 
-/// The API, at the paths that it has at `https://api.twilio.com`.
+/// The API, with the paths of `https://api.twilio.com`.
 pub fn router(twilio: &FakeTwilio) -> Router {
     Router::new()
         .route("/2010-04-01/Accounts/{account}/Messages.json", get(messages::list).post(messages::create))
@@ -38,12 +38,12 @@ pub fn router(twilio: &FakeTwilio) -> Router {
         .with_state(twilio.clone())
 }
 
-/// Tells of the calls that are refused; those that create a message tell of themselves, with their parameters.
+/// Records refused requests. Requests that create a message are recorded by their handler, with their parameters.
 async fn record_refusals(State(twilio): State<FakeTwilio>, request: Request, next: Next) -> Response {
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let response = next.run(request).await;
     let refusal = response.extensions().get::<TwilioRefusal>();
-    // Any other path is somebody else's: this router may be the last of several.
+    // Other paths may belong to a router that this one is merged into.
     if let Some(refusal) = refusal.filter(|_| uri.path().starts_with("/2010-04-01/")) {
         let path = uri.path().splitn(5, '/').last().unwrap_or_default();
         twilio.exchanges().record(NewExchange {

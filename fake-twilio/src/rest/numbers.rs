@@ -15,15 +15,15 @@ use axum::http::Uri;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// The settings in a request, by the names of their fields.
+/// The settings in a request, by the names of their fields in the resource.
 fn read(parameters: &Parameters) -> Result<BTreeMap<String, String>, TwilioRefusal> {
     let mut settings = BTreeMap::new();
     for (parameter, field, takes) in SETTINGS {
-        // An empty one takes the setting away.
+        // An empty value removes the setting.
         let Some(value) = parameters.given(parameter) else { continue };
         let value = match takes {
             Takes::Text => value.to_owned(),
-            // Another machine's is taken too, since it is what a template sets; it is only never called from here.
+            // URLs of other machines are accepted, since deployment tools set them. They are never called.
             Takes::Url => {
                 ensure(value.is_empty() || is_url(value), errors::URL_INVALID.about(&[value]))?;
                 value.to_owned()
@@ -48,7 +48,7 @@ pub(crate) async fn list(
 ) -> Result<Json<Value>, TwilioRefusal> {
     let query = Parameters(query);
     let paging = Paging::read(&query)?;
-    // A part of a number finds it too; a star stands for anything.
+    // Part of a number matches too; `*` matches anything.
     let part = query.get("PhoneNumber").map(|pattern| pattern.replace('*', ""));
     let numbers = twilio.numbers();
     let found: Vec<&IncomingNumber> =

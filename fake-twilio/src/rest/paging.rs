@@ -1,4 +1,4 @@
-//! Lists that are answered page by page.
+//! Paging of lists.
 
 use crate::errors::{self, TwilioRefusal, ensure};
 use crate::parameters::Parameters;
@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 const DEFAULT_SIZE: usize = 50;
 const MAX_SIZE: usize = 1000;
 
-/// Which page of a list is asked for.
+/// The requested page.
 pub(crate) struct Paging {
     page: usize,
     size: usize,
-    /// The last resource of the page before, so that a new one doesn't shift the page.
+    /// The last resource of the previous page, so that new resources don't shift the page.
     pub(crate) token: Option<String>,
 }
 
@@ -27,7 +27,7 @@ impl Paging {
         Ok(Self { page, size, token: token.map(str::to_owned) })
     }
 
-    /// The page. `items` begin after the token, if there is one.
+    /// The page. `items` start after the token, if there is one.
     pub(crate) fn fill<'a, T: ?Sized + 'a>(
         &self,
         uri: &Uri,

@@ -1,7 +1,5 @@
-//! Everything that Twilio remembers: messages, who opted out, how its numbers are set up.
-//!
-//! The one idea: it changes by entries only. What an entry does is the same when it happens and when it is read back from the
-//! journal, so nothing can be written down in one way and remembered in another.
+//! The state: messages, opt-outs, settings of numbers. It changes through entries only. An entry has the same effect
+//! when it happens and when it is read from the journal, so the two can't diverge.
 
 use crate::message::{DeliveryState, Message};
 use jiff::Timestamp;
@@ -9,84 +7,84 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
-/// One change, as a line of the journal has it.
+/// A change, as stored in a line of the journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "entry", rename_all = "snake_case")]
 pub enum Entry {
-    /// A message was taken.
+    /// A message was created.
     #[serde(rename = "taken")]
     Created(Box<Message>),
-    /// A message has come further.
+    /// A message has changed its status.
     Changed {
-        /// Which.
+        /// The message's SID.
         sid: String,
-        /// How far.
+        /// The new status.
         status: DeliveryState,
-        /// Why it was not delivered.
+        /// The error that prevented delivery.
         #[serde(default)]
         error_code: Option<u32>,
-        /// The sender that the Messaging Service chose with this.
+        /// The sender that the Messaging Service chose.
         #[serde(default)]
         from: Option<String>,
-        /// When.
+        /// When it changed.
         at: Timestamp,
     },
-    /// Whoever asked to hear of a message was told of it.
+    /// The status of a message was reported to its status callback, or a text to the webhook.
     #[serde(rename = "told")]
     Notified {
-        /// Which.
+        /// The message's SID.
         sid: String,
-        /// The last state that was told.
+        /// The reported status.
         status: DeliveryState,
     },
-    /// The text of a message was taken away.
+    /// The text of a message was removed.
     Redacted {
-        /// Which.
+        /// The message's SID.
         sid: String,
-        /// When.
+        /// When it was removed.
         at: Timestamp,
     },
     /// A message was deleted.
     Deleted {
-        /// Which.
+        /// The message's SID.
         sid: String,
     },
-    /// A phone texted STOP to one of our numbers.
+    /// A phone texted STOP to a number of the account.
     OptedOut {
-        /// Our number.
+        /// The account's number.
         ours: String,
         /// The phone.
         phone: String,
     },
-    /// A phone texted START to one of our numbers.
+    /// A phone texted START to a number of the account.
     OptedIn {
-        /// Our number.
+        /// The account's number.
         ours: String,
         /// The phone.
         phone: String,
     },
-    /// One of our numbers was set up.
+    /// A number of the account was configured.
     Number {
-        /// Our number.
+        /// The account's number.
         number: String,
-        /// The fields that were set, by their names in the resource.
+        /// The changed fields, by their names in the resource.
         settings: BTreeMap<String, String>,
-        /// When.
+        /// When it was configured.
         at: Timestamp,
     },
-    /// The messages and opt-outs of this phone were forgotten; without a number, everything but the clock.
+    /// The messages and opt-outs of this phone were deleted; without a number, everything but the clock.
     Forgotten {
         /// The phone.
         number: Option<String>,
     },
     /// The clock was moved.
     Clock {
-        /// How far it is ahead of the machine's clock.
+        /// How far it is ahead of the system clock.
         clock_ahead_ms: u64,
     },
 }
 
-/// How far the clock was ahead at the end of these entries.
+/// How far the clock was ahead after these entries.
 #[must_use]
 pub fn clock_ahead_ms(entries: &[Entry]) -> u64 {
     let moves = entries.iter().filter_map(|entry| match entry {
@@ -96,23 +94,23 @@ pub fn clock_ahead_ms(entries: &[Entry]) -> u64 {
     moves.max().unwrap_or_default()
 }
 
-/// What was set on one of our numbers over the API.
+/// The settings of a number that were changed over the API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct NumberSettings {
     pub(crate) settings: BTreeMap<String, String>,
     pub(crate) updated: Timestamp,
 }
 
-/// What the entries so far come to.
+/// The state after all entries so far.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
-    /// By a number that counts up, so oldest first.
+    /// By a sequence number, so oldest first.
     messages: BTreeMap<u64, Message>,
     taken: u64,
     by_sid: HashMap<String, u64>,
     /// By sender and by recipient.
     by_number: HashMap<String, BTreeSet<u64>>,
-    /// Our number and the phone.
+    /// The account's number and the phone.
     opted_out: BTreeSet<(String, String)>,
     setups: BTreeMap<String, NumberSettings>,
     clock_ahead_ms: u64,
@@ -127,7 +125,7 @@ impl Ledger {
         ledger
     }
 
-    /// The fewest entries that come to the same.
+    /// The fewest entries that give the same state.
     pub(crate) fn entries(&self) -> Vec<Entry> {
         let messages = self.messages.values().map(|message| Entry::Created(Box::new(message.clone())));
         let opted_out = self.opted_out.iter().cloned().map(|(ours, phone)| Entry::OptedOut { ours, phone });
@@ -140,7 +138,7 @@ impl Ledger {
         messages.chain(opted_out).chain(setups).chain(clock).collect()
     }
 
-    /// Makes the change; the message that it was about, as it is now. Of a message that is gone, nothing changes.
+    /// Applies an entry and returns the message concerned. An entry for a deleted message has no effect.
     pub(crate) fn apply(&mut self, entry: Entry) -> Option<&Message> {
         match entry {
             Entry::Created(message) => {
@@ -200,7 +198,7 @@ impl Ledger {
                 self.opted_out.clear();
                 self.setups.clear();
             }
-            // Two that move it at once may come here in any order, and it only ever moves ahead.
+            // Concurrent moves may arrive in any order, and the clock only moves ahead.
             Entry::Clock { clock_ahead_ms } => self.clock_ahead_ms = self.clock_ahead_ms.max(clock_ahead_ms),
         }
         None
@@ -219,8 +217,8 @@ impl Ledger {
         }
     }
 
-    /// The date of a message of this phone that is taken now. Dates never go back, and those of a phone are all different, so that
-    /// whoever has seen one can ask for what came after it.
+    /// The date of a new message of this phone. Dates never go back, and those of one phone are unique, so that a
+    /// client can ask for messages after a date.
     pub(crate) fn date(&self, phone: &str, now: Timestamp) -> Timestamp {
         let last = self.messages.values().next_back().map_or(now, |message| message.created.max(now));
         let last_of_phone = self.by_number.get(phone).and_then(|sequences| self.messages.get(sequences.last()?));
@@ -232,18 +230,19 @@ impl Ledger {
         self.messages.get(self.by_sid.get(sid)?)
     }
 
-    /// All of them, oldest first.
+    /// All messages, oldest first.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Message> {
         self.messages.values()
     }
 
-    /// Those of a phone, oldest first.
+    /// The messages of a phone, oldest first.
     pub(crate) fn of_phone(&self, phone: &str) -> impl Iterator<Item = &Message> {
         let sequences = self.by_number.get(phone).into_iter().flatten();
         sequences.filter_map(|sequence| self.messages.get(sequence)).filter(move |message| message.phone() == phone)
     }
 
-    /// Those to and from these numbers, newest first, from before the one with this SID; `None` if there is none with it.
+    /// The messages to and from these numbers, newest first, older than the one with the SID `before`. `None` if that
+    /// doesn't exist.
     pub(crate) fn newest<'a>(
         &'a self,
         to: Option<&'a str>,
@@ -256,7 +255,7 @@ impl Ledger {
         };
         let nobody = const { &BTreeSet::new() };
         let sequences = [to, from].into_iter().flatten().map(|number| self.by_number.get(number).unwrap_or(nobody));
-        // The shorter list; our own number has them all.
+        // Search the shorter list. The account's number has all messages.
         let found: Box<dyn Iterator<Item = &Message>> = match sequences.min_by_key(|sequences| sequences.len()) {
             Some(sequences) => {
                 Box::new(sequences.range(..end).rev().filter_map(|sequence| self.messages.get(sequence)))
@@ -268,7 +267,7 @@ impl Ledger {
         })))
     }
 
-    /// Whether a phone texted STOP to this number; to any of ours, if the sender is yet to be chosen.
+    /// Whether a phone texted STOP to this number, or to any number of the account if the sender is not known yet.
     pub(crate) fn has_opted_out(&self, ours: Option<&str>, phone: &str) -> bool {
         self.opted_out.iter().any(|(number, opted_out)| opted_out == phone && ours.is_none_or(|ours| ours == number))
     }

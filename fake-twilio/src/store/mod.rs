@@ -1,4 +1,4 @@
-//! What the fake Twilio keeps, in memory and, if asked to, in a file.
+//! The state of the fake Twilio, in memory and optionally in a file.
 
 pub mod journal;
 pub mod ledger;
@@ -7,7 +7,7 @@ use crate::account::TwilioAccount;
 use crate::store::journal::Journal;
 use crate::store::ledger::Ledger;
 
-/// What changes.
+/// Everything that changes.
 pub(crate) struct Store {
     pub(crate) account: TwilioAccount,
     pub(crate) ledger: Ledger,

@@ -549,7 +549,7 @@ async fn a_fault_has_twilio_refuse_what_it_would_take() {
         (Kind::TwilioError { code: 21610 }, (400, json!(21610), "Attempt to send to unsubscribed recipient")),
         (Kind::TwilioError { code: 21211 }, (400, json!(21211), "Invalid 'To' Phone Number: +1415555XXXX")),
         (Kind::TwilioError { code: 21611 }, (429, json!(21611), "SMS queue is full.")),
-        (Kind::TwilioError { code: 63038 }, (400, json!(63038), "Refused with code 63038, as a fault was set to do")),
+        (Kind::TwilioError { code: 63038 }, (400, json!(63038), "Refused with code 63038 by a fault")),
     ] {
         let mut server = Server::start().await;
         server.fault(kind);

@@ -83,14 +83,14 @@ async fn what_no_phone_could_text_is_refused() {
     let long = "a".repeat(1601);
     let media = |count, bytes| vec![Attachment { content: vec![0; bytes] }; count];
     for (from, to, body, media, expected) in [
-        ("4155550123", OURS, "Hi", vec![], "a phone's number must be in E.164"),
-        (OURS, OURS, "Hi", vec![], "is a number of the Twilio account"),
-        (PHONE, OTHER_PHONE, "Hi", vec![], "is no number of the Twilio account: text +14155550100"),
+        ("4155550123", OURS, "Hi", vec![], "the sender must be in E.164"),
+        (OURS, OURS, "Hi", vec![], "belongs to the Twilio account"),
+        (PHONE, OTHER_PHONE, "Hi", vec![], "is not a number of the Twilio account; text +14155550100"),
         (PHONE, OURS, "", vec![], "the text is empty"),
         (PHONE, OURS, &long, vec![], "longer than 1600 characters"),
         (PHONE, OURS, "Hi", media(11, 1), "has 11 attachments"),
-        (PHONE, OURS, "Hi", media(1, 5 * 1024 * 1024 + 1), "the attachments have 5242881 bytes together"),
-        (PHONE, OURS, "Hi", media(6, 1024 * 1024), "the attachments have 6291456 bytes together"),
+        (PHONE, OURS, "Hi", media(1, 5 * 1024 * 1024 + 1), "the attachments have 5242881 bytes in total"),
+        (PHONE, OURS, "Hi", media(6, 1024 * 1024), "the attachments have 6291456 bytes in total"),
     ] {
         let error = server.twilio.text(from, to, body, media).await.unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
@@ -210,7 +210,7 @@ async fn what_is_wrong_with_an_answer_is_told_by_twilios_code() {
         let expected = match code {
             Some(code) => format!("{code}: "),
             None if url.is_empty() => "the number has no SmsUrl".to_owned(),
-            None => "https://example.com/sms was not called: it is outside this machine".to_owned(),
+            None => "https://example.com/sms was not called, since it is not on this machine".to_owned(),
         };
         assert!(sentence.starts_with(&expected), "{url} {sentence}");
         assert_eq!(server.twilio.messages()[0], texted.message, "the text has come all the same");

@@ -154,7 +154,7 @@ fn a_broken_line_that_is_not_the_last_is_an_error_that_names_it() {
     assert!(matches!(error, JournalError::Line { line: 2, .. }), "{error}");
     assert!(
         error.to_string().contains("line 2 of ")
-            && error.to_string().contains("begin anew")
+            && error.to_string().contains("start fresh")
             && error.to_string().contains("messages.jsonl"),
         "{error}"
     );
@@ -172,4 +172,24 @@ fn two_processes_do_not_share_a_journal() {
     assert!(Journal::open(&folder.file()).is_ok());
     let missing = folder.0.join("not/there.jsonl");
     assert!(matches!(Journal::open(&missing), Err(JournalError::Io { .. })));
+}
+
+#[tokio::test]
+async fn names_in_the_journal_stay_the_same() {
+    let folder = Folder::new();
+    let taken = json!({
+        "entry": "taken", "sid": "SM0123456789abcdef0123456789abcdef", "account_sid": ACCOUNT, "direction": "outbound-api",
+        "from": OURS, "to": PHONE, "body": "Hi", "messaging_service_sid": null, "media": [], "status": "sent",
+        "error_code": null, "parameters": [], "by_twilio": false, "segments": 1, "created": "2026-03-01T11:00:00Z",
+        "sent": "2026-03-01T11:00:01Z", "updated": "2026-03-01T11:00:01Z",
+        "fate": {"sent_after_ms": 1, "delivered_after_ms": 2, "error_code": 30003}, "told": "queued",
+    });
+    let told = json!({"entry": "told", "sid": "SM0123456789abcdef0123456789abcdef", "status": "sent"});
+    std::fs::write(folder.file(), format!("{taken}\n{told}\n")).unwrap();
+    let mut server = start(&folder, NEVER).await;
+    let message = server.until_final().await.pop().unwrap();
+    assert_eq!((message.error_code, message.last_notified), (Some(30003), Some(DeliveryState::Sent)));
+    server.twilio.end();
+    let written = std::fs::read_to_string(folder.file()).unwrap();
+    assert!(written.contains(r#""entry":"taken""#) && written.contains(r#""fate":{"#), "{written}");
 }

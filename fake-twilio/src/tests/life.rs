@@ -124,13 +124,13 @@ async fn a_status_callback_that_fails_is_told_of_by_twilios_codes_and_holds_noth
         (
             "https://example.com/".to_owned(),
             PATIENT,
-            "queued → not called: https://example.com/ is outside",
+            "queued → not called, since https://example.com/ is not on",
             ExchangeOutcome::Refused,
         ),
         (
             "https://127.0.0.1/".to_owned(),
             PATIENT,
-            "queued → not called: https://127.0.0.1/ is outside",
+            "queued → not called, since https://127.0.0.1/ is not on",
             ExchangeOutcome::Refused,
         ),
     ] {
@@ -252,7 +252,7 @@ async fn who_is_asked_for_another_url_than_is_signed_is_told_so() {
     let mut app = App::start(|_| StatusCode::OK.into_response()).await;
     let mut server = Server::start_at(AT_ONCE).await;
     server.post(&changed(&[("StatusCallback", &app.url)])).await;
-    let expected = format!("queued → 200; signed for the URL as it was set up, but asked for as {}/", app.url);
+    let expected = format!("queued → 200; signed for the configured URL, but requested as {}/", app.url);
     assert_eq!(server.exchange(ExchangeKind::StatusCallback).await.summary, expected);
     let seen = app.next().await;
     let request = signature::Request {
