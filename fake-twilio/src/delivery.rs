@@ -1,16 +1,16 @@
-//! The life of a message that we send, and who is told of it.
-//!
-//! The one idea: two tracks. A message goes through its states by the clock, whatever its listener does; the listener is told of
-//! them one after the other, however long it takes over each. Both tracks are written down, so that both go on after a restart:
-//! what was being told then is told again, for better twice than never.
+//! The delivery of outbound messages, on two independent tracks: a message moves through its states by the clock, and
+//! its status callback is called for each state, one after the other, however slow it is. Both tracks are stored, so
+//! both continue after a restart. A callback interrupted by the restart is repeated.
 
-use super::ledger::Entry;
-use super::message::{Fate, Message, Status};
-use super::webhook::{Call, is_here};
-use super::{API_VERSION, FakeTwilio, WeakTwilio};
-use crate::faults::{Kind, Place};
-use crate::feed::{Between, Outcome, Telling};
-use crate::paging::as_object;
+use crate::exchanges::{ExchangeKind, ExchangeOutcome, NewExchange};
+use crate::faults::{FaultPoint, Kind};
+use crate::limits::API_VERSION;
+use crate::loopback::is_loopback;
+use crate::message::{DeliveryPlan, DeliveryState, Message};
+use crate::parameters::as_object;
+use crate::store::ledger::Entry;
+use crate::twilio::{FakeTwilio, WeakTwilio};
+use crate::webhook::WebhookRequest;
 use jiff::Timestamp;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -18,83 +18,90 @@ use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 impl FakeTwilio {
-    /// What becomes of a message to this phone: as a rule it is delivered, at the usual pace. With it, the fault that decides
-    /// otherwise.
-    pub(super) fn decide(&self, phone: &str) -> (Fate, Option<Kind>) {
-        let pace = self.pace();
-        let in_ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        let mut fate = Fate {
-            sent_after_ms: in_ms(pace.sent_after),
-            delivered_after_ms: in_ms(pace.delivered_after),
-            error_code: None,
-        };
-        let fault = self.faults().take(Place::Delivery, Some(phone));
-        match fault {
-            Some(Kind::LateDelivery { seconds }) => fate.delivered_after_ms = u64::from(seconds) * 1000,
-            Some(Kind::TwilioError { code }) => fate.error_code = Some(code),
-            _ => {}
+    /// Continues deliveries that were under way when the process ended, and makes the status callbacks still due. Needs
+    /// a Tokio runtime.
+    pub fn resume_deliveries(&self) {
+        for message in self.messages() {
+            self.deliver(message);
         }
-        (fate, fault)
     }
 
-    /// Lets a message live on from the state that it has. What its listener has yet to hear is told first.
-    pub(super) fn deliver(&self, message: Message) {
-        let untold = message.untold();
-        if message.status.is_final() && untold.is_empty() {
+    /// Decides how a message to this phone is delivered: normally, unless a fault applies, which is returned too.
+    pub(crate) fn plan_delivery(&self, phone: &str) -> (DeliveryPlan, Option<Kind>) {
+        let timing = self.timing();
+        let in_ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let mut plan = DeliveryPlan {
+            sent_after_ms: in_ms(timing.sent_after),
+            delivered_after_ms: in_ms(timing.delivered_after),
+            error_code: None,
+        };
+        let fault = self.faults().take(FaultPoint::Delivery, Some(phone));
+        match fault {
+            Some(Kind::LateDelivery { seconds }) => plan.delivered_after_ms = u64::from(seconds) * 1000,
+            Some(Kind::TwilioError { code }) => plan.error_code = Some(code),
+            _ => {}
+        }
+        (plan, fault)
+    }
+
+    /// Continues a message from its state. Status callbacks still due come first.
+    pub(crate) fn deliver(&self, message: Message) {
+        let pending = message.pending_notifications();
+        if message.status.is_final() && pending.is_empty() {
             return;
         }
         self.spawn(move |twilio| async move {
-            let (told, due) = unbounded_channel();
-            for state in untold {
-                let _ = told.send(state);
+            let (states, due) = unbounded_channel();
+            for state in pending {
+                let _ = states.send(state);
             }
-            tokio::join!(live(twilio.clone(), message, told), tell(twilio, due));
+            tokio::join!(progress(twilio.clone(), message, states), notify(twilio, due));
         });
     }
 }
 
-/// Goes through the states that are still to come.
-async fn live(twilio: WeakTwilio, message: Message, told: UnboundedSender<Message>) {
-    for (after, status, error_code) in message.fate.after(message.status) {
+/// Moves a message through the remaining states.
+async fn progress(twilio: WeakTwilio, message: Message, states: UnboundedSender<Message>) {
+    for (after, status, error_code) in message.plan.after(message.status) {
         let due = message.created.checked_add(after).unwrap_or(Timestamp::MAX);
         let Some(twilio) = until(&twilio, &message.sid, due).await else { return };
         // The Messaging Service chooses its first sender. https://www.twilio.com/docs/messaging/services
         let sender = || twilio.account().numbers.into_iter().next();
-        let from = if message.from.is_none() && status == Status::Queued { sender() } else { None };
+        let from = if message.from.is_none() && status == DeliveryState::Queued { sender() } else { None };
         let changed = Entry::Changed { sid: message.sid.clone(), status, error_code, from, at: twilio.now() };
-        // A message that was deleted has no further states.
+        // A deleted message has no further states.
         let Some(message) = twilio.change(changed) else { return };
-        let _ = told.send(message);
+        let _ = states.send(message);
     }
 }
 
-/// Waits until the clock of the system says so, which may be moved ahead meanwhile. In vain if the message is forgotten.
+/// Waits for a time of the clock, which may be moved ahead meanwhile. Returns nothing if the message is deleted first.
 async fn until(twilio: &WeakTwilio, sid: &str, due: Timestamp) -> Option<FakeTwilio> {
-    let mut stirred = twilio.upgrade()?.stirred().subscribe();
+    let mut wake = twilio.upgrade()?.wake().subscribe();
     loop {
-        let awake = twilio.upgrade().filter(|twilio| twilio.has(sid))?;
+        let awake = twilio.upgrade().filter(|twilio| twilio.has_message(sid))?;
         let wait = Duration::try_from(due.duration_since(awake.now())).unwrap_or_default();
         drop(awake);
-        if tokio::time::timeout(wait, stirred.changed()).await.is_err() {
+        if tokio::time::timeout(wait, wake.changed()).await.is_err() {
             return twilio.upgrade();
         }
     }
 }
 
-/// Tells the message's status callback of one state after the other.
-async fn tell(twilio: WeakTwilio, mut due: UnboundedReceiver<Message>) {
+/// Calls the message's status callback for one state after the other.
+async fn notify(twilio: WeakTwilio, mut due: UnboundedReceiver<Message>) {
     while let Some(message) = due.recv().await {
         let Some(url) = message.status_callback() else { continue };
-        let Some(strong) = twilio.upgrade().filter(|twilio| twilio.has(&message.sid)) else { return };
-        if !is_here(url) {
-            strong.tell_outside(&message, url);
-            strong.told(&message);
+        let Some(strong) = twilio.upgrade().filter(|twilio| twilio.has_message(&message.sid)) else { return };
+        if !is_loopback(url) {
+            strong.record_not_called(&message, url);
+            strong.mark_notified(&message);
             continue;
         }
-        let fault = strong.faults().take(Place::Webhook, Some(&message.to));
+        let fault = strong.faults().take(FaultPoint::Webhook, Some(&message.to));
         if fault != Some(Kind::OutOfOrderWebhook) {
             strong.call_back(&message, url, fault).await;
-            strong.told(&message);
+            strong.mark_notified(&message);
             continue;
         }
         drop(strong);
@@ -107,49 +114,49 @@ async fn tell(twilio: WeakTwilio, mut due: UnboundedReceiver<Message>) {
             twilio.call_back(message, url, fault).await;
         }
         if let (Some(twilio), Some(last)) = (twilio.upgrade(), all.last()) {
-            twilio.told(last);
+            twilio.mark_notified(last);
         }
     }
 }
 
 impl FakeTwilio {
-    /// Writes down that whoever asked to hear of a message has heard of the state that it has.
-    pub(super) fn told(&self, message: &Message) {
-        self.change(Entry::Told { sid: message.sid.clone(), status: message.status });
+    /// Stores that this state of the message has been reported.
+    pub(crate) fn mark_notified(&self, message: &Message) {
+        self.change(Entry::Notified { sid: message.sid.clone(), status: message.status });
     }
 
     async fn call_back(&self, message: &Message, url: &str, fault: Option<Kind>) {
-        let mut call = Call::new(Method::POST, url.to_owned(), callback_parameters(message));
+        let mut call = WebhookRequest::new(Method::POST, url.to_owned(), callback_parameters(message));
         call.forged = fault == Some(Kind::ForgedSignature);
         for _ in 0..if fault == Some(Kind::DuplicateWebhook) { 2 } else { 1 } {
             let answer = self.call(&call).await;
             let (what, outcome, response) = match &answer {
-                Ok(answer) if answer.is_success() => (answer.status.to_string(), Outcome::Ok, answer.told()),
-                Ok(answer) => (format!("{}, code 11200", answer.status), answer.outcome(), answer.told()),
-                Err(error) => (error.to_string(), Outcome::Failed, Value::Null),
+                Ok(answer) if answer.is_success() => (answer.status.to_string(), ExchangeOutcome::Ok, answer.to_json()),
+                Ok(answer) => (format!("{}, code 11200", answer.status), answer.outcome(), answer.to_json()),
+                Err(error) => (error.to_string(), ExchangeOutcome::Failed, Value::Null),
             };
-            self.tell_callback(message, &call, &(what + &call.hint()), outcome, response, fault);
+            self.record_callback(message, &call, &(what + &call.hint()), outcome, response, fault);
         }
     }
 
-    /// Nothing leaves this machine.
-    fn tell_outside(&self, message: &Message, url: &str) {
-        let call = Call::new(Method::POST, url.to_owned(), callback_parameters(message));
-        let what = format!("not called: {url} is outside this machine");
-        self.tell_callback(message, &call, &what, Outcome::Refused, Value::Null, None);
+    /// Records a callback that is not made because the URL is not on this machine.
+    fn record_not_called(&self, message: &Message, url: &str) {
+        let call = WebhookRequest::new(Method::POST, url.to_owned(), callback_parameters(message));
+        let what = format!("not called, since {url} is not on this machine");
+        self.record_callback(message, &call, &what, ExchangeOutcome::Refused, Value::Null, None);
     }
 
-    fn tell_callback(
+    fn record_callback(
         &self,
         message: &Message,
-        call: &Call,
+        call: &WebhookRequest,
         what: &str,
-        outcome: Outcome,
+        outcome: ExchangeOutcome,
         response: Value,
         fault: Option<Kind>,
     ) {
-        self.feed().happened(Telling {
-            between: Between::StatusCallback,
+        self.exchanges().record(NewExchange {
+            kind: ExchangeKind::StatusCallback,
             title: &call.title(),
             summary: format!("{} → {what}", message.status.as_str()),
             outcome,
@@ -160,13 +167,13 @@ impl FakeTwilio {
         });
     }
 
-    /// Tells that a message of ours was not sent at all, and why.
-    pub(super) fn tell_unsent(&self, phone: &str, body: &str, summary: String) {
-        self.feed().happened(Telling {
-            between: Between::Twilio,
+    /// Records that a reply was not sent, and why.
+    pub(crate) fn record_unsent(&self, phone: &str, body: &str, summary: String) {
+        self.exchanges().record(NewExchange {
+            kind: ExchangeKind::Twilio,
             title: "<Message>",
             summary,
-            outcome: Outcome::Refused,
+            outcome: ExchangeOutcome::Refused,
             number: Some(phone.to_owned()),
             request: json!({ "To": phone, "Body": body }),
             response: Value::Null,
@@ -190,8 +197,8 @@ fn callback_parameters(message: &Message) -> Vec<(String, String)> {
     ];
     parameters.extend(message.error_code.map(|code| ("ErrorCode", code.to_string())));
     parameters.extend(message.messaging_service_sid.clone().map(|sid| ("MessagingServiceSid", sid)));
-    // The carrier's report is passed on, with the time that stands in it.
-    if matches!(message.status, Status::Delivered | Status::Undelivered) {
+    // The carrier's report includes its time.
+    if matches!(message.status, DeliveryState::Delivered | DeliveryState::Undelivered) {
         parameters.push(("RawDlrDoneDate", message.updated.strftime("%y%m%d%H%M").to_string()));
     }
     parameters.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()

@@ -1,62 +1,65 @@
-//! What Twilio says when it says no: codes and meanings from `https://www.twilio.com/docs/api/errors`, sentences as the API
-//! gives them.
+//! Twilio's errors: codes and meanings from `https://www.twilio.com/docs/api/errors`, messages as the API returns them.
 
 use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-/// One of Twilio's errors: its code, the HTTP status, and the sentence, with `{}` for what it is about.
+/// One of Twilio's errors, with `{}` in its message for each value.
 #[derive(Clone, Copy)]
-pub(super) struct TwilioError(u32, u16, &'static str);
+pub(crate) struct RefusalTemplate {
+    pub(crate) code: u32,
+    status: u16,
+    pub(crate) sentence: &'static str,
+}
 
-impl TwilioError {
-    pub(super) fn about(&self, values: &[&str]) -> Refusal {
-        let Self(code, status, sentence) = *self;
+impl RefusalTemplate {
+    pub(crate) fn about(&self, values: &[&str]) -> TwilioRefusal {
+        let Self { code, status, sentence } = *self;
         let message = values.iter().fold(sentence.to_owned(), |message, value| message.replacen("{}", value, 1));
-        Refusal { code, status, message }
+        TwilioRefusal { code, status, message }
     }
 
-    /// As in a log, where nothing of the request stands: `21610: Attempt to send to unsubscribed recipient`.
-    pub(super) fn in_short(self) -> String {
-        format!("{}: {}", self.0, self.2.trim_end_matches([':', ' ', '{', '}']))
+    /// For logs, without values of the request: `21610: Attempt to send to unsubscribed recipient`.
+    pub(crate) fn in_short(self) -> String {
+        format!("{}: {}", self.code, self.sentence.trim_end_matches([':', ' ', '{', '}']))
     }
 }
 
-/// An answer that says no.
+/// An error response.
 #[derive(Clone)]
-pub(super) struct Refusal {
-    pub(super) code: u32,
-    pub(super) status: u16,
-    pub(super) message: String,
+pub(crate) struct TwilioRefusal {
+    pub(crate) code: u32,
+    pub(crate) status: u16,
+    pub(crate) message: String,
 }
 
-impl Refusal {
-    /// The refusal with this code, whatever the request deserves; the sentence is about `values`, as far as it needs them.
-    pub(super) fn forced(code: u32, values: &[&str]) -> Self {
-        match ALL.iter().find(|error| error.0 == code) {
+impl TwilioRefusal {
+    /// The error with this code, whatever the request. Its message is filled from `values`.
+    pub(crate) fn forced(code: u32, values: &[&str]) -> Self {
+        match ALL.iter().find(|error| error.code == code) {
             Some(error) => error.about(values),
-            None => Self { code, status: 400, message: format!("Refused with code {code}, as a fault was set to do") },
+            None => Self { code, status: 400, message: format!("Refused with code {code} by a fault") },
         }
     }
 
-    pub(super) fn body(&self) -> Value {
+    pub(crate) fn body(&self) -> Value {
         let more_info = format!("https://www.twilio.com/docs/errors/{}", self.code);
         json!({ "code": self.code, "message": self.message, "more_info": more_info, "status": self.status })
     }
 
-    pub(super) fn summary(&self) -> String {
+    pub(crate) fn summary(&self) -> String {
         format!("{}, code {}", self.status, self.code)
     }
 }
 
-impl From<TwilioError> for Refusal {
-    fn from(error: TwilioError) -> Self {
+impl From<RefusalTemplate> for TwilioRefusal {
+    fn from(error: RefusalTemplate) -> Self {
         error.about(&[])
     }
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for TwilioRefusal {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, Json(self.body())).into_response();
@@ -64,26 +67,26 @@ impl IntoResponse for Refusal {
             let realm = header::HeaderValue::from_static("Basic realm=\"Twilio API\"");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, realm);
         }
-        // For whoever tells of it.
+        // For the middleware that records errors.
         response.extensions_mut().insert(self);
         response
     }
 }
 
-/// Refuses what doesn't hold.
-pub(super) fn ensure(holds: bool, refusal: impl Into<Refusal>) -> Result<(), Refusal> {
+/// Returns the error unless the condition holds.
+pub(crate) fn ensure(holds: bool, refusal: impl Into<TwilioRefusal>) -> Result<(), TwilioRefusal> {
     if holds { Ok(()) } else { Err(refusal.into()) }
 }
 
-/// What went wrong with a message that was taken, as the resource's `error_message` has it.
-pub(super) fn of_delivery(code: u32) -> Option<&'static str> {
+/// Why a message was not delivered, for the resource's `error_message`.
+pub(crate) fn of_delivery(code: u32) -> Option<&'static str> {
     DELIVERY.iter().find(|(known, _)| *known == code).map(|(_, sentence)| *sentence)
 }
 
-/// The media of a message have more than 5 MB together.
-pub(super) const MEDIA_TOO_LARGE: u32 = 11751;
+/// The media of a message exceed 5 MB in total.
+pub(crate) const MEDIA_TOO_LARGE: u32 = 11751;
 
-const DELIVERY: [(u32, &str); 14] = [
+pub(crate) const DELIVERY: [(u32, &str); 14] = [
     (MEDIA_TOO_LARGE, "Media Message - Media exceeds messaging provider size limit"),
     (30001, "Queue overflow"),
     (30002, "Account suspended"),
@@ -102,8 +105,9 @@ const DELIVERY: [(u32, &str); 14] = [
 
 macro_rules! errors {
     ($($name:ident = $code:literal, $status:literal, $sentence:literal;)*) => {
-        $(pub(super) const $name: TwilioError = TwilioError($code, $status, $sentence);)*
-        const ALL: &[TwilioError] = &[$($name),*];
+        $(pub(crate) const $name: RefusalTemplate =
+            RefusalTemplate { code: $code, status: $status, sentence: $sentence };)*
+        pub(crate) const ALL: &[RefusalTemplate] = &[$($name),*];
     };
 }
 
@@ -115,8 +119,8 @@ errors! {
     NOT_COMPLETE = 20009, 409, "Cannot delete this resource before it is complete";
     NOT_FOUND = 20404, 404, "The requested resource {} was not found";
     INVALID_PARAMETER = 20422, 400, "Invalid Parameter: {}";
-    // Twilio does schedule; what it would not send now must not be sent now here.
-    NOT_SCHEDULED = 20422, 400, "Invalid Parameter: this stand-in for Twilio schedules no messages; leave ScheduleType and SendAt out";
+    // Twilio does schedule messages. Sending at once instead would be wrong.
+    NOT_SCHEDULED = 20422, 400, "Invalid Parameter: this fake schedules no messages; omit ScheduleType and SendAt";
     TOO_MANY_REQUESTS = 20429, 429, "Too Many Requests";
     INTERNAL = 20500, 500, "An internal server error has occurred";
     TO_INVALID = 21211, 400, "Invalid 'To' Phone Number: {}";
@@ -147,26 +151,10 @@ errors! {
     NOT_CANCELABLE = 30409, 400, "This message cannot be canceled";
     NO_SEND_AT = 35111, 400, "SendAt timestamp is missing";
     SCHEDULED_WITHOUT_SERVICE = 35118, 400, "MessagingServiceSid is required to schedule a message";
-    // Of TwiML: nobody asked over the API, so they stand in the debugger only.
+    // Errors of TwiML, which Twilio shows only in its debugger.
     TWIML_TO = 14101, 400, "Invalid \"To\" attribute";
     TWIML_FROM = 14102, 400, "Invalid \"From\" attribute";
     TWIML_BODY = 14103, 400, "Invalid Body";
     TWIML_STATUS_CALLBACK = 14105, 400, "Invalid statusCallback attribute";
     TWIML_REPLIES = 14109, 400, "TwiML Reply message limit exceeded";
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::faults::{Kind, Place};
-
-    #[test]
-    fn a_code_that_the_api_refuses_with_refuses_as_a_fault_too() {
-        for TwilioError(code, _, sentence) in ALL.iter().copied() {
-            assert_eq!(Kind::TwilioError { code }.place(), Place::Request, "{code}: {sentence}");
-        }
-        for (code, sentence) in DELIVERY {
-            assert_eq!(Kind::TwilioError { code }.place(), Place::Delivery, "{code}: {sentence}");
-        }
-    }
 }

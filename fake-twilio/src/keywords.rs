@@ -1,20 +1,18 @@
-//! STOP and its kin, which Twilio answers itself on a long code.
-//! <https://help.twilio.com/articles/223134027>
-//!
-//! The app is told of such a message like of any other. `OptOutType` would say what it is, but only a Messaging Service with
-//! Advanced Opt-Out sends it, and then with texts of its own.
+//! STOP and its synonyms, which Twilio answers itself on long codes: <https://help.twilio.com/articles/223134027> The
+//! webhook is called for them as for any message. Twilio sends `OptOutType` only with Advanced Opt-Out, which replaces
+//! the answers as well.
 
-/// What a keyword asks for.
+/// What a keyword requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Keyword {
+pub(crate) enum Keyword {
     Stop,
     Start,
     Help,
 }
 
 impl Keyword {
-    /// The keyword that a text is. Only the whole text counts: "stop please" is a message like any other.
-    pub(super) fn of(body: &str) -> Option<Self> {
+    /// The keyword in a text. It must be the whole text: "stop please" is an ordinary message.
+    pub(crate) fn of(body: &str) -> Option<Self> {
         match body.trim().to_ascii_uppercase().as_str() {
             "STOP" | "STOPALL" | "UNSUBSCRIBE" | "CANCEL" | "END" | "QUIT" | "REVOKE" | "OPTOUT" => Some(Self::Stop),
             "START" | "YES" | "UNSTOP" => Some(Self::Start),
@@ -24,7 +22,7 @@ impl Keyword {
     }
 
     /// What Twilio answers.
-    pub(super) const fn answer(self) -> &'static str {
+    pub(crate) const fn answer(self) -> &'static str {
         match self {
             Self::Stop => {
                 "You have successfully been unsubscribed. You will not receive any more messages from this number. \

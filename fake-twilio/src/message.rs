@@ -1,49 +1,49 @@
-//! A message as Twilio keeps it, and its life from taken to delivered.
+//! A message and its states.
 
-use super::API_VERSION;
-use super::errors::{self, MEDIA_TOO_LARGE};
-use super::media::Media;
-use super::segments::segments;
+use crate::errors::{self, MEDIA_TOO_LARGE};
+use crate::limits::API_VERSION;
+use crate::media::Media;
+use crate::sid::random_sid;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::hash::{BuildHasher, RandomState};
+use shared::twilio::segments::Segments;
 use std::time::Duration;
 
-/// Which way a message went, and who started it.
+/// The direction of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Direction {
-    /// A phone texted one of our numbers.
+    /// From a phone.
     Inbound,
-    /// The API was called.
+    /// Created over the API.
     OutboundApi,
-    /// The answer to an inbound message.
+    /// A reply to an inbound message, by TwiML or by Twilio.
     OutboundReply,
 }
 
-/// How far a message has come.
+/// The status of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Status {
-    /// A Messaging Service has it and has yet to choose a sender.
+pub enum DeliveryState {
+    /// A Messaging Service has yet to choose the sender.
     Accepted,
-    /// It waits to be sent.
+    /// Waiting to be sent.
     Queued,
     /// The carrier has it.
     Sent,
     /// The phone has it.
     Delivered,
-    /// The carrier reports that the phone did not get it.
+    /// The carrier reports that the phone did not receive it.
     Undelivered,
     /// It could not be sent.
     Failed,
-    /// A phone sent it to us.
+    /// A phone sent it.
     Received,
 }
 
-impl Status {
-    /// Twilio's word for it.
+impl DeliveryState {
+    /// Twilio's name for it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -57,13 +57,13 @@ impl Status {
         }
     }
 
-    /// Whether nothing more will happen to it.
+    /// Whether it is the last state.
     #[must_use]
     pub const fn is_final(self) -> bool {
         self.step() == Self::Delivered.step()
     }
 
-    /// How many states come before it.
+    /// How many states precede it.
     const fn step(self) -> u8 {
         match self {
             Self::Accepted => 0,
@@ -74,76 +74,77 @@ impl Status {
     }
 }
 
-/// What will become of a message that we send.
+/// How an outbound message will be delivered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Fate {
-    /// When it is sent, counted from its being taken.
-    pub(super) sent_after_ms: u64,
-    /// When the phone has it, or the carrier gives up, counted from its being taken.
-    pub(super) delivered_after_ms: u64,
-    /// Why it fails; `None` if it doesn't.
-    pub(super) error_code: Option<u32>,
+pub(crate) struct DeliveryPlan {
+    /// From creation until it is sent.
+    pub(crate) sent_after_ms: u64,
+    /// From creation until the phone has it or the carrier gives up.
+    pub(crate) delivered_after_ms: u64,
+    /// The error it ends with, if any.
+    pub(crate) error_code: Option<u32>,
 }
 
-impl Fate {
-    /// The states that are still to come, and when, counted from its being taken.
-    pub(super) fn after(self, status: Status) -> Vec<(Duration, Status, Option<u32>)> {
+impl DeliveryPlan {
+    /// The remaining states, and when they are due after creation.
+    pub(crate) fn after(self, status: DeliveryState) -> Vec<(Duration, DeliveryState, Option<u32>)> {
         let (sent, delivered) =
             (Duration::from_millis(self.sent_after_ms), Duration::from_millis(self.delivered_after_ms));
         let end = match self.error_code {
-            // What has not left Twilio has failed: https://www.twilio.com/docs/messaging/api/message-resource
-            // "queue overflows, account suspensions and media errors". Of all else the carrier reports.
+            // These fail before they leave Twilio: "queue overflows, account suspensions and media errors",
+            // https://www.twilio.com/docs/messaging/api/message-resource. The carrier reports all others.
             code @ Some(30_001 | 30_002 | MEDIA_TOO_LARGE) => {
-                let all = [(Duration::ZERO, Status::Queued, None), (sent, Status::Failed, code)];
+                let all = [(Duration::ZERO, DeliveryState::Queued, None), (sent, DeliveryState::Failed, code)];
                 return all.into_iter().skip(status.step().into()).collect();
             }
-            Some(code) => (delivered, Status::Undelivered, Some(code)),
-            None => (delivered, Status::Delivered, None),
+            Some(code) => (delivered, DeliveryState::Undelivered, Some(code)),
+            None => (delivered, DeliveryState::Delivered, None),
         };
-        let all = [(Duration::ZERO, Status::Queued, None), (sent, Status::Sent, None), end];
+        let all = [(Duration::ZERO, DeliveryState::Queued, None), (sent, DeliveryState::Sent, None), end];
         all.into_iter().skip(status.step().into()).collect()
     }
 }
 
-/// A message that was taken.
+/// A message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
     /// `SM…`, or `MM…` with media.
     pub sid: String,
-    /// The account's.
+    /// The account's SID.
     pub account_sid: String,
-    /// Which way it went.
+    /// Its direction.
     pub direction: Direction,
-    /// The sender; none while a Messaging Service has yet to choose one.
+    /// The sender; none until a Messaging Service chooses one.
     pub from: Option<String>,
     /// The recipient.
     pub to: String,
-    /// The text, empty for media alone.
+    /// The text; empty for media alone.
     pub body: String,
-    /// The Messaging Service that it went through.
+    /// The Messaging Service it was sent through.
     pub messaging_service_sid: Option<String>,
-    /// What it carries beside the text.
+    /// Its media.
     pub media: Vec<Media>,
-    /// How far it has come.
-    pub status: Status,
-    /// Why it was not delivered.
+    /// Its status.
+    pub status: DeliveryState,
+    /// The error that prevented delivery.
     pub error_code: Option<u32>,
-    /// The parameters of the request, for those that Twilio never shows again: `ValidityPeriod`, `RiskCheck`, …
+    /// The parameters of the request, including those that Twilio never returns: `ValidityPeriod`, `RiskCheck`, …
     pub parameters: Vec<(String, String)>,
-    /// Whether Twilio itself says it, in answer to STOP and the like: the phone gets it, the account's log doesn't show it.
+    /// Whether it is Twilio's own answer to a keyword, which the account's log doesn't show.
     pub by_twilio: bool,
-    pub(super) segments: usize,
-    pub(super) created: Timestamp,
-    pub(super) sent: Option<Timestamp>,
-    pub(super) updated: Timestamp,
-    pub(super) fate: Fate,
-    /// The last state that whoever asked for it was told of; of an inbound message, whether anybody was.
-    #[serde(default)]
-    pub(super) told: Option<Status>,
+    pub(crate) segments: usize,
+    pub(crate) created: Timestamp,
+    pub(crate) sent: Option<Timestamp>,
+    pub(crate) updated: Timestamp,
+    #[serde(rename = "fate")]
+    pub(crate) plan: DeliveryPlan,
+    /// The last status reported to the status callback; for an inbound message, set once the webhook has been called.
+    #[serde(default, rename = "told")]
+    pub(crate) last_notified: Option<DeliveryState>,
 }
 
 impl Message {
-    pub(super) fn new(
+    pub(crate) fn new(
         account_sid: &str,
         direction: Direction,
         from: Option<&str>,
@@ -152,9 +153,9 @@ impl Message {
         now: Timestamp,
     ) -> Self {
         let status = match (direction, from) {
-            (Direction::Inbound, _) => Status::Received,
-            (_, None) => Status::Accepted,
-            (_, Some(_)) => Status::Queued,
+            (Direction::Inbound, _) => DeliveryState::Received,
+            (_, None) => DeliveryState::Accepted,
+            (_, Some(_)) => DeliveryState::Queued,
         };
         Self {
             sid: random_sid("SM"),
@@ -169,41 +170,41 @@ impl Message {
             error_code: None,
             parameters: Vec::new(),
             by_twilio: false,
-            // None is known before there is a sender.
-            segments: from.map_or(0, |_| segments(body)),
+            // Unknown until there is a sender.
+            segments: from.map_or(0, |_| Segments::of(body).count),
             created: now,
-            sent: (status == Status::Received).then_some(now),
+            sent: (status == DeliveryState::Received).then_some(now),
             updated: now,
-            fate: Fate::default(),
-            told: None,
+            plan: DeliveryPlan::default(),
+            last_notified: None,
         }
     }
 
-    /// It is taken only now.
-    pub(super) fn date(&mut self, now: Timestamp) {
+    /// Dates the message.
+    pub(crate) fn date(&mut self, now: Timestamp) {
         (self.created, self.updated) = (now, now);
         self.sent = self.sent.map(|_| now);
     }
 
-    /// The message as it was in each state that its status callback has yet to hear of.
-    pub(super) fn untold(&self) -> Vec<Self> {
+    /// The message as it was in each state that the status callback has yet to receive.
+    pub(crate) fn pending_notifications(&self) -> Vec<Self> {
         if self.status_callback().is_none() {
             return Vec::new();
         }
-        let passed = |status: Status| status.step() < self.status.step();
-        let queued = Some(Status::Queued).filter(|status| passed(*status));
-        // One that failed was never sent.
-        let sent = Some(Status::Sent).filter(|status| passed(*status) && self.sent.is_some());
-        // Nobody hears of what is merely accepted.
-        let now = Some(self.status).filter(|status| *status != Status::Accepted);
-        let told = self.told.map_or(0, Status::step);
-        let states = [queued, sent, now].into_iter().flatten().filter(|status| status.step() > told);
+        let passed = |status: DeliveryState| status.step() < self.status.step();
+        let queued = Some(DeliveryState::Queued).filter(|status| passed(*status));
+        // A failed message was never sent.
+        let sent = Some(DeliveryState::Sent).filter(|status| passed(*status) && self.sent.is_some());
+        // Twilio doesn't report `accepted`.
+        let now = Some(self.status).filter(|status| *status != DeliveryState::Accepted);
+        let notified = self.last_notified.map_or(0, DeliveryState::step);
+        let states = [queued, sent, now].into_iter().flatten().filter(|status| status.step() > notified);
         let as_it_was =
             |status| Self { status, error_code: self.error_code.filter(|_| status == self.status), ..self.clone() };
         states.map(as_it_was).collect()
     }
 
-    pub(super) fn with_media(mut self, media: Vec<Media>) -> Self {
+    pub(crate) fn with_media(mut self, media: Vec<Media>) -> Self {
         if !media.is_empty() {
             self.sid.replace_range(..2, "MM");
             self.segments = self.segments.min(1);
@@ -212,7 +213,7 @@ impl Message {
         self
     }
 
-    /// The number that is not ours.
+    /// The phone's number.
     #[must_use]
     pub fn phone(&self) -> &str {
         match self.direction {
@@ -221,19 +222,19 @@ impl Message {
         }
     }
 
-    /// When it was taken.
+    /// When it was created.
     #[must_use]
     pub fn created(&self) -> Timestamp {
         self.created
     }
 
-    /// How many SMS it is billed as; none is known before there is a sender.
+    /// How many SMS it is billed as; 0 until there is a sender.
     #[must_use]
     pub fn num_segments(&self) -> usize {
         self.segments
     }
 
-    /// The URL that is told how far it has come.
+    /// The URL to report its status to.
     #[must_use]
     pub fn status_callback(&self) -> Option<&str> {
         self.parameters
@@ -242,17 +243,19 @@ impl Message {
             .map(|(_, url)| &**url)
     }
 
-    /// A Messaging Service chooses the sender.
-    pub(super) fn choose(&mut self, sender: &str) {
+    /// Sets the sender that a Messaging Service has chosen.
+    pub(crate) fn choose(&mut self, sender: &str) {
         self.from = Some(sender.to_owned());
-        self.segments = if self.media.is_empty() { segments(&self.body) } else { 1 };
+        self.segments = if self.media.is_empty() { Segments::of(&self.body).count } else { 1 };
     }
 
-    pub(super) fn path(&self) -> String {
+    /// Its path in the API, without an extension.
+    #[must_use]
+    pub fn path(&self) -> String {
         format!("/{API_VERSION}/Accounts/{}/Messages/{}", self.account_sid, self.sid)
     }
 
-    /// The resource, as the API answers it.
+    /// The resource, as the API returns it.
     #[must_use]
     pub fn resource(&self) -> Value {
         let path = self.path();
@@ -261,7 +264,7 @@ impl Message {
             "api_version": API_VERSION,
             "body": self.body,
             "date_created": rfc2822(self.created),
-            // What is queued has not been sent.
+            // A queued message has not been sent.
             "date_sent": self.sent.map(rfc2822),
             "date_updated": rfc2822(self.updated),
             "direction": self.direction,
@@ -272,7 +275,7 @@ impl Message {
             "num_media": self.media.len().to_string(),
             "num_segments": self.segments.to_string(),
             "price": null,
-            // The price depends on the sender, and so does its currency.
+            // Price and currency depend on the sender.
             "price_unit": self.from.as_ref().map(|_| "USD"),
             "sid": self.sid,
             "status": self.status,
@@ -283,17 +286,36 @@ impl Message {
     }
 }
 
-/// A time as the API writes it.
-pub(super) fn rfc2822(time: Timestamp) -> String {
+/// A time in the API's format.
+pub(crate) fn rfc2822(time: Timestamp) -> String {
     time.strftime("%a, %d %b %Y %H:%M:%S +0000").to_string()
 }
 
-/// The standard library's hash keys are random and never the same twice, which is all that a SID needs.
-pub(super) fn random_sid(prefix: &str) -> String {
-    let word = || RandomState::new().hash_one(());
-    format!("{prefix}{:016x}{:016x}", word(), word())
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-pub(super) fn is_sid(prefix: &str, text: &str) -> bool {
-    text.strip_prefix(prefix).is_some_and(|hex| hex.len() == 32 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    #[test]
+    fn segments_are_counted_as_they_are_billed() {
+        for (text, expected) in [
+            (String::new(), 1),
+            ("a".repeat(160), 1),
+            ("a".repeat(161), 2),
+            ("a".repeat(306), 2),
+            ("a".repeat(307), 3),
+            ("€".repeat(80), 1),
+            ("€".repeat(81), 2),
+            // The 77th euro sign would be split.
+            ("€".repeat(153), 3),
+            ("é".repeat(160), 1),
+            ("`".repeat(70), 1),
+            ("`".repeat(71), 2),
+            ("😀".repeat(35), 1),
+            ("😀".repeat(36), 2),
+            ("😀".repeat(67), 3),
+        ] {
+            let message = Message::new("AC", Direction::OutboundApi, Some("+1"), "+2", &text, Timestamp::UNIX_EPOCH);
+            assert_eq!(message.num_segments(), expected, "{text}");
+        }
+    }
 }

@@ -1,21 +1,40 @@
 //! Twilio on a port of its own, called by a client that knows the account, and an app that Twilio calls.
 
-use super::message::is_sid;
-use super::*;
-use crate::breakable::{Breakable, Line};
-use crate::faults::{Kind, NewFault};
-use crate::feed::{Between, Exchange, Outcome};
+use crate::account::TwilioAccount;
+use crate::config::{DeliveryTiming, TwilioConfig};
+use crate::conversation::{TextResult, WebhookCall};
+use crate::exchanges::{Event, Exchange, ExchangeKind, ExchangeOutcome, Exchanges};
+use crate::faults::{Faults, Kind, NewFault};
+use crate::limits::{MAX_MEDIA_BYTES, TwilioTimeouts};
+use crate::loopback;
+use crate::media::Attachment;
+use crate::message::{DeliveryState, Direction, Message};
+use crate::resettable::{ConnectionHandle, ResettableListener};
+use crate::rest;
+use crate::sid::random_sid;
+use crate::store::journal::{Journal, JournalError};
+use crate::store::ledger::{Entry, clock_ahead_ms};
+use crate::test_api;
+use crate::twilio::FakeTwilio;
+use crate::validation::GOOD_SENDER;
+use crate::webhook::WebhookError;
+use axum::Router;
 use axum::body::Bytes;
 use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
 use serde_json::{Value, json};
+use shared::runtime::clock::Clock;
 use shared::runtime::http::{Connections, Timeouts, Tls};
 use shared::twilio::form::Form;
+use shared::twilio::sid::is_sid;
 use shared::twilio::signature::{self, AuthToken};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tokio::sync::mpsc;
+use std::time::Duration;
+use tokio::sync::{broadcast, mpsc};
 
 const ACCOUNT: &str = "AC0123456789abcdef0123456789abcdef";
 const KEY: &str = "SK0123456789abcdef0123456789abcdef";
@@ -26,11 +45,15 @@ const OTHER_PHONE: &str = "+14155550124";
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR";
 
 /// Nothing is sent before the test is over.
-const NEVER: Pace = Pace { sent_after: Duration::from_hours(1), delivered_after: Duration::from_hours(2) };
-const AT_ONCE: Pace = Pace::AT_ONCE;
+const NEVER: DeliveryTiming =
+    DeliveryTiming { sent_after: Duration::from_hours(1), delivered_after: Duration::from_hours(2) };
+const AT_ONCE: DeliveryTiming = DeliveryTiming::AT_ONCE;
 /// As long as it takes, but for the answer that never comes.
-const PATIENT: Limits =
-    Limits { answer: Duration::from_mins(10), held: Duration::from_mins(10), silence: Duration::ZERO };
+const PATIENT: TwilioTimeouts = TwilioTimeouts {
+    webhook: Duration::from_mins(10),
+    held_webhook: Duration::from_mins(10),
+    no_answer: Duration::ZERO,
+};
 
 /// What a case changes in a request that is fine. An empty value leaves the parameter out.
 type Change<'a> = &'a [(&'a str, &'a str)];
@@ -47,8 +70,8 @@ fn ms(time: &str) -> u64 {
     u64::try_from(time.parse::<Timestamp>().unwrap().as_millisecond()).unwrap()
 }
 
-fn account() -> Account {
-    Account {
+fn account() -> TwilioAccount {
+    TwilioAccount {
         account_sid: ACCOUNT.to_owned(),
         auth_token: "token".to_owned(),
         api_key_sid: KEY.to_owned(),
@@ -64,8 +87,8 @@ impl Server {
     }
 
     /// At noon UTC, with an `SmsUrl` that nobody answers.
-    async fn start_at(pace: Pace) -> Self {
-        Self::start_with(pace, "http://127.0.0.1:9/sms", PATIENT, None).await
+    async fn start_at(timing: DeliveryTiming) -> Self {
+        Self::start_with(timing, "http://127.0.0.1:9/sms", PATIENT, None).await
     }
 
     /// With this app behind our number.
@@ -73,30 +96,39 @@ impl Server {
         Self::start_with(AT_ONCE, &format!("{}/sms", app.url), PATIENT, None).await
     }
 
-    async fn start_with(pace: Pace, sms_url: &str, limits: Limits, kept: Option<(Journal, Vec<Entry>)>) -> Self {
+    async fn start_with(
+        timing: DeliveryTiming,
+        sms_url: &str,
+        timeouts: TwilioTimeouts,
+        kept: Option<(Journal, Vec<Entry>)>,
+    ) -> Self {
         let now_ms = Arc::new(AtomicU64::new(ms("2026-03-01T12:00:00Z")));
         let now = now_ms.clone();
         let clock = Clock::new(move || now.load(Ordering::SeqCst));
-        let feed = Feed::new(clock.clone());
-        let heard = feed.listen();
-        let timeouts = Timeouts { connect: Duration::from_mins(1), total: Duration::from_mins(10) };
-        let client = Tls::new().unwrap().client(timeouts, Connections::Fresh).unwrap();
+        let exchanges = Exchanges::new(clock.clone());
+        let heard = exchanges.subscribe();
+        let http_timeouts = Timeouts { connect: Duration::from_mins(1), total: Duration::from_mins(10) };
+        let client = Tls::new().unwrap().client(http_timeouts, Connections::Fresh).unwrap();
         let (journal, past) = kept.map_or((None, vec![]), |(journal, past)| (Some(journal), past));
-        let world = World {
+        let config = TwilioConfig {
             clock,
             http: client.clone(),
-            faults: Faults::new(feed.clone()),
-            feed,
-            pace,
+            faults: Faults::new(exchanges.clone()),
+            exchanges,
+            timing,
             journal,
             past,
+            api_url: sms_url.trim_end_matches("/sms").to_owned(),
             sms_url: sms_url.to_owned(),
         };
-        let twilio = FakeTwilio::with_limits(account(), world, limits);
+        let twilio = FakeTwilio::with_timeouts(account(), config, timeouts);
+        twilio.resume_deliveries();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let router = twilio.router().into_make_service_with_connect_info::<Line>();
-        tokio::spawn(async move { axum::serve(Breakable(listener), router).await });
+        let router =
+            rest::router(&twilio).merge(test_api::router(&twilio)).layer(axum::middleware::from_fn(loopback::guard));
+        let router = router.into_make_service_with_connect_info::<ConnectionHandle>();
+        tokio::spawn(async move { axum::serve(ResettableListener(listener), router).await });
         Self { twilio, now_ms, heard, client, url }
     }
 
@@ -122,7 +154,7 @@ impl Server {
         message["sid"].as_str().unwrap().to_owned()
     }
 
-    async fn text(&self, body: &str) -> Texted {
+    async fn text(&self, body: &str) -> TextResult {
         self.twilio.text(PHONE, OURS, body, vec![]).await.unwrap()
     }
 
@@ -150,10 +182,10 @@ impl Server {
     }
 
     /// The next exchange of this kind.
-    async fn told(&mut self, between: Between) -> Exchange {
+    async fn exchange(&mut self, kind: ExchangeKind) -> Exchange {
         loop {
-            if let Event::Happened(exchange) = self.heard.recv().await.unwrap()
-                && exchange.between == between
+            if let Event::Exchange(exchange) = self.heard.recv().await.unwrap()
+                && exchange.kind == kind
             {
                 return *exchange;
             }
@@ -271,7 +303,7 @@ struct Folder(PathBuf);
 
 impl Folder {
     fn new() -> Self {
-        let folder = std::env::temp_dir().join(message::random_sid("tollgate-"));
+        let folder = std::env::temp_dir().join(random_sid("tollgate-"));
         std::fs::create_dir(&folder).unwrap();
         Self(folder)
     }
@@ -291,3 +323,4 @@ mod api;
 mod inbound;
 mod kept;
 mod life;
+mod phones;

@@ -1,51 +1,49 @@
-//! TwiML as Twilio reads it: what the answer to an inbound message asks for.
-//!
-//! The one idea: Twilio forgives. What messaging has no use for is warned of and passed over, and the rest is carried out; only
-//! what is no TwiML at all is an error.
+//! TwiML, as leniently as Twilio parses it: unknown elements and attributes give a warning and are skipped; only what
+//! can't be parsed as TwiML is an error.
 
-use super::webhook::WebhookError;
+use crate::webhook::WebhookError;
 use quick_xml::Reader;
 use quick_xml::XmlVersion;
 use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::{BytesStart, Event};
 use reqwest::Method;
 
-/// What an answer asks for.
+/// The content of a response.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Document {
-    pub(super) verbs: Vec<Verb>,
-    /// What was passed over.
-    pub(super) warnings: Vec<String>,
+pub(crate) struct Document {
+    pub(crate) verbs: Vec<Verb>,
+    /// What was skipped.
+    pub(crate) warnings: Vec<String>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Verb {
+pub(crate) enum Verb {
     /// Send a message.
     Message(Box<Outgoing>),
-    /// Ask another URL. Whatever stands behind it is never reached.
+    /// Fetch another document. Later verbs are not reached.
     Redirect { url: String, method: Method },
 }
 
 /// `<Message>`
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Outgoing {
-    pub(super) to: Option<String>,
-    pub(super) from: Option<String>,
-    pub(super) body: String,
-    pub(super) media: Vec<String>,
-    pub(super) status_callback: Option<String>,
-    /// Is told at once that the message was taken, and answers with what is to be done next.
-    pub(super) action: Option<String>,
-    pub(super) method: Method,
+pub(crate) struct Outgoing {
+    pub(crate) to: Option<String>,
+    pub(crate) from: Option<String>,
+    pub(crate) body: String,
+    pub(crate) media: Vec<String>,
+    pub(crate) status_callback: Option<String>,
+    /// Called as soon as the message is created. Its response replaces the rest of the document.
+    pub(crate) action: Option<String>,
+    pub(crate) method: Method,
 }
 
-/// Reads an answer. One without a body asks for nothing, of whatever type it says to be.
-pub(super) fn read(content_type: &str, body: &[u8]) -> Result<Document, WebhookError> {
+/// Parses a response. An empty body is an empty document, whatever its type.
+pub(crate) fn read(content_type: &str, body: &[u8]) -> Result<Document, WebhookError> {
     if body.trim_ascii().is_empty() {
         return Ok(Document::default());
     }
     let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let not_utf8 = |_| WebhookError::Parse("it is not UTF-8".to_owned());
+    let not_utf8 = |_| invalid("invalid UTF-8");
     match media_type.as_str() {
         "text/xml" | "application/xml" | "text/html" => parse(str::from_utf8(body).map_err(not_utf8)?),
         "text/plain" => {
@@ -59,97 +57,117 @@ pub(super) fn read(content_type: &str, body: &[u8]) -> Result<Document, WebhookE
     }
 }
 
-/// Where in the document the reader is.
-enum Place {
+/// The position in the document.
+enum ParserState {
     Outside,
     Response,
     Message(Box<Outgoing>),
     Body(Box<Outgoing>),
     Media(Box<Outgoing>, String),
     Redirect(String, Method),
-    /// In an element that is passed over, so deep.
-    Ignored(Box<Place>, usize),
+    /// In a skipped element, at this depth.
+    Ignored(Box<ParserState>, usize),
+}
+
+fn invalid(reason: impl ToString) -> WebhookError {
+    WebhookError::Parse(reason.to_string())
 }
 
 fn parse(text: &str) -> Result<Document, WebhookError> {
-    let broken = |what: &str| WebhookError::Parse(what.to_owned());
     let mut reader = Reader::from_str(text.trim_start_matches('\u{feff}').trim_start());
     reader.config_mut().expand_empty_elements = true;
     let mut document = Document::default();
-    let (mut place, mut ended) = (Place::Outside, false);
+    let (mut state, mut ended) = (ParserState::Outside, false);
     loop {
-        let event = reader.read_event().map_err(|error| WebhookError::Parse(error.to_string()))?;
-        let text = match &event {
-            Event::Text(text) => text.xml10_content().into_owned(),
-            Event::CData(text) => text.xml10_content().into_owned(),
-            Event::GeneralRef(reference) => match reference.resolve_char_ref() {
-                Ok(Some(character)) => character.to_string(),
-                Ok(None) => resolve_predefined_entity(reference)
-                    .ok_or_else(|| WebhookError::Parse(format!("there is no entity &{};", &**reference)))?
-                    .to_owned(),
-                Err(error) => return Err(WebhookError::Parse(error.to_string())),
-            },
-            _ => String::new(),
-        };
-        place = match (event, place) {
-            (Event::Eof, Place::Outside) if ended => return Ok(document),
-            (Event::Eof, _) => return Err(broken("it ends before </Response>, or has no <Response> at all")),
-            // Nothing in TwiML needs one, and what it could define is for nobody to look up.
-            (Event::DocType(_), _) => return Err(broken("it has a DOCTYPE")),
-            (Event::Start(element), Place::Outside) if element.name().as_ref() == "Response" && !ended => {
-                attributes(&element, &mut document, [])?;
-                Place::Response
+        let event = reader.read_event().map_err(invalid)?;
+        state = match (event, state) {
+            (Event::Eof, ParserState::Outside) if ended => return Ok(document),
+            (Event::Eof, _) => return Err(invalid("missing </Response>")),
+            // TwiML needs no DOCTYPE, and entities must not be resolved.
+            (Event::DocType(_), _) => return Err(invalid("a DOCTYPE is not allowed")),
+            (Event::Start(_), ParserState::Outside) if ended => return Err(invalid("an element after </Response>")),
+            (Event::Start(element), outer) => start(&element, outer, &mut document)?,
+            (Event::End(_), inner) => {
+                ended |= matches!(inner, ParserState::Response);
+                end(inner, &mut document)
             }
-            (Event::Start(_), Place::Outside) => return Err(broken("its root element is not <Response>")),
-            (Event::Start(element), Place::Response) => verb(&element, &mut document)?,
-            (Event::Start(element), Place::Message(message)) => match element.name().as_ref() {
-                "Body" => Place::Body(message),
-                "Media" => Place::Media(message, String::new()),
-                _ => ignored(&element, "Message", Place::Message(message), &mut document),
-            },
-            (Event::Start(_), Place::Ignored(outer, depth)) => Place::Ignored(outer, depth + 1),
-            (Event::Start(element), outer) => ignored(&element, outer.name(), outer, &mut document),
-            (Event::End(_), inner) => match inner {
-                Place::Ignored(outer, 0) => *outer,
-                Place::Ignored(outer, depth) => Place::Ignored(outer, depth - 1),
-                Place::Body(message) => Place::Message(message),
-                Place::Media(mut message, url) => {
-                    message.media.push(url.trim().to_owned());
-                    Place::Message(message)
-                }
-                Place::Message(mut message) => {
-                    message.body = message.body.trim().into();
-                    document.verbs.push(Verb::Message(message));
-                    Place::Response
-                }
-                Place::Redirect(url, method) => {
-                    document.verbs.push(Verb::Redirect { url: url.trim().to_owned(), method });
-                    Place::Response
-                }
-                Place::Response | Place::Outside => {
-                    ended = true;
-                    Place::Outside
-                }
-            },
-            (_, mut here) => {
-                match &mut here {
-                    Place::Message(message) | Place::Body(message) => message.body.push_str(&text),
-                    Place::Media(_, url) | Place::Redirect(url, _) => url.push_str(&text),
-                    Place::Outside if !text.trim().is_empty() => {
-                        return Err(broken("there is text outside <Response>"));
-                    }
-                    Place::Response if !text.trim().is_empty() => {
-                        document.warnings.push("text directly in <Response>".to_owned());
-                    }
-                    _ => {}
-                }
-                here
-            }
+            (event, here) => content(&text_of(&event)?, here, &mut document)?,
         };
     }
 }
 
-impl Place {
+/// The text of an event; empty for comments and processing instructions.
+fn text_of(event: &Event<'_>) -> Result<String, WebhookError> {
+    match event {
+        Event::Text(text) => Ok(text.xml10_content().into_owned()),
+        Event::CData(text) => Ok(text.xml10_content().into_owned()),
+        Event::GeneralRef(reference) => match reference.resolve_char_ref().map_err(invalid)? {
+            Some(character) => Ok(character.to_string()),
+            None => resolve_predefined_entity(reference)
+                .map(str::to_owned)
+                .ok_or_else(|| invalid(format!("unknown entity &{};", &**reference))),
+        },
+        _ => Ok(String::new()),
+    }
+}
+
+/// The state after a start tag.
+fn start(element: &BytesStart<'_>, outer: ParserState, document: &mut Document) -> Result<ParserState, WebhookError> {
+    match outer {
+        ParserState::Outside if element.name().as_ref() == "Response" => {
+            attributes(element, document, [])?;
+            Ok(ParserState::Response)
+        }
+        ParserState::Outside => Err(invalid("the root element must be <Response>")),
+        ParserState::Response => verb(element, document),
+        ParserState::Message(message) => Ok(match element.name().as_ref() {
+            "Body" => ParserState::Body(message),
+            "Media" => ParserState::Media(message, String::new()),
+            _ => ignored(element, "Message", ParserState::Message(message), document),
+        }),
+        ParserState::Ignored(outer, depth) => Ok(ParserState::Ignored(outer, depth + 1)),
+        outer => Ok(ignored(element, outer.name(), outer, document)),
+    }
+}
+
+/// The state after an end tag. A verb that ends is added to the document.
+fn end(inner: ParserState, document: &mut Document) -> ParserState {
+    match inner {
+        ParserState::Ignored(outer, 0) => *outer,
+        ParserState::Ignored(outer, depth) => ParserState::Ignored(outer, depth - 1),
+        ParserState::Body(message) => ParserState::Message(message),
+        ParserState::Media(mut message, url) => {
+            message.media.push(url.trim().to_owned());
+            ParserState::Message(message)
+        }
+        ParserState::Message(mut message) => {
+            message.body = message.body.trim().into();
+            document.verbs.push(Verb::Message(message));
+            ParserState::Response
+        }
+        ParserState::Redirect(url, method) => {
+            document.verbs.push(Verb::Redirect { url: url.trim().to_owned(), method });
+            ParserState::Response
+        }
+        ParserState::Response | ParserState::Outside => ParserState::Outside,
+    }
+}
+
+/// The state after text.
+fn content(text: &str, mut here: ParserState, document: &mut Document) -> Result<ParserState, WebhookError> {
+    match &mut here {
+        ParserState::Message(message) | ParserState::Body(message) => message.body.push_str(text),
+        ParserState::Media(_, url) | ParserState::Redirect(url, _) => url.push_str(text),
+        ParserState::Outside if !text.trim().is_empty() => return Err(invalid("text outside <Response>")),
+        ParserState::Response if !text.trim().is_empty() => {
+            document.warnings.push("text directly in <Response>".to_owned());
+        }
+        _ => {}
+    }
+    Ok(here)
+}
+
+impl ParserState {
     const fn name(&self) -> &'static str {
         match self {
             Self::Body(_) => "Body",
@@ -160,29 +178,36 @@ impl Place {
     }
 }
 
-fn ignored(element: &BytesStart<'_>, parent: &str, outer: Place, document: &mut Document) -> Place {
+fn ignored(element: &BytesStart<'_>, parent: &str, outer: ParserState, document: &mut Document) -> ParserState {
     document.warnings.push(format!("<{}> in <{parent}>", element.name().as_ref()));
-    Place::Ignored(Box::new(outer), 0)
+    ParserState::Ignored(Box::new(outer), 0)
 }
 
 /// An element directly in `<Response>`.
-fn verb(element: &BytesStart<'_>, document: &mut Document) -> Result<Place, WebhookError> {
+fn verb(element: &BytesStart<'_>, document: &mut Document) -> Result<ParserState, WebhookError> {
     match element.name().as_ref() {
         "Message" => {
             let [to, from, action, method, status_callback] =
                 attributes(element, document, ["to", "from", "action", "method", "statusCallback"])?;
             let method = method_of(method, document);
-            Ok(Place::Message(Box::new(Outgoing { to, from, status_callback, action, method, ..Outgoing::default() })))
+            Ok(ParserState::Message(Box::new(Outgoing {
+                to,
+                from,
+                status_callback,
+                action,
+                method,
+                ..Outgoing::default()
+            })))
         }
         "Redirect" => {
             let [method] = attributes(element, document, ["method"])?;
-            Ok(Place::Redirect(String::new(), method_of(method, document)))
+            Ok(ParserState::Redirect(String::new(), method_of(method, document)))
         }
-        _ => Ok(ignored(element, "Response", Place::Response, document)),
+        _ => Ok(ignored(element, "Response", ParserState::Response, document)),
     }
 }
 
-/// The values of these attributes; any other is passed over.
+/// The values of these attributes. Others are skipped.
 fn attributes<const N: usize>(
     element: &BytesStart<'_>,
     document: &mut Document,
@@ -190,14 +215,14 @@ fn attributes<const N: usize>(
 ) -> Result<[Option<String>; N], WebhookError> {
     let mut values = [const { None }; N];
     for attribute in element.attributes() {
-        let attribute = attribute.map_err(|error| WebhookError::Parse(error.to_string()))?;
+        let attribute = attribute.map_err(invalid)?;
         let name = attribute.key.as_ref();
         match names.iter().position(|known| *known == name) {
             Some(index) => {
                 let value = attribute.normalized_value(XmlVersion::Implicit1_0);
-                let value = value.map_err(|error| WebhookError::Parse(error.to_string()))?;
-                if let Some(place) = values.get_mut(index) {
-                    *place = Some(value.into_owned()).filter(|value| !value.is_empty());
+                let value = value.map_err(invalid)?;
+                if let Some(slot) = values.get_mut(index) {
+                    *slot = Some(value.into_owned()).filter(|value| !value.is_empty());
                 }
             }
             None if name.starts_with("xml") => {}
@@ -207,7 +232,7 @@ fn attributes<const N: usize>(
     Ok(values)
 }
 
-/// Twilio's default is POST, also for a method that there is not.
+/// POST is the default, also for unknown methods.
 fn method_of(method: Option<String>, document: &mut Document) -> Method {
     match method.map(|method| method.to_ascii_uppercase()).as_deref() {
         Some("GET") => Method::GET,

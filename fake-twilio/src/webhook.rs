@@ -1,10 +1,9 @@
-//! How Twilio calls others: a signed form, and what may go wrong with the answer.
-//!
-//! The one idea: only this machine is called. A URL is called if its host, as the client itself reads it, is a loopback address;
-//! every other one is told of and left alone.
+//! How Twilio calls webhooks: signed forms, and the errors of their responses. Only this machine is called: the host,
+//! as the HTTP client parses it, must be a loopback address. Calls to other hosts are recorded and not made.
 
-use super::FakeTwilio;
-use crate::feed::Outcome;
+use crate::exchanges::ExchangeOutcome;
+use crate::loopback::is_loopback;
+use crate::twilio::FakeTwilio;
 use axum::http::header;
 use reqwest::{Method, Url};
 use serde_json::{Value, json};
@@ -12,73 +11,71 @@ use shared::twilio::form::Form;
 use shared::twilio::signature::{AuthToken, sign};
 use std::fmt::Write as _;
 
-/// Twilio reads no further. <https://www.twilio.com/docs/api/errors/11750>
+/// Twilio reads no more. <https://www.twilio.com/docs/api/errors/11750>
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
 const FORM: &str = "application/x-www-form-urlencoded; charset=UTF-8";
 
-/// What went wrong with a webhook, by the codes of Twilio's debugger.
+/// Why a webhook failed, with the codes of Twilio's debugger.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WebhookError {
-    /// Nobody is to be told.
-    #[error("the number has no SmsUrl, so nobody was told")]
+    /// No webhook is configured.
+    #[error("the number has no SmsUrl")]
     NoUrl,
-    /// Nothing leaves this machine.
-    #[error("{url} was not called: it is outside this machine")]
+    /// The URL is not on this machine.
+    #[error("{url} was not called, since it is not on this machine")]
     Outside {
         /// The URL.
         url: String,
     },
-    /// Not an answer of success.
-    #[error("11200: {url} answered {status}, and Twilio takes nothing but 2xx")]
+    /// The status is not 2xx.
+    #[error("11200: {url} answered {status} instead of 2xx")]
     Status {
         /// The URL.
         url: String,
         /// The status.
         status: u16,
     },
-    /// No answer in time.
+    /// No response in time.
     #[error("11203: {url} did not answer within {seconds} s")]
     TimedOut {
         /// The URL.
         url: String,
-        /// How long Twilio waits.
+        /// The timeout.
         seconds: u64,
     },
-    /// No connection, or one that broke.
-    #[error("11205: {url} can't be reached: {reason}")]
+    /// No connection, or it broke.
+    #[error("11205: can't reach {url} ({reason})")]
     Connection {
         /// The URL.
         url: String,
-        /// What the client says.
+        /// The HTTP client's error.
         reason: String,
     },
-    /// The conversation was cut off.
-    #[error("everything was forgotten, or ended, before the answer had been carried out")]
+    /// A reset or the shutdown interrupted it.
+    #[error("cancelled by a reset or shutdown")]
     Ended,
-    /// More than Twilio reads.
-    #[error("11750: the answer of {url} is larger than 64 kB")]
+    /// The body is too large.
+    #[error("11750: the response of {url} is larger than 64 KiB")]
     TooLarge {
         /// The URL.
         url: String,
     },
-    /// Not XML, or not TwiML's.
-    #[error("12100: the TwiML can't be parsed: {0}")]
+    /// The body is not TwiML.
+    #[error("12100: invalid TwiML ({0})")]
     Parse(String),
-    /// TwiML, but with what messaging has no use for. Twilio carries out the rest of it.
-    #[error("12200: the TwiML is not as it should be: {0}")]
+    /// The TwiML has elements or attributes that messaging ignores. The rest is executed.
+    #[error("12200: the TwiML has parts that messaging ignores ({0})")]
     Schema(String),
-    /// Neither XML nor text.
-    #[error(
-        "12300: the answer's Content-Type is {0:?}, and Twilio reads text/xml, application/xml, text/html and text/plain"
-    )]
+    /// The type is neither XML nor text.
+    #[error("12300: unsupported Content-Type {0:?}; Twilio reads text/xml, application/xml, text/html and text/plain")]
     ContentType(String),
-    /// One document leads to the next, and never to an end.
+    /// Too many redirects.
     #[error("14106: the TwiML redirects more than {0} times")]
     TooManyDocuments(usize),
 }
 
 impl WebhookError {
-    /// The code in Twilio's debugger; none for what only happens here.
+    /// The code in Twilio's debugger; none for errors that only the fake has.
     #[must_use]
     pub fn code(&self) -> Option<u32> {
         match self {
@@ -95,89 +92,82 @@ impl WebhookError {
     }
 }
 
-/// Whether a URL leads to this machine, in plain HTTP.
-pub(super) fn is_here(url: &str) -> bool {
-    Url::parse(url)
-        .is_ok_and(|url| url.scheme() == "http" && matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]")))
-}
-
-/// The URL as its server is asked for it, if it is not as it was written: the client adds a slash to a host, encodes what is not
-/// ASCII, and makes a header of a user and a password.
-fn as_asked_for(url: &str) -> Option<String> {
-    let mut asked_for = Url::parse(url).ok()?;
-    asked_for.set_fragment(None);
-    let kept = asked_for.set_username("").and_then(|()| asked_for.set_password(None));
+/// The URL as the server receives it, if it differs from the configured one: the client adds a slash to a bare host,
+/// encodes non-ASCII characters and moves credentials to a header.
+fn as_requested(url: &str) -> Option<String> {
+    let mut requested = Url::parse(url).ok()?;
+    requested.set_fragment(None);
+    let kept = requested.set_username("").and_then(|()| requested.set_password(None));
     let written = url.split('#').next().unwrap_or_default();
-    (kept.is_ok() && asked_for.as_str() != written).then(|| asked_for.into())
+    (kept.is_ok() && requested.as_str() != written).then(|| requested.into())
 }
 
-/// A request that Twilio makes.
+/// A request from Twilio.
 #[derive(Clone, Debug)]
-pub(super) struct Call {
-    pub(super) method: Method,
-    /// Byte for byte as it was set up, which is how it is signed.
-    pub(super) url: String,
-    pub(super) parameters: Vec<(String, String)>,
-    /// Tells a repetition from another event.
-    pub(super) idempotency_token: String,
-    /// Signed by somebody who does not have the auth token.
-    pub(super) forged: bool,
+pub(crate) struct WebhookRequest {
+    pub(crate) method: Method,
+    /// Byte for byte as configured, since it is signed.
+    pub(crate) url: String,
+    pub(crate) parameters: Vec<(String, String)>,
+    /// The same for repetitions.
+    pub(crate) idempotency_token: String,
+    /// Signed with a wrong auth token.
+    pub(crate) forged: bool,
 }
 
-impl Call {
-    pub(super) fn new(method: Method, url: String, parameters: Vec<(String, String)>) -> Self {
+impl WebhookRequest {
+    pub(crate) fn new(method: Method, url: String, parameters: Vec<(String, String)>) -> Self {
         Self { method, url, parameters, idempotency_token: random_uuid(), forged: false }
     }
 
-    /// What to know to validate the signature, if the app is asked for another URL than the one that is signed.
-    pub(super) fn hint(&self) -> String {
-        match as_asked_for(&self.url) {
-            Some(asked_for) => format!("; signed for the URL as it was set up, but asked for as {asked_for}"),
+    /// A hint for validating the signature, if the app receives another URL than the signed one.
+    pub(crate) fn hint(&self) -> String {
+        match as_requested(&self.url) {
+            Some(requested) => format!("; signed for the configured URL, but requested as {requested}"),
             None => String::new(),
         }
     }
 
     /// `POST /sms`
-    pub(super) fn title(&self) -> String {
+    pub(crate) fn title(&self) -> String {
         let path = Url::parse(&self.url).map_or_else(|_| self.url.clone(), |url| url.path().to_owned());
         format!("{} {path}", self.method)
     }
 }
 
-/// What came back.
+/// The response of a webhook.
 #[derive(Clone, Debug)]
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) content_type: String,
-    pub(super) body: Vec<u8>,
+pub(crate) struct WebhookResponse {
+    pub(crate) status: u16,
+    pub(crate) content_type: String,
+    pub(crate) body: Vec<u8>,
 }
 
-impl Answer {
-    pub(super) fn is_success(&self) -> bool {
+impl WebhookResponse {
+    pub(crate) fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
     }
 
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// As the feed shows it.
-    pub(super) fn told(&self) -> Value {
+    /// As an exchange shows it.
+    pub(crate) fn to_json(&self) -> Value {
         json!({ "status": self.status, "body": self.text() })
     }
 
-    pub(super) fn outcome(&self) -> Outcome {
-        Outcome::of_status(self.status)
+    pub(crate) fn outcome(&self) -> ExchangeOutcome {
+        ExchangeOutcome::of_status(self.status)
     }
 }
 
 impl FakeTwilio {
-    /// Calls a URL on this machine. A redirection is an answer like another: it is not followed, for it could lead elsewhere.
-    /// A user and a password in the URL are sent at once; Twilio sends them when it has been asked for them with a 401.
-    /// <https://www.twilio.com/docs/usage/security#http-authentication>
-    pub(super) async fn call(&self, call: &Call) -> Result<Answer, WebhookError> {
-        let Call { method, url, parameters, idempotency_token, forged } = call;
-        if !is_here(url) {
+    /// Calls a URL on this machine. Redirects are not followed, since they could lead elsewhere. Credentials in the URL
+    /// are sent at once; Twilio waits for a 401. <https://www.twilio.com/docs/usage/security#http-authentication>
+    pub(crate) async fn call(&self, call: &WebhookRequest) -> Result<WebhookResponse, WebhookError> {
+        let WebhookRequest { method, url, parameters, idempotency_token, forged } = call;
+        if !is_loopback(url) {
             return Err(WebhookError::Outside { url: url.clone() });
         }
         let form = Form::from_pairs(parameters.iter().map(|(name, value)| (&**name, &**value)));
@@ -201,14 +191,14 @@ impl FakeTwilio {
             .header("I-Twilio-Idempotency-Token", idempotency_token)
             .header(header::USER_AGENT, "TwilioProxy/1.1")
             .header(header::ACCEPT, "*/*");
-        let within = self.limits().answer;
+        let within = self.timeouts().webhook;
         tokio::time::timeout(within, receive(request, &url))
             .await
             .unwrap_or_else(|_| Err(WebhookError::TimedOut { url: url.clone(), seconds: within.as_secs() }))
     }
 }
 
-async fn receive(request: reqwest::RequestBuilder, url: &str) -> Result<Answer, WebhookError> {
+async fn receive(request: reqwest::RequestBuilder, url: &str) -> Result<WebhookResponse, WebhookError> {
     let failed = |error: reqwest::Error| WebhookError::Connection { url: url.to_owned(), reason: innermost(&error) };
     let mut response = request.send().await.map_err(failed)?;
     let status = response.status().as_u16();
@@ -221,10 +211,10 @@ async fn receive(request: reqwest::RequestBuilder, url: &str) -> Result<Answer, 
             return Err(WebhookError::TooLarge { url: url.to_owned() });
         }
     }
-    Ok(Answer { status, content_type, body })
+    Ok(WebhookResponse { status, content_type, body })
 }
 
-/// The cause that says something: "Connection refused", not "error sending request".
+/// The innermost cause: "Connection refused", not "error sending request".
 fn innermost(error: &reqwest::Error) -> String {
     let mut cause: &dyn std::error::Error = error;
     while let Some(deeper) = cause.source() {
@@ -233,7 +223,7 @@ fn innermost(error: &reqwest::Error) -> String {
     cause.to_string()
 }
 
-/// The URL with these parameters behind those that it has.
+/// Appends parameters to the query of a URL.
 fn with_query(url: &str, query: &str) -> String {
     let (url, fragment) = url.split_once('#').map_or((url, None), |(url, fragment)| (url, Some(fragment)));
     let separator = if url.contains('?') { '&' } else { '?' };
@@ -247,7 +237,7 @@ fn with_query(url: &str, query: &str) -> String {
 /// A random UUID, version 4.
 fn random_uuid() -> String {
     let mut bytes = [0; 16];
-    // Without randomness, all calls would look like repetitions of the first; none is lost by that.
+    // Without randomness, every call would look like a repetition; none would be lost.
     let _ = getrandom::fill(&mut bytes);
     let version_4 = u128::from_be_bytes(bytes) & !(0xf000 << 64) & !(0xc000 << 48) | 0x4000 << 64 | 0x8000 << 48;
     let hex = format!("{version_4:032x}");
@@ -259,29 +249,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_plain_http_to_a_loopback_address_is_here() {
-        for (url, expected) in [
-            ("http://127.0.0.1:8080/status", true),
-            ("http://localhost/status?a=b#rc=2", true),
-            ("http://[::1]:1/", true),
-            ("http://LOCALHOST:80", true),
-            ("https://127.0.0.1/", false),
-            ("http://127.0.0.1@example.com/", false),
-            ("http://127.0.0.1.example.com/", false),
-            ("http://localhost.example.com/", false),
-            ("http://example.com/?http://localhost/", false),
-            ("http://192.168.0.1/", false),
-            ("http://[::ffff:127.0.0.1]/", false),
-            ("ftp://127.0.0.1/", false),
-            ("//127.0.0.1/", false),
-            ("nonsense", false),
-        ] {
-            assert_eq!(is_here(url), expected, "{url}");
-        }
-    }
-
-    #[test]
-    fn a_url_that_is_asked_for_in_other_words_is_known() {
+    fn a_url_that_is_requested_in_other_words_is_known() {
         for (url, expected) in [
             ("http://127.0.0.1:1/sms?a=b#rc=2", None),
             ("http://localhost:1/%C3%BC", None),
@@ -292,7 +260,7 @@ mod tests {
             ("http://LOCALHOST/a/../sms", Some("http://localhost/sms")),
             ("nonsense", None),
         ] {
-            assert_eq!(as_asked_for(url).as_deref(), expected, "{url}");
+            assert_eq!(as_requested(url).as_deref(), expected, "{url}");
         }
     }
 

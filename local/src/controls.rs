@@ -6,8 +6,8 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
+use fake_twilio::exchanges::{Event, ExchangeKind, ExchangeOutcome, NewExchange};
 use fake_twilio::faults::{Fault, NewFault};
-use fake_twilio::feed::{Between, Event, Outcome, Telling};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use shared::limits::rules::Period;
@@ -59,7 +59,7 @@ async fn advance(State(desk): State<Desk>, JsonBody(by): JsonBody<Advance>) -> R
     }
     let ahead_ms = desk.clock.advance(span.as_ms());
     desk.twilio.remember_clock(ahead_ms);
-    desk.feed.tell(Event::Clock);
+    desk.feed.publish(Event::Clock);
     tell(&desk, "clock", format!("moved ahead by {span}"));
     Ok(Json(json!({"now_ms": desk.clock.now_ms()})))
 }
@@ -109,15 +109,15 @@ async fn rotate(State(desk): State<Desk>, JsonBody(rotation): JsonBody<Rotation>
         }
         Place::Twilio => "at Twilio only: what the functions read is stale",
     };
-    desk.feed.tell(Event::Account);
+    desk.feed.publish(Event::Account);
     tell(&desk, name, format!("rotated {place}"));
     Ok(Json(json!({"secret": name, "value": value})))
 }
 
 fn tell(desk: &Desk, title: &str, summary: String) {
     let (request, response) = (Value::Null, Value::Null);
-    let (between, outcome) = (Between::Local, Outcome::Ok);
-    desk.feed.happened(Telling { between, title, summary, outcome, number: None, request, response, fault: None });
+    let (kind, outcome) = (ExchangeKind::Local, ExchangeOutcome::Ok);
+    desk.feed.record(NewExchange { kind, title, summary, outcome, number: None, request, response, fault: None });
 }
 
 fn random_hex() -> Result<String, getrandom::Error> {

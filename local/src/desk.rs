@@ -10,8 +10,8 @@ use axum::extract::{FromRequest, Request};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use fake_twilio::FakeTwilio;
+use fake_twilio::exchanges::Exchanges;
 use fake_twilio::faults::Faults;
-use fake_twilio::feed::Feed;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use shared::runtime::settings::Environment;
@@ -25,7 +25,7 @@ pub struct Desk {
     /// The clock of all parts.
     pub clock: MovableClock,
     /// What happens.
-    pub feed: Feed,
+    pub feed: Exchanges,
     /// What is to go wrong.
     pub faults: Faults,
     /// Twilio, with the phones.

@@ -13,7 +13,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use fake_twilio::{Account, FakeTwilio};
+use fake_twilio::{FakeTwilio, TwilioAccount};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use shared::runtime::clock::Clock;
@@ -120,7 +120,7 @@ pub struct DialingCountry {
 impl AccountState {
     /// An account with nothing wrong, whose inbound messages go to this URL.
     #[must_use]
-    pub fn right(account: &Account, webhook: &str) -> Self {
+    pub fn right(account: &TwilioAccount, webhook: &str) -> Self {
         let messaging = |country_code, prefix, console_only| MessagingCountry {
             country_code,
             prefix,

@@ -14,10 +14,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use fake_twilio::Account;
-use fake_twilio::breakable::Line;
-use fake_twilio::faults::{Kind, Place};
-use fake_twilio::feed::{Between, Outcome, Telling};
+use fake_twilio::TwilioAccount;
+use fake_twilio::exchanges::{ExchangeKind, ExchangeOutcome, NewExchange};
+use fake_twilio::faults::{FaultPoint, Kind};
+use fake_twilio::resettable::ConnectionHandle;
 use lambda_http::Body;
 use serde_json::{Map, Value, json};
 use shared::phone::number::PhoneNumber;
@@ -82,15 +82,15 @@ pub fn router(desk: &Desk, database: Database) -> Router {
         .merge(phones::router(desk.clone()))
         .merge(controls::router(desk.clone()))
         .merge(gate::router(desk.clone()))
-        .merge(desk.account.router(desk.twilio.router()))
+        .merge(desk.account.router(fake_twilio::rest::router(&desk.twilio)))
         .layer(middleware::from_fn(own_host_only))
 }
 
 /// What the system offers, with commands to copy.
 #[must_use]
-pub fn overview(base_url: &str, account: &Account) -> String {
+pub fn overview(base_url: &str, account: &TwilioAccount) -> String {
     use crate::system::{API_KEY_SECRET_NAME, AUTH_TOKEN_SECRET, OUR_NUMBER, TABLE_NAME};
-    let Account { account_sid, auth_token, api_key_sid, api_key_secret, .. } = account;
+    let TwilioAccount { account_sid, auth_token, api_key_sid, api_key_secret, .. } = account;
     format!(
         r#"Tollgate, all of it, on this machine. Nothing leaves 127.0.0.1; no SMS is sent or paid for.
 
@@ -204,11 +204,11 @@ async fn webhook(
         Some(Body::Binary(bytes)) => String::from_utf8_lossy(&bytes).into_owned(),
         _ => String::new(),
     };
-    gateway.desk.feed.happened(Telling {
-        between: Between::Invocation,
+    gateway.desk.feed.record(NewExchange {
+        kind: ExchangeKind::Invocation,
         title: function,
         summary: if code.is_success() { taken.to_owned() } else { format!("{}: {text}", code.as_u16()) },
-        outcome: Outcome::of_status(code.as_u16()),
+        outcome: ExchangeOutcome::of_status(code.as_u16()),
         number: None,
         request: Value::Null,
         response: json!({"status": code.as_u16(), "body": text}),
@@ -282,7 +282,7 @@ async fn invoke(
     // A task of its own: a function that has begun goes on, also when its caller hangs up.
     let run = async move {
         let answer = run(&states, &name, &request_id, &event).await;
-        feed.happened(invocation(&name, event, answer.as_ref().map_err(Clone::clone)));
+        feed.record(invocation(&name, event, answer.as_ref().map_err(Clone::clone)));
         answer
     };
     match headers.get("x-amz-invocation-type").map(HeaderValue::as_bytes) {
@@ -332,7 +332,7 @@ async fn run(states: &States, name: &str, request_id: &str, event: &Value) -> Re
 }
 
 /// What an invocation is told as: `refused: phone_limit (1/30s)`.
-fn invocation<'a>(name: &'a str, request: Value, answer: Result<&String, Value>) -> Telling<'a> {
+fn invocation<'a>(name: &'a str, request: Value, answer: Result<&String, Value>) -> NewExchange<'a> {
     let failed = answer.is_err();
     let response = answer.map_or_else(|error| error, |text| serde_json::from_str(text).unwrap_or_default());
     let field = |name: &str| response.get(name).and_then(Value::as_str);
@@ -344,15 +344,15 @@ fn invocation<'a>(name: &'a str, request: Value, answer: Result<&String, Value>)
         summary = format!("{summary} ({rule})");
     }
     let outcome = match field("status") {
-        Some("refused" | "incorrect" | "expired" | "too_many_attempts") => Outcome::Refused,
-        Some("unknown") => Outcome::Failed,
-        _ if failed => Outcome::Failed,
-        _ => Outcome::Ok,
+        Some("refused" | "incorrect" | "expired" | "too_many_attempts") => ExchangeOutcome::Refused,
+        Some("unknown") => ExchangeOutcome::Failed,
+        _ if failed => ExchangeOutcome::Failed,
+        _ => ExchangeOutcome::Ok,
     };
     // As it was asked for: a number that can't be read is shown too, but belongs to no phone.
     let number = request.get("phone_number").and_then(Value::as_str).and_then(|number| PhoneNumber::parse(number).ok());
-    Telling {
-        between: Between::Invocation,
+    NewExchange {
+        kind: ExchangeKind::Invocation,
         title: name,
         summary,
         outcome,
@@ -366,7 +366,7 @@ fn invocation<'a>(name: &'a str, request: Value, answer: Result<&String, Value>)
 /// The AWS services that share one address and are told apart by the operation that a request names.
 async fn aws(
     State(gateway): State<Gateway>,
-    ConnectInfo(line): ConnectInfo<Line>,
+    ConnectInfo(line): ConnectInfo<ConnectionHandle>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
@@ -378,7 +378,7 @@ async fn aws(
         let message = "This address answers DynamoDB and Secrets Manager; Lambda's and Twilio's APIs have paths.";
         return aws_error(StatusCode::BAD_REQUEST, "UnknownOperationException", message);
     }
-    if let Some(fault) = gateway.desk.faults.take(Place::Dynamodb, None) {
+    if let Some(fault) = gateway.desk.faults.take(FaultPoint::Dynamodb, None) {
         return broken(&gateway.desk, fault, target, &line);
     }
     let (status, answer) = gateway.database.answer(target, &body);
@@ -387,7 +387,7 @@ async fn aws(
 }
 
 /// DynamoDB as it is when it fails.
-fn broken(desk: &Desk, fault: Kind, target: &str, line: &Line) -> Response {
+fn broken(desk: &Desk, fault: Kind, target: &str, line: &ConnectionHandle) -> Response {
     let (summary, response) = if fault == Kind::DynamodbThrottled {
         let message = "Rate of requests exceeds the allowed throughput.";
         ("throttled", aws_error(StatusCode::BAD_REQUEST, "ThrottlingException", message))
@@ -396,11 +396,11 @@ fn broken(desk: &Desk, fault: Kind, target: &str, line: &Line) -> Response {
         line.reset();
         ("connection reset", StatusCode::SERVICE_UNAVAILABLE.into_response())
     };
-    desk.feed.happened(Telling {
-        between: Between::Dynamodb,
+    desk.feed.record(NewExchange {
+        kind: ExchangeKind::Dynamodb,
         title: target.rsplit('.').next().unwrap_or_default(),
         summary: summary.to_owned(),
-        outcome: Outcome::Failed,
+        outcome: ExchangeOutcome::Failed,
         number: None,
         request: Value::Null,
         response: Value::Null,

@@ -13,7 +13,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::sse::{self, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use fake_twilio::feed::Event;
+use fake_twilio::exchanges::Event;
 use futures_util::Stream;
 use futures_util::stream::unfold;
 use serde_json::{Map, Value, json};
@@ -77,7 +77,7 @@ fn asset(content_type: &'static str, content: &'static str) -> Response {
 
 async fn events(State(desk): State<Desk>) -> Sse<impl Stream<Item = Result<sse::Event, Infallible>>> {
     // Listens first, so that nothing gets lost between what is there and what comes.
-    let listener = Listener { heard: desk.feed.listen(), desk, due: VecDeque::from([Due::Everything]) };
+    let listener = Listener { heard: desk.feed.subscribe(), desk, due: VecDeque::from([Due::Everything]) };
     let stream = unfold(listener, async |mut listener| Some((Ok(listener.next().await?), listener)));
     Sse::new(stream).keep_alive(KeepAlive::default())
 }
@@ -102,7 +102,7 @@ impl Listener {
                 Ok(event) => Due::Event(event),
                 Err(RecvError::Lagged(_)) => {
                     // What is still in the backlog is older than what is told now.
-                    self.heard = self.desk.feed.listen();
+                    self.heard = self.desk.feed.subscribe();
                     Due::Everything
                 }
                 Err(RecvError::Closed) => return None,
@@ -123,7 +123,7 @@ fn told(desk: &Desk, event: Event) -> (&'static str, Value) {
         Event::Forgotten(number) => ("forgotten", json!({"number": number})),
         Event::Deleted { number, sid } => ("deleted", json!({"number": number, "sid": sid})),
         Event::Faults => ("faults", json!({"faults": desk.faults.list()})),
-        Event::Happened(exchange) => ("activity", json!(exchange)),
+        Event::Exchange(exchange) => ("activity", json!(exchange)),
         Event::Clock => ("clock", json!({"now_ms": desk.clock.now_ms()})),
         Event::Account => ("account", account(desk)),
     }

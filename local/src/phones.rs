@@ -10,9 +10,9 @@ use axum::routing::{delete, get};
 use axum::{Json, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use fake_twilio::faults::is_e164;
-use fake_twilio::feed::Event;
-use fake_twilio::{Attachment, Direction, Message, Status};
+use fake_twilio::exchanges::Event;
+use fake_twilio::is_e164;
+use fake_twilio::{Attachment, DeliveryState, Direction, Message};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -43,7 +43,7 @@ pub fn view(message: &Message) -> Value {
     let received = message.direction != Direction::Inbound;
     let media = message.media.iter().map(|media| {
         json!({
-            "url": media.content.as_ref().map(|_| media.path(message)),
+            "url": media.content.as_ref().map(|_| media.path(&message.path())),
             "source": media.source,
             "content_type": media.content_type(),
             "bytes": media.content.as_ref().map(axum::body::Bytes::len),
@@ -112,7 +112,7 @@ async fn messages(
     let wanted: fn(&Message) -> bool = match asked.direction.as_deref() {
         // What is under way, or was lost, is not on the phone.
         None | Some("received") => {
-            |message| message.direction != Direction::Inbound && message.status == Status::Delivered
+            |message| message.direction != Direction::Inbound && message.status == DeliveryState::Delivered
         }
         Some("sent") => |message| message.direction == Direction::Inbound,
         Some("all") => |_| true,
@@ -132,7 +132,7 @@ async fn messages(
         },
     };
     // Listens first, so that nothing comes unheard between looking and listening.
-    let mut heard = desk.feed.listen();
+    let mut heard = desk.feed.subscribe();
     let deadline = tokio::time::Instant::now() + wait;
     loop {
         let found = found(&desk, &number, &after, wanted);
@@ -216,7 +216,7 @@ async fn forget(State(desk): State<Desk>, Path(number): Path<String>) -> Result<
 async fn forget_all(State(desk): State<Desk>) -> Result<StatusCode, Wrong> {
     crate::system::empty_table(&desk.dynamodb).await.map_err(|error| Wrong::unavailable(&error))?;
     desk.faults.clear();
-    desk.feed.forget();
+    desk.feed.clear();
     desk.twilio.forget(None);
     Ok(StatusCode::NO_CONTENT)
 }

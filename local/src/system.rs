@@ -12,11 +12,11 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TimeToLiveSpecification,
 };
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use fake_twilio::breakable::{Breakable, Line};
+use fake_twilio::exchanges::Exchanges;
 use fake_twilio::faults::Faults;
-use fake_twilio::feed::Feed;
-use fake_twilio::journal::{Journal, JournalError};
-use fake_twilio::{self, Account, FakeTwilio, Pace};
+use fake_twilio::resettable::{ConnectionHandle, ResettableListener};
+use fake_twilio::{self, DeliveryTiming, FakeTwilio, TwilioAccount};
+use fake_twilio::{Journal, JournalError};
 use jiff::Timestamp;
 use shared::runtime::aws::AwsSettings;
 use shared::runtime::backoff::Backoff;
@@ -65,7 +65,7 @@ pub struct Options {
     /// The time that all parts go by, as long as nobody moves it.
     pub clock: Clock,
     /// How long a message takes to its phone.
-    pub pace: Pace,
+    pub pace: DeliveryTiming,
     /// How long the functions wait for everything else.
     pub deadlines: Deadlines,
     /// What stands between the functions' AWS SDK and the network, if anything: tests break things here.
@@ -84,7 +84,7 @@ impl Default for Options {
             data: None,
             settings: Vec::new(),
             clock: Clock::system(),
-            pace: Pace::default(),
+            pace: DeliveryTiming::default(),
             // A webhook may wait for a debugger.
             deadlines: Deadlines { webhook: ENOUGH_TIME.total, ..Deadlines::LAMBDA },
             aws_http: None,
@@ -175,19 +175,21 @@ impl System {
         };
         let tls = Tls::new()?;
         let clock = MovableClock::new(clock, fake_twilio::clock_ahead_ms(&past));
-        let feed = Feed::new(clock.clock());
+        let feed = Exchanges::new(clock.clock());
         let faults = Faults::new(feed.clone());
-        let world = fake_twilio::World {
+        let world = fake_twilio::TwilioConfig {
             clock: clock.clock(),
             http: tls.client(ENOUGH_TIME, Connections::Fresh)?,
-            feed: feed.clone(),
+            exchanges: feed.clone(),
             faults: faults.clone(),
-            pace,
+            timing: pace,
             journal,
             past,
+            api_url: base_url.clone(),
             sms_url: format!("{base_url}/sms"),
         };
         let twilio = FakeTwilio::new(self::account(), world);
+        twilio.resume_deliveries();
         let account = FakeAccount::new(twilio.clone(), clock.clock());
         let secrets = FakeSecrets::new(timestamps(clock.clock()));
         fill(&secrets);
@@ -219,9 +221,9 @@ impl System {
             environment: environment.clone(),
         };
         // The functions ask for their secrets when they start, so the services run first.
-        let app = gateway::router(&desk, database).into_make_service_with_connect_info::<Line>();
+        let app = gateway::router(&desk, database).into_make_service_with_connect_info::<ConnectionHandle>();
         let server = tokio::spawn(async move {
-            if let Err(error) = axum::serve(Breakable(listener), app).await {
+            if let Err(error) = axum::serve(ResettableListener(listener), app).await {
                 tracing::error!(%error, "the local server has ended");
             }
         });
@@ -288,8 +290,8 @@ fn address(listener: &TcpListener, port: u16) -> Result<String, StartError> {
     Ok(format!("http://{address}"))
 }
 
-fn account() -> Account {
-    Account {
+fn account() -> TwilioAccount {
+    TwilioAccount {
         account_sid: ACCOUNT_SID.to_owned(),
         auth_token: AUTH_TOKEN.to_owned(),
         api_key_sid: API_KEY_SID.to_owned(),

@@ -9,7 +9,7 @@ async fn a_message_is_queued_and_answered_as_twilio_answers() {
     let (status, message) = server.post(&form).await;
     assert_eq!(status, 201);
     let sid = message["sid"].as_str().unwrap();
-    assert!(is_sid("SM", sid), "{sid}");
+    assert!(is_sid(sid, "SM"), "{sid}");
     let path = format!("/2010-04-01/Accounts/{ACCOUNT}/Messages/{sid}");
     let expected = json!({
         "account_sid": ACCOUNT, "api_version": "2010-04-01", "body": "Hi",
@@ -157,7 +157,7 @@ async fn what_twilio_takes_is_taken() {
     let media = [("MediaUrl", "https://example.com/a.png"); 10];
     let cases: &[Change<'_>] = &[
         &[("Body", &most)],
-        &[("From", super::super::checks::GOOD_SENDER)],
+        &[("From", GOOD_SENDER)],
         &[("To", "+5571981265131")],
         &[("ValidityPeriod", "1")],
         &[("ValidityPeriod", "36000")],
@@ -338,7 +338,7 @@ async fn many_messages_are_found_by_number_without_reading_all() {
         let phone = format!("+1415556{:04}", index % 1000);
         let message =
             Message::new(ACCOUNT, Direction::OutboundApi, Some(OURS), &phone, &index.to_string(), server.twilio.now());
-        server.twilio.take(message);
+        server.twilio.add_message(message);
     }
     let (_, page) = server.get(&messages("?To=%2B14155560007&From=%2B14155550100")).await;
     assert_eq!(bodies(&page), ["2007", "1007", "7"]);
@@ -447,7 +447,7 @@ async fn media_on_this_machine_are_fetched_and_served_as_what_they_are() {
     assert_eq!((status, &resource["num_media"], &resource["num_segments"]), (201, &json!("4"), &json!("1")));
 
     let message = server.twilio.messages().pop().unwrap();
-    assert!(is_sid("MM", &message.sid), "{}", message.sid);
+    assert!(is_sid(&message.sid, "MM"), "{}", message.sid);
     let kept = message.media.iter().map(|media| (media.content.as_ref().map(Bytes::len), media.content_type()));
     let none = (None, "application/octet-stream");
     let expected = [(Some(PNG.len()), "image/png"), (Some(html.len()), "application/octet-stream"), none, none];
@@ -458,7 +458,7 @@ async fn media_on_this_machine_are_fetched_and_served_as_what_they_are() {
         (&message.media[0], "image/png", None, PNG),
         (&message.media[1], "application/octet-stream", Some("attachment"), html),
     ] {
-        let response = server.request("GET", &media.path(&message)).send().await.unwrap();
+        let response = server.request("GET", &media.path(&message.path())).send().await.unwrap();
         let header = |name: &str| response.headers().get(name).map(|value| value.to_str().unwrap());
         assert_eq!(header("content-type"), Some(content_type));
         assert_eq!(header("content-disposition"), disposition);
@@ -466,7 +466,7 @@ async fn media_on_this_machine_are_fetched_and_served_as_what_they_are() {
         assert_eq!(header("content-security-policy"), Some("sandbox; default-src 'none'"));
         assert_eq!(response.bytes().await.unwrap(), content);
     }
-    let not_here = server.request("GET", &message.media[3].path(&message)).send().await.unwrap();
+    let not_here = server.request("GET", &message.media[3].path(&message.path())).send().await.unwrap();
     assert_eq!(not_here.status(), 404);
 
     let (_, page) = server.get(resource["subresource_uris"]["media"].as_str().unwrap()).await;
@@ -478,15 +478,15 @@ async fn media_on_this_machine_are_fetched_and_served_as_what_they_are() {
     let uri = list[0]["uri"].as_str().unwrap();
     assert_eq!(server.get(uri).await, (200, list[0].clone()));
     assert_eq!(answer(server.request("GET", uri)).await.0, 401, "the resource needs credentials");
-    let elsewhere = message.media[0].path(&message).replace(ACCOUNT, &ACCOUNT.replace('0', "1"));
+    let elsewhere = message.media[0].path(&message.path()).replace(ACCOUNT, &ACCOUNT.replace('0', "1"));
     assert_eq!(server.request("GET", &elsewhere).send().await.unwrap().status(), 404);
 }
 
 #[tokio::test]
 async fn a_message_with_more_than_5_mb_of_media_is_taken_and_fails() {
     let app = App::start(|seen| match &*seen.uri {
-        "/half" => vec![0; super::super::media::MAX_BYTES / 2].into_response(),
-        _ => vec![0; super::super::media::MAX_BYTES + 1].into_response(),
+        "/half" => vec![0; MAX_MEDIA_BYTES / 2].into_response(),
+        _ => vec![0; MAX_MEDIA_BYTES + 1].into_response(),
     })
     .await;
     for (paths, expected) in [
@@ -524,7 +524,7 @@ async fn messages_that_come_at_once_are_dated_in_their_order_and_a_phones_apart(
                 for _ in 0..50 {
                     let to = numbers[index % 2];
                     let message = Message::new(ACCOUNT, Direction::OutboundApi, Some(OURS), to, "Hi", twilio.now());
-                    let taken = twilio.take(message);
+                    let taken = twilio.add_message(message);
                     assert_eq!(twilio.message(&taken.sid), Some(taken));
                 }
             });
@@ -549,7 +549,7 @@ async fn a_fault_has_twilio_refuse_what_it_would_take() {
         (Kind::TwilioError { code: 21610 }, (400, json!(21610), "Attempt to send to unsubscribed recipient")),
         (Kind::TwilioError { code: 21211 }, (400, json!(21211), "Invalid 'To' Phone Number: +1415555XXXX")),
         (Kind::TwilioError { code: 21611 }, (429, json!(21611), "SMS queue is full.")),
-        (Kind::TwilioError { code: 63038 }, (400, json!(63038), "Refused with code 63038, as a fault was set to do")),
+        (Kind::TwilioError { code: 63038 }, (400, json!(63038), "Refused with code 63038 by a fault")),
     ] {
         let mut server = Server::start().await;
         server.fault(kind);
@@ -562,9 +562,9 @@ async fn a_fault_has_twilio_refuse_what_it_would_take() {
         assert_eq!(server.post(&changed(&[])).await.0, 201, "once");
         assert_eq!(server.twilio.messages().len(), 2);
         let told = [
-            server.told(Between::Twilio).await,
-            server.told(Between::Twilio).await,
-            server.told(Between::Twilio).await,
+            server.exchange(ExchangeKind::Twilio).await,
+            server.exchange(ExchangeKind::Twilio).await,
+            server.exchange(ExchangeKind::Twilio).await,
         ];
         assert_eq!(told[2].fault.as_deref(), Some(kind.as_str()));
         assert_eq!(told[2].summary, format!("{status}, code {}", error["code"]));
@@ -578,8 +578,8 @@ async fn a_timeout_takes_the_message_and_never_says_so() {
     let response = server.authenticated("POST", &messages("")).form(&changed(&[])).send().await.unwrap();
     // After a minute, for whoever waits that long; here at once.
     assert_eq!(response.status(), StatusCode::GATEWAY_TIMEOUT);
-    let told = server.told(Between::Twilio).await;
-    assert_eq!((told.outcome, told.fault.as_deref()), (Outcome::Failed, Some("timeout")));
+    let told = server.exchange(ExchangeKind::Twilio).await;
+    assert_eq!((told.outcome, told.fault.as_deref()), (ExchangeOutcome::Failed, Some("timeout")));
     assert_eq!(statuses(&server.until_final().await), ["sent", "delivered"], "the SMS comes all the same");
 }
 
@@ -599,28 +599,28 @@ async fn every_call_for_a_message_is_told_of_and_others_when_they_are_refused() 
     server.get(&messages("")).await;
     let (_, resource) =
         server.post(&changed(&[("MediaUrl", "https://a.example"), ("MediaUrl", "https://b.example")])).await;
-    let told = server.told(Between::Twilio).await;
+    let told = server.exchange(ExchangeKind::Twilio).await;
     assert_eq!(told.title, "POST /Messages.json");
     assert_eq!(told.summary, format!("201 {} queued", resource["sid"].as_str().unwrap()));
-    assert_eq!((told.outcome, told.number.as_deref()), (Outcome::Ok, Some(PHONE)));
+    assert_eq!((told.outcome, told.number.as_deref()), (ExchangeOutcome::Ok, Some(PHONE)));
     let media = ["https://a.example", "https://b.example"];
     assert_eq!(told.request, json!({"To": PHONE, "From": OURS, "Body": "Hi", "MediaUrl": media}));
     assert_eq!(told.response, resource);
 
     server.post(&changed(&[("Body", "")])).await;
-    let told = server.told(Between::Twilio).await;
-    assert_eq!((&*told.summary, told.outcome), ("400, code 21602", Outcome::Refused));
+    let told = server.exchange(ExchangeKind::Twilio).await;
+    assert_eq!((&*told.summary, told.outcome), ("400, code 21602", ExchangeOutcome::Refused));
     server.post(&changed(&[("To", "garbage")])).await;
-    let told = server.told(Between::Twilio).await;
+    let told = server.exchange(ExchangeKind::Twilio).await;
     assert_eq!((told.number, &told.request["To"]), (None, &json!("garbage")), "which is no phone's number");
     answer(server.request("POST", &messages("")).form(&changed(&[]))).await;
-    let told = server.told(Between::Twilio).await;
+    let told = server.exchange(ExchangeKind::Twilio).await;
     assert_eq!((&*told.summary, told.request["Body"].as_str()), ("401, code 20003", Some("Hi")));
     server.get(&messages("?PageSize=0")).await;
-    let told = server.told(Between::Twilio).await;
+    let told = server.exchange(ExchangeKind::Twilio).await;
     assert_eq!((&*told.title, &*told.summary), ("GET /Messages.json", "400, code 20001"));
     server.get("/favicon.ico").await;
     server.get(&messages("/nothing")).await;
-    assert_eq!(server.told(Between::Twilio).await.summary, "404, code 20404");
-    assert_eq!(server.twilio.feed().latest().len(), 6, "what is not Twilio's is not told of");
+    assert_eq!(server.exchange(ExchangeKind::Twilio).await.summary, "404, code 20404");
+    assert_eq!(server.twilio.exchanges().latest().len(), 6, "what is not Twilio's is not told of");
 }

@@ -4,7 +4,7 @@ use super::*;
 
 const NOTHING: &str = "<Response/>";
 
-async fn attached(server: &Server, body: &str, attachments: Vec<Attachment>) -> Texted {
+async fn attached(server: &Server, body: &str, attachments: Vec<Attachment>) -> TextResult {
     server.twilio.text(PHONE, OURS, body, attachments).await.unwrap()
 }
 
@@ -18,7 +18,7 @@ async fn the_webhook_gets_what_twilio_sends_signed() {
     assert_eq!(seen.header("user-agent"), "TwilioProxy/1.1");
     let form = seen.form(&app);
     let sid = &*texted.message.sid;
-    assert!(is_sid("SM", sid), "{sid}");
+    assert!(is_sid(sid, "SM"), "{sid}");
     for (name, expected) in [
         ("AccountSid", ACCOUNT),
         ("ApiVersion", "2010-04-01"),
@@ -56,10 +56,10 @@ async fn the_webhook_is_told_where_the_media_are() {
     let server = Server::start_for(&app).await;
     let attachments = [PNG, b"<html>"].map(|content| Attachment { content: content.to_vec() }).to_vec();
     let message = attached(&server, "", attachments).await.message;
-    assert!(is_sid("MM", &message.sid) && message.num_segments() == 1, "{message:?}");
+    assert!(is_sid(&message.sid, "MM") && message.num_segments() == 1, "{message:?}");
     let form = app.next().await.form(&app);
     let names = ["NumMedia", "MediaContentType0", "MediaContentType1", "MediaUrl0", "MediaUrl1", "Body"];
-    let url = |index: usize| format!("{}{}", app.url, message.media[index].path(&message));
+    let url = |index: usize| format!("{}{}", app.url, message.media[index].path(&message.path()));
     let expected = ["2", "image/png", "application/octet-stream", &url(0), &url(1), ""];
     assert_eq!(fields(&form, names), expected.map(|value| Some(value.to_owned())));
 }
@@ -83,14 +83,14 @@ async fn what_no_phone_could_text_is_refused() {
     let long = "a".repeat(1601);
     let media = |count, bytes| vec![Attachment { content: vec![0; bytes] }; count];
     for (from, to, body, media, expected) in [
-        ("4155550123", OURS, "Hi", vec![], "a phone's number must be in E.164"),
-        (OURS, OURS, "Hi", vec![], "is a number of the Twilio account"),
-        (PHONE, OTHER_PHONE, "Hi", vec![], "is no number of the Twilio account: text +14155550100"),
+        ("4155550123", OURS, "Hi", vec![], "the sender must be in E.164"),
+        (OURS, OURS, "Hi", vec![], "belongs to the Twilio account"),
+        (PHONE, OTHER_PHONE, "Hi", vec![], "is not a number of the Twilio account; text +14155550100"),
         (PHONE, OURS, "", vec![], "the text is empty"),
         (PHONE, OURS, &long, vec![], "longer than 1600 characters"),
         (PHONE, OURS, "Hi", media(11, 1), "has 11 attachments"),
-        (PHONE, OURS, "Hi", media(1, 5 * 1024 * 1024 + 1), "the attachments have 5242881 bytes together"),
-        (PHONE, OURS, "Hi", media(6, 1024 * 1024), "the attachments have 6291456 bytes together"),
+        (PHONE, OURS, "Hi", media(1, 5 * 1024 * 1024 + 1), "the attachments have 5242881 bytes in total"),
+        (PHONE, OURS, "Hi", media(6, 1024 * 1024), "the attachments have 6291456 bytes in total"),
     ] {
         let error = server.twilio.text(from, to, body, media).await.unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
@@ -121,8 +121,12 @@ async fn what_the_twiml_says_is_sent() {
         server.until_final().await;
     }
     assert!(server.twilio.messages().iter().all(|message| message.status.is_final()), "they are delivered");
-    let (first, second) = (server.twilio.feed().latest()[0].clone(), server.twilio.feed().latest()[1].clone());
-    assert_eq!((&*first.title, &*first.summary, first.outcome), ("POST /sms", "200, 4 verbs in TwiML", Outcome::Ok));
+    let (first, second) =
+        (server.twilio.exchanges().latest()[0].clone(), server.twilio.exchanges().latest()[1].clone());
+    assert_eq!(
+        (&*first.title, &*first.summary, first.outcome),
+        ("POST /sms", "200, 4 verbs in TwiML", ExchangeOutcome::Ok)
+    );
     assert_eq!((&*second.title, &*second.summary), ("GET /next", "200, 1 verb in TwiML"));
     assert_eq!((&first.request["Body"], &first.response["status"]), (&json!("Hello"), &json!(200)));
 }
@@ -193,8 +197,8 @@ async fn what_is_wrong_with_an_answer_is_told_by_twilios_code() {
         ("https://example.com/sms".to_owned(), None, None, 0),
         (String::new(), None, None, 0),
     ] {
-        let answer = if code == Some(11203) { Duration::from_millis(50) } else { PATIENT.answer };
-        let server = Server::start_with(NEVER, &url, Limits { answer, ..PATIENT }, None).await;
+        let answer = if code == Some(11203) { Duration::from_millis(50) } else { PATIENT.webhook };
+        let server = Server::start_with(NEVER, &url, TwilioTimeouts { webhook: answer, ..PATIENT }, None).await;
         let texted = server.text("Hello").await;
         let error = texted.webhook.error.as_ref().unwrap_or_else(|| panic!("{url} must fail"));
         assert_eq!(
@@ -206,7 +210,7 @@ async fn what_is_wrong_with_an_answer_is_told_by_twilios_code() {
         let expected = match code {
             Some(code) => format!("{code}: "),
             None if url.is_empty() => "the number has no SmsUrl".to_owned(),
-            None => "https://example.com/sms was not called: it is outside this machine".to_owned(),
+            None => "https://example.com/sms was not called, since it is not on this machine".to_owned(),
         };
         assert!(sentence.starts_with(&expected), "{url} {sentence}");
         assert_eq!(server.twilio.messages()[0], texted.message, "the text has come all the same");
@@ -253,14 +257,14 @@ async fn a_reply_that_twilio_would_not_send_is_not_sent() {
         let mut server = Server::start_for(&app).await;
         let texted = server.text("Hello").await;
         assert_eq!(texted.replies.iter().map(|reply| &*reply.body).collect::<Vec<_>>(), ["But this"]);
-        let told = server.told(Between::Twilio).await;
-        assert_eq!((&*told.title, &*told.summary, told.outcome), ("<Message>", expected, Outcome::Refused));
+        let told = server.exchange(ExchangeKind::Twilio).await;
+        assert_eq!((&*told.title, &*told.summary, told.outcome), ("<Message>", expected, ExchangeOutcome::Refused));
     }
     let long = format!("<Response><Message>{}</Message></Response>", "a".repeat(1601));
     let app = App::start(move |_| xml(&long)).await;
     let mut server = Server::start_for(&app).await;
     assert!(server.text("Hello").await.replies.is_empty());
-    assert!(server.told(Between::Twilio).await.summary.starts_with("21617: "));
+    assert!(server.exchange(ExchangeKind::Twilio).await.summary.starts_with("21617: "));
 }
 
 #[tokio::test]
@@ -294,7 +298,7 @@ async fn stop_start_and_help_are_answered_by_twilio() {
         assert_eq!(server.post(&changed(&[("To", OTHER_PHONE)])).await.0, 201, "others are not concerned");
     }
     let unsent = "21610: Attempt to send to unsubscribed recipient";
-    while server.told(Between::Twilio).await.summary != unsent {}
+    while server.exchange(ExchangeKind::Twilio).await.summary != unsent {}
 
     let (_, page) = server.get(&messages("?PageSize=1000")).await;
     assert!(!bodies(&page).contains(&help), "the account's log doesn't show what Twilio itself says");
@@ -313,7 +317,7 @@ async fn faults_repeat_and_forge_a_webhook() {
     assert_eq!(one.body, other.body);
     let token = "i-twilio-idempotency-token";
     assert_eq!(one.header(token), other.header(token));
-    assert_eq!(server.told(Between::Webhook).await.fault.as_deref(), Some("duplicate_webhook"));
+    assert_eq!(server.exchange(ExchangeKind::Webhook).await.fault.as_deref(), Some("duplicate_webhook"));
 
     server.fault(Kind::ForgedSignature);
     server.text("Hello").await;
@@ -334,7 +338,7 @@ async fn a_repeated_webhook_may_be_answered_as_often_as_the_first() {
 }
 
 /// A text that waits for the next one, so that something can happen meanwhile.
-async fn held(server: &Server, body: &'static str) -> tokio::task::JoinHandle<Texted> {
+async fn held(server: &Server, body: &'static str) -> tokio::task::JoinHandle<TextResult> {
     server.fault(Kind::OutOfOrderWebhook);
     let twilio = server.twilio.clone();
     let text = tokio::spawn(async move { twilio.text(PHONE, OURS, body, vec![]).await.unwrap() });
@@ -352,9 +356,11 @@ async fn a_text_is_told_to_its_end_when_its_sender_hangs_up() {
     server.text("next").await;
     for expected in ["next", "impatient"] {
         assert_eq!(app.next().await.form(&app).text("Body"), Ok(Some(expected)));
-        assert_eq!(server.told(Between::Webhook).await.request["Body"], expected);
+        assert_eq!(server.exchange(ExchangeKind::Webhook).await.request["Body"], expected);
     }
-    while server.twilio.messages_of(PHONE).iter().filter(|message| message.status == Status::Delivered).count() < 2 {
+    while server.twilio.messages_of(PHONE).iter().filter(|message| message.status == DeliveryState::Delivered).count()
+        < 2
+    {
         server.heard.recv().await.unwrap();
     }
 }
@@ -390,14 +396,14 @@ async fn a_text_that_nobody_was_told_of_is_told_after_a_restart_and_then_no_more
     server.twilio.resume_inbound();
     assert_eq!(app.next().await.form(&app).text("Body"), Ok(Some("pending")));
     assert_eq!(server.until_final().await.pop().unwrap().body, "Hi");
-    while server.twilio.messages()[0].told.is_none() {
+    while server.twilio.messages()[0].last_notified.is_none() {
         tokio::task::yield_now().await;
     }
     server.twilio.end();
 
     let server = start().await;
     server.twilio.resume_inbound();
-    assert!(server.twilio.lives().as_ref().unwrap().is_empty(), "nothing is left to tell");
+    assert!(server.twilio.tasks().as_ref().unwrap().is_empty(), "nothing is left to tell");
 }
 
 #[tokio::test]
@@ -419,8 +425,8 @@ async fn a_webhook_out_of_order_comes_after_the_next_one() {
     }
     assert_eq!(seen, ["another phone's", "2", "1"]);
 
-    let limits = Limits { held: Duration::ZERO, ..PATIENT };
-    let alone = Server::start_with(AT_ONCE, &format!("{}/sms", app.url), limits, None).await;
+    let timeouts = TwilioTimeouts { held_webhook: Duration::ZERO, ..PATIENT };
+    let alone = Server::start_with(AT_ONCE, &format!("{}/sms", app.url), timeouts, None).await;
     alone.fault(Kind::OutOfOrderWebhook);
     assert_eq!(alone.text("3").await.webhook.status, Some(200), "with no other to come, it comes late");
 }

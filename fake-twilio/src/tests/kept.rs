@@ -1,11 +1,10 @@
 //! What outlives the process.
 
 use super::*;
-use crate::journal::JournalError;
 
-async fn start(folder: &Folder, pace: Pace) -> Server {
+async fn start(folder: &Folder, timing: DeliveryTiming) -> Server {
     let kept = Journal::open(&folder.file()).unwrap();
-    Server::start_with(pace, "http://127.0.0.1:9/sms", PATIENT, Some(kept)).await
+    Server::start_with(timing, "http://127.0.0.1:9/sms", PATIENT, Some(kept)).await
 }
 
 #[tokio::test]
@@ -35,7 +34,7 @@ async fn everything_is_there_again_after_a_restart() {
         assert_eq!(server.get(&number).await.1["sms_method"], "GET");
         assert_eq!(server.post(&changed(&[("To", OTHER_PHONE)])).await.1["code"], 21610, "still opted out");
         let media = &before[1].media[0];
-        let response = server.request("GET", &media.path(&before[1])).send().await.unwrap();
+        let response = server.request("GET", &media.path(&before[1].path())).send().await.unwrap();
         assert_eq!(response.bytes().await.unwrap(), PNG);
         assert_eq!(server.get(&format!("/2010-04-01/Accounts/{ACCOUNT}/Messages/{first}.json")).await.0, 200);
         server.twilio.end();
@@ -55,7 +54,7 @@ async fn a_message_that_was_under_way_goes_on_after_a_restart() {
 
     let (journal, mut past) = Journal::open(&folder.file()).unwrap();
     for entry in &mut past {
-        if let Entry::Taken(message) = entry {
+        if let Entry::Created(message) = entry {
             // Long ago, by the clock of the system.
             message.created = "2026-03-01T09:00:00Z".parse().unwrap();
         }
@@ -65,7 +64,7 @@ async fn a_message_that_was_under_way_goes_on_after_a_restart() {
     last.sort_by_key(|message| message.error_code);
     assert_eq!(
         last.map(|message| (message.status, message.error_code)),
-        [(Status::Delivered, None), (Status::Undelivered, Some(30003)),]
+        [(DeliveryState::Delivered, None), (DeliveryState::Undelivered, Some(30003)),]
     );
 }
 
@@ -113,23 +112,26 @@ async fn status_callbacks_that_were_not_made_are_made_after_a_restart() {
     server.twilio.end();
 
     for (told, expected) in
-        [(None, &["queued", "sent", "delivered"][..]), (Some(Status::Queued), &["sent", "delivered"])]
+        [(None, &["queued", "sent", "delivered"][..]), (Some(DeliveryState::Queued), &["sent", "delivered"])]
     {
         let (journal, mut past) = Journal::open(&folder.file()).unwrap();
-        let [Entry::Taken(message)] = &mut past[..] else { panic!("{past:?}") };
+        let [Entry::Created(message)] = &mut past[..] else { panic!("{past:?}") };
         message.parameters = vec![("StatusCallback".to_owned(), format!("{}/status", app.url))];
-        message.told = told;
+        message.last_notified = told;
         let server = Server::start_with(AT_ONCE, "http://127.0.0.1:9/sms", PATIENT, Some((journal, past))).await;
         for status in expected {
             assert_eq!(app.next().await.form(&app).text("MessageStatus"), Ok(Some(*status)));
         }
-        while server.twilio.messages()[0].told != Some(Status::Delivered) {
+        while server.twilio.messages()[0].last_notified != Some(DeliveryState::Delivered) {
             tokio::task::yield_now().await;
         }
         server.twilio.end();
     }
     let past = Journal::open(&folder.file()).unwrap().1;
-    assert!(matches!(&past[..], [Entry::Taken(message)] if message.untold().is_empty()), "and then no more: {past:?}");
+    assert!(
+        matches!(&past[..], [Entry::Created(message)] if message.pending_notifications().is_empty()),
+        "and then no more: {past:?}"
+    );
     drop(silent);
 }
 
@@ -152,7 +154,7 @@ fn a_broken_line_that_is_not_the_last_is_an_error_that_names_it() {
     assert!(matches!(error, JournalError::Line { line: 2, .. }), "{error}");
     assert!(
         error.to_string().contains("line 2 of ")
-            && error.to_string().contains("begin anew")
+            && error.to_string().contains("start fresh")
             && error.to_string().contains("messages.jsonl"),
         "{error}"
     );
@@ -170,4 +172,24 @@ fn two_processes_do_not_share_a_journal() {
     assert!(Journal::open(&folder.file()).is_ok());
     let missing = folder.0.join("not/there.jsonl");
     assert!(matches!(Journal::open(&missing), Err(JournalError::Io { .. })));
+}
+
+#[tokio::test]
+async fn names_in_the_journal_stay_the_same() {
+    let folder = Folder::new();
+    let taken = json!({
+        "entry": "taken", "sid": "SM0123456789abcdef0123456789abcdef", "account_sid": ACCOUNT, "direction": "outbound-api",
+        "from": OURS, "to": PHONE, "body": "Hi", "messaging_service_sid": null, "media": [], "status": "sent",
+        "error_code": null, "parameters": [], "by_twilio": false, "segments": 1, "created": "2026-03-01T11:00:00Z",
+        "sent": "2026-03-01T11:00:01Z", "updated": "2026-03-01T11:00:01Z",
+        "fate": {"sent_after_ms": 1, "delivered_after_ms": 2, "error_code": 30003}, "told": "queued",
+    });
+    let told = json!({"entry": "told", "sid": "SM0123456789abcdef0123456789abcdef", "status": "sent"});
+    std::fs::write(folder.file(), format!("{taken}\n{told}\n")).unwrap();
+    let mut server = start(&folder, NEVER).await;
+    let message = server.until_final().await.pop().unwrap();
+    assert_eq!((message.error_code, message.last_notified), (Some(30003), Some(DeliveryState::Sent)));
+    server.twilio.end();
+    let written = std::fs::read_to_string(folder.file()).unwrap();
+    assert!(written.contains(r#""entry":"taken""#) && written.contains(r#""fate":{"#), "{written}");
 }

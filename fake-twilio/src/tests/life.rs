@@ -54,14 +54,14 @@ async fn a_fault_decides_what_becomes_of_a_message() {
         assert_eq!(statuses(&changes), expected, "{kind:?}");
         let last = changes.last().unwrap().resource();
         assert_eq!(json!([last["error_code"], last["error_message"]]), error, "{kind:?}");
-        assert_eq!(server.twilio.feed().latest()[0].fault.as_deref(), Some(kind.as_str()));
+        assert_eq!(server.twilio.exchanges().latest()[0].fault.as_deref(), Some(kind.as_str()));
         server.send("Once only").await;
         assert_eq!(statuses(&server.until_final().await), ["queued", "sent", "delivered"]);
     }
     let server = Server::start().await;
     server.fault(Kind::LateDelivery { seconds: 45 });
     server.send("Your code").await;
-    assert_eq!(server.twilio.messages()[0].fate.delivered_after_ms, 45_000);
+    assert_eq!(server.twilio.messages()[0].plan.delivered_after_ms, 45_000);
 }
 
 #[tokio::test]
@@ -86,9 +86,9 @@ async fn a_status_callback_hears_of_each_state_in_order_and_signed() {
         assert_eq!(seen.header("content-type"), "application/x-www-form-urlencoded; charset=UTF-8");
         tokens.push(seen.header("i-twilio-idempotency-token").to_owned());
 
-        let told = server.told(Between::StatusCallback).await;
+        let told = server.exchange(ExchangeKind::StatusCallback).await;
         assert_eq!((&*told.title, told.summary), ("POST /status", format!("{status} → 204")));
-        assert_eq!((told.outcome, &told.request["MessageStatus"]), (Outcome::Ok, &json!(status)));
+        assert_eq!((told.outcome, &told.request["MessageStatus"]), (ExchangeOutcome::Ok, &json!(status)));
         assert_eq!(told.response, json!({"status": 204, "body": ""}));
     }
     assert!(tokens[0].len() == 36 && tokens[0] != tokens[1] && tokens[1] != tokens[2], "{tokens:?}");
@@ -116,34 +116,34 @@ async fn a_status_callback_that_fails_is_told_of_by_twilios_codes_and_holds_noth
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let silent_url = format!("http://{}/", silent.local_addr().unwrap());
     let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let limits = Limits { answer: Duration::from_millis(50), ..PATIENT };
-    for (url, limits, expected, outcome) in [
-        (broken.url.clone(), PATIENT, "queued → 404, code 11200", Outcome::Refused),
-        (format!("http://{nobody}/"), PATIENT, "queued → 11205: ", Outcome::Failed),
-        (silent_url, limits, "queued → 11203: ", Outcome::Failed),
+    let timeouts = TwilioTimeouts { webhook: Duration::from_millis(50), ..PATIENT };
+    for (url, timeouts, expected, outcome) in [
+        (broken.url.clone(), PATIENT, "queued → 404, code 11200", ExchangeOutcome::Refused),
+        (format!("http://{nobody}/"), PATIENT, "queued → 11205: ", ExchangeOutcome::Failed),
+        (silent_url, timeouts, "queued → 11203: ", ExchangeOutcome::Failed),
         (
             "https://example.com/".to_owned(),
             PATIENT,
-            "queued → not called: https://example.com/ is outside",
-            Outcome::Refused,
+            "queued → not called, since https://example.com/ is not on",
+            ExchangeOutcome::Refused,
         ),
         (
             "https://127.0.0.1/".to_owned(),
             PATIENT,
-            "queued → not called: https://127.0.0.1/ is outside",
-            Outcome::Refused,
+            "queued → not called, since https://127.0.0.1/ is not on",
+            ExchangeOutcome::Refused,
         ),
     ] {
-        let mut server = Server::start_with(AT_ONCE, "http://127.0.0.1:9/sms", limits, None).await;
+        let mut server = Server::start_with(AT_ONCE, "http://127.0.0.1:9/sms", timeouts, None).await;
         let (status, _) = server.post(&changed(&[("StatusCallback", &url)])).await;
         assert_eq!(status, 201, "{url}");
-        let told = server.told(Between::StatusCallback).await;
+        let told = server.exchange(ExchangeKind::StatusCallback).await;
         assert!(told.summary.starts_with(expected), "{url} {}", told.summary);
         assert_eq!((told.outcome, told.number.as_deref()), (outcome, Some(PHONE)), "{url}");
         for next in ["sent", "delivered"] {
-            assert!(server.told(Between::StatusCallback).await.summary.starts_with(next), "{url}");
+            assert!(server.exchange(ExchangeKind::StatusCallback).await.summary.starts_with(next), "{url}");
         }
-        assert_eq!(server.twilio.messages()[0].status, Status::Delivered);
+        assert_eq!(server.twilio.messages()[0].status, DeliveryState::Delivered);
     }
     drop(silent);
 }
@@ -170,7 +170,7 @@ async fn faults_repeat_reorder_and_forge_status_callbacks() {
         }
         assert_eq!(seen, expected, "{kind:?}");
         assert_eq!(tokens[0] == tokens[1], kind == Kind::DuplicateWebhook, "a repetition says that it is one");
-        let told = server.told(Between::StatusCallback).await;
+        let told = server.exchange(ExchangeKind::StatusCallback).await;
         assert_eq!(told.fault.as_deref(), Some(kind.as_str()));
     }
 }
@@ -195,8 +195,13 @@ async fn a_forgotten_phone_has_no_messages_and_those_under_way_come_to_nothing()
     server.twilio.forget(Some(PHONE));
     assert!(server.twilio.message(&forgotten).is_none() && server.twilio.messages_of(PHONE).is_empty());
     assert_eq!(server.twilio.messages().len(), 1);
-    let changed_then =
-        Entry::Changed { sid: forgotten, status: Status::Sent, error_code: None, from: None, at: server.twilio.now() };
+    let changed_then = Entry::Changed {
+        sid: forgotten,
+        status: DeliveryState::Sent,
+        error_code: None,
+        from: None,
+        at: server.twilio.now(),
+    };
     assert_eq!(server.twilio.change(changed_then), None);
     server.send("No longer opted out").await;
     server.twilio.forget(None);
@@ -219,7 +224,7 @@ async fn forgetting_everything_leaves_nothing_set_up_and_nothing_under_way() {
     server.twilio.forget(None);
     assert_eq!(server.get(&number).await.1["sms_url"], "http://127.0.0.1:9/sms");
     // Its carrier would have had it in an hour.
-    while server.twilio.lives().as_mut().unwrap().try_join_next().is_none() {
+    while server.twilio.tasks().as_mut().unwrap().try_join_next().is_none() {
         tokio::task::yield_now().await;
     }
 }
@@ -228,12 +233,12 @@ async fn forgetting_everything_leaves_nothing_set_up_and_nothing_under_way() {
 async fn what_is_due_by_a_clock_that_was_moved_is_delivered_at_once() {
     let mut server = Server::start_at(NEVER).await;
     server.send("Your code").await;
-    for (hour, expected) in [(1, Status::Sent), (2, Status::Delivered)] {
+    for (hour, expected) in [(1, DeliveryState::Sent), (2, DeliveryState::Delivered)] {
         server.now_ms.fetch_add(3_600_000, Ordering::SeqCst);
         server.twilio.remember_clock(hour * 3_600_000);
         let changed = loop {
             if let Event::Message(message) = server.heard.recv().await.unwrap()
-                && message.status != Status::Queued
+                && message.status != DeliveryState::Queued
             {
                 break message;
             }
@@ -247,8 +252,8 @@ async fn who_is_asked_for_another_url_than_is_signed_is_told_so() {
     let mut app = App::start(|_| StatusCode::OK.into_response()).await;
     let mut server = Server::start_at(AT_ONCE).await;
     server.post(&changed(&[("StatusCallback", &app.url)])).await;
-    let expected = format!("queued → 200; signed for the URL as it was set up, but asked for as {}/", app.url);
-    assert_eq!(server.told(Between::StatusCallback).await.summary, expected);
+    let expected = format!("queued → 200; signed for the configured URL, but requested as {}/", app.url);
+    assert_eq!(server.exchange(ExchangeKind::StatusCallback).await.summary, expected);
     let seen = app.next().await;
     let request = signature::Request {
         method: "POST",
@@ -264,27 +269,29 @@ async fn who_is_asked_for_another_url_than_is_signed_is_told_so() {
 async fn after_the_end_nothing_goes_on() {
     let server = Server::start().await;
     server.send("Your code").await;
-    assert_eq!(server.twilio.lives().as_ref().unwrap().len(), 1);
+    assert_eq!(server.twilio.tasks().as_ref().unwrap().len(), 1);
     server.twilio.end();
     server.send("Another").await;
-    assert!(server.twilio.lives().is_none());
+    assert!(server.twilio.tasks().is_none());
 
     let inner = Arc::downgrade(&server.twilio.0);
     let Server { twilio, .. } = server;
-    let lonely = FakeTwilio::with_limits(
+    let lonely = FakeTwilio::with_timeouts(
         twilio.account(),
-        World {
+        TwilioConfig {
             clock: twilio.0.clock.clone(),
             http: twilio.http().clone(),
-            feed: twilio.feed().clone(),
+            exchanges: twilio.exchanges().clone(),
             faults: twilio.faults().clone(),
-            pace: NEVER,
+            timing: NEVER,
             journal: None,
-            past: twilio.books().ledger.entries(),
+            past: twilio.store().ledger.entries(),
+            api_url: String::new(),
             sms_url: String::new(),
         },
         PATIENT,
     );
+    lonely.resume_deliveries();
     let gone = Arc::downgrade(&lonely.0);
     drop(lonely);
     assert!(gone.upgrade().is_none(), "a message under way does not keep its Twilio");

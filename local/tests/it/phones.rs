@@ -381,7 +381,7 @@ async fn what_can_not_be_is_refused_with_what_to_do() {
         ),
         (Method::POST, "/phones/4155550123/messages", Some(text), 400, "E.164"),
         (Method::POST, "/phones/+14155550123/messages", None, 415, "application/json"),
-        (Method::POST, "/faults", Some(json!({"kind": "fire"})), 400, "there are timeout"),
+        (Method::POST, "/faults", Some(json!({"kind": "fire"})), 400, "expected one of timeout"),
         (Method::DELETE, "/faults/7", None, 404, "no fault"),
         (Method::POST, "/clock", Some(json!({"advance": "soon"})), 400, "30s, 10m, 1h or 1d"),
         (Method::POST, "/clock", Some(json!({"advance": "400d"})), 400, "366d"),

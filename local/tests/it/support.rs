@@ -3,7 +3,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use axum::http::HeaderMap;
 use check_code::CheckCodeError;
-use fake_twilio::Pace;
+use fake_twilio::DeliveryTiming;
 use lambda_http::Body;
 use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpResponse;
 use local::system::{ACCOUNT_SID, API_KEY_SECRET, AUTH_TOKEN, Between, OUR_NUMBER, Options, System};
@@ -97,7 +97,7 @@ pub async fn start_with<const N: usize>(
         let metrics = metrics.clone();
         Sink::new(move |line| metrics.lock().unwrap().push(metric_line(line)))
     };
-    let (clock_, pace) = (clock.clock(), Pace::AT_ONCE);
+    let (clock_, pace) = (clock.clock(), DeliveryTiming::AT_ONCE);
     let options = Options { settings, clock: clock_, pace, deadlines, aws_http, metrics: sink, ..Options::default() };
     Local { system: System::start(options).await.unwrap(), clock, metrics }
 }

@@ -1,5 +1,5 @@
-//! A listener whose connections can be reset in the middle of a request, as a network does: the peer sees a TCP RST where it
-//! waited for an answer.
+//! A listener whose connections can be reset in the middle of a request: the peer receives a TCP RST instead of a
+//! response.
 
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
@@ -11,65 +11,65 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
-/// The listener.
-pub struct Breakable(pub TcpListener);
+/// A TCP listener whose connections can be reset.
+pub struct ResettableListener(pub TcpListener);
 
-/// The handle of one connection; a handler finds it as `ConnectInfo<Line>`.
+/// A handle to one connection. Handlers extract it as `ConnectInfo<ConnectionHandle>`.
 #[derive(Clone, Debug, Default)]
-pub struct Line(Arc<AtomicBool>);
+pub struct ConnectionHandle(Arc<AtomicBool>);
 
-impl Line {
-    /// Resets the connection in place of the next thing that would be written to it.
+impl ConnectionHandle {
+    /// Resets the connection at the next write.
     pub fn reset(&self) {
         self.0.store(true, Ordering::SeqCst);
     }
 }
 
-impl Listener for Breakable {
-    type Io = Connection;
-    type Addr = Line;
+impl Listener for ResettableListener {
+    type Io = ResettableConnection;
+    type Addr = ConnectionHandle;
 
-    async fn accept(&mut self) -> (Connection, Line) {
+    async fn accept(&mut self) -> (ResettableConnection, ConnectionHandle) {
         let (stream, _) = Listener::accept(&mut self.0).await;
-        let line = Line::default();
-        (Connection { stream, line: line.clone() }, line)
+        let handle = ConnectionHandle::default();
+        (ResettableConnection { stream, handle: handle.clone() }, handle)
     }
 
-    fn local_addr(&self) -> io::Result<Line> {
-        Ok(Line::default())
+    fn local_addr(&self) -> io::Result<ConnectionHandle> {
+        Ok(ConnectionHandle::default())
     }
 }
 
-impl Connected<IncomingStream<'_, Breakable>> for Line {
-    fn connect_info(stream: IncomingStream<'_, Breakable>) -> Self {
+impl Connected<IncomingStream<'_, ResettableListener>> for ConnectionHandle {
+    fn connect_info(stream: IncomingStream<'_, ResettableListener>) -> Self {
         stream.remote_addr().clone()
     }
 }
 
 /// A connection that can be reset.
-pub struct Connection {
+pub struct ResettableConnection {
     stream: TcpStream,
-    line: Line,
+    handle: ConnectionHandle,
 }
 
-impl Connection {
+impl ResettableConnection {
     fn unless_reset(&self) -> io::Result<()> {
-        if !self.line.0.load(Ordering::SeqCst) {
+        if !self.handle.0.load(Ordering::SeqCst) {
             return Ok(());
         }
-        // Without lingering, closing sends RST in place of FIN.
+        // Without lingering, closing sends RST instead of FIN.
         self.stream.set_zero_linger()?;
         Err(io::ErrorKind::ConnectionReset.into())
     }
 }
 
-impl AsyncRead for Connection {
+impl AsyncRead for ResettableConnection {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(context, into)
     }
 }
 
-impl AsyncWrite for Connection {
+impl AsyncWrite for ResettableConnection {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, from: &[u8]) -> Poll<io::Result<usize>> {
         self.unless_reset()?;
         Pin::new(&mut self.stream).poll_write(context, from)

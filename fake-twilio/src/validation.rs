@@ -1,35 +1,36 @@
 //! What Twilio checks before it takes a message over the API.
 
-use super::errors::{self, Refusal, TwilioError, ensure};
-use super::message::is_sid;
-use super::paging::Parameters;
-use super::{Account, MAX_BODY, MAX_MEDIA};
-use crate::faults::is_e164;
+use crate::account::TwilioAccount;
+use crate::e164::is_e164;
+use crate::errors::{self, RefusalTemplate, TwilioRefusal, ensure};
+use crate::limits::{MAX_BODY, MAX_MEDIA};
+use crate::parameters::Parameters;
 use axum::http::Uri;
 use shared::phone::number::PhoneNumber;
+use shared::twilio::sid::is_sid;
 
 const MAX_CALLBACK_URL: usize = 4000;
 const MAX_VALIDITY_SECONDS: u32 = 36_000;
 
-/// The parameters that take one of a few words, and the answer to any other word.
-const CHOICES: [(&str, [&str; 2], TwilioError); 3] = [
+/// Parameters with a fixed set of values, and the error for any other value.
+const CHOICES: [(&str, [&str; 2], RefusalTemplate); 3] = [
     ("AddressRetention", ["retain", "obfuscate"], errors::ADDRESS_RETENTION),
     ("ContentRetention", ["retain", "discard"], errors::CONTENT_RETENTION),
     ("RiskCheck", ["enable", "disable"], errors::INVALID_PARAMETER),
 ];
 
-/// Twilio's magic numbers for a sender that fails; `GOOD_SENDER` is the one that works.
-/// `https://www.twilio.com/docs/iam/test-credentials`
-const MAGIC_SENDERS: [(&str, TwilioError); 3] = [
+/// Twilio's magic senders that fail: `https://www.twilio.com/docs/iam/test-credentials` `GOOD_SENDER` is the one that
+/// works.
+const MAGIC_SENDERS: [(&str, RefusalTemplate); 3] = [
     ("+15005550001", errors::FROM_INVALID),
     ("+15005550007", errors::FROM_NOT_OURS),
     ("+15005550008", errors::QUEUE_FULL),
 ];
-pub(super) const GOOD_SENDER: &str = "+15005550006";
+pub(crate) const GOOD_SENDER: &str = "+15005550006";
 const MAGIC: &str = "+1500555000";
 
-/// Twilio's magic numbers for a recipient.
-const MAGIC_RECIPIENTS: [(&str, TwilioError); 5] = [
+/// Twilio's magic recipients.
+const MAGIC_RECIPIENTS: [(&str, RefusalTemplate); 5] = [
     ("+15005550001", errors::TO_INVALID),
     ("+15005550002", errors::UNROUTABLE),
     ("+15005550003", errors::REGION),
@@ -37,38 +38,41 @@ const MAGIC_RECIPIENTS: [(&str, TwilioError); 5] = [
     ("+15005550009", errors::NOT_MOBILE),
 ];
 
-/// A message that Twilio would take.
+/// A valid request for a message.
 #[derive(Clone, Copy)]
-pub(super) struct Wanted<'a> {
-    pub(super) to: &'a str,
-    pub(super) from: Option<&'a str>,
-    pub(super) service: Option<&'a str>,
-    pub(super) body: &'a str,
+pub(crate) struct MessageRequest<'a> {
+    pub(crate) to: &'a str,
+    pub(crate) from: Option<&'a str>,
+    pub(crate) service: Option<&'a str>,
+    pub(crate) body: &'a str,
 }
 
-/// Reads what is wanted, and refuses what Twilio refuses whoever the recipient is.
-pub(super) fn check<'a>(account: &Account, parameters: &'a Parameters) -> Result<Wanted<'a>, Refusal> {
+/// Validates a request in the order Twilio does.
+pub(crate) fn check<'a>(
+    account: &TwilioAccount,
+    parameters: &'a Parameters,
+) -> Result<MessageRequest<'a>, TwilioRefusal> {
     let to = parameters.get("To").ok_or(errors::TO_MISSING)?;
     let (from, service) = check_sender(account, parameters)?;
     let body = check_content(parameters)?;
     check_options(parameters)?;
     check_recipient(to, from)?;
-    Ok(Wanted { to, from, service, body })
+    Ok(MessageRequest { to, from, service, body })
 }
 
 /// The sender and the Messaging Service. With both, the service's sender is fixed.
 fn check_sender<'a>(
-    account: &Account,
+    account: &TwilioAccount,
     parameters: &'a Parameters,
-) -> Result<(Option<&'a str>, Option<&'a str>), Refusal> {
+) -> Result<(Option<&'a str>, Option<&'a str>), TwilioRefusal> {
     let (from, service) = match (parameters.get("From"), parameters.get("MessagingServiceSid")) {
-        // A Messaging Service may also stand in From.
-        (Some(from), None) if is_sid("MG", from) => (None, Some(from)),
+        // Twilio accepts a Messaging Service in From.
+        (Some(from), None) if is_sid(from, "MG") => (None, Some(from)),
         (None, None) => return Err(errors::FROM_MISSING.into()),
         given => given,
     };
     if let Some(sid) = service.filter(|sid| !account.messaging_services.iter().any(|ours| ours == sid)) {
-        return Err(if is_sid("MG", sid) { errors::SERVICE_UNKNOWN } else { errors::SERVICE_INVALID }.into());
+        return Err(if is_sid(sid, "MG") { errors::SERVICE_UNKNOWN } else { errors::SERVICE_INVALID }.into());
     }
     check_schedule(parameters, service)?;
     let Some(number) = from else { return Ok((None, service)) };
@@ -80,10 +84,10 @@ fn check_sender<'a>(
     Ok((from, service))
 }
 
-/// Nothing is scheduled here, and to send it at once would be worse than to say so. Of a request without a Messaging Service
-/// Twilio's pages say both: that it is refused, and that it is sent at once.
-/// <https://www.twilio.com/docs/api/errors/35118> <https://www.twilio.com/docs/api/errors/35111>
-fn check_schedule(parameters: &Parameters, service: Option<&str>) -> Result<(), Refusal> {
+/// The fake schedules nothing, and sending at once would be worse than an error. Twilio's pages contradict each other
+/// on requests without a Messaging Service: refused, or sent at once. <https://www.twilio.com/docs/api/errors/35118>
+/// <https://www.twilio.com/docs/api/errors/35111>
+fn check_schedule(parameters: &Parameters, service: Option<&str>) -> Result<(), TwilioRefusal> {
     let (kind, send_at) = (parameters.get("ScheduleType"), parameters.get("SendAt"));
     if kind.is_none() && send_at.is_none() {
         return Ok(());
@@ -94,15 +98,15 @@ fn check_schedule(parameters: &Parameters, service: Option<&str>) -> Result<(), 
 }
 
 /// Whether the account may send from this number.
-pub(super) fn may_send_from(account: &Account, number: &str) -> bool {
+pub(crate) fn may_send_from(account: &TwilioAccount, number: &str) -> bool {
     number == GOOD_SENDER || account.numbers.iter().any(|ours| ours == number)
 }
 
-/// The text.
-fn check_content(parameters: &Parameters) -> Result<&str, Refusal> {
+/// Validates the text and the media.
+fn check_content(parameters: &Parameters) -> Result<&str, TwilioRefusal> {
     let body = parameters.get("Body").unwrap_or_default();
     let num_media = parameters.all("MediaUrl").count();
-    // The account has no Content Templates, so any SID is of one that there is not.
+    // The account has no Content Templates, so every SID is unknown.
     ensure(parameters.get("ContentSid").is_none(), errors::CONTENT_INVALID)?;
     ensure(!body.is_empty() || num_media > 0, errors::BODY_MISSING)?;
     ensure(!is_too_long(body), errors::BODY_TOO_LONG)?;
@@ -114,11 +118,11 @@ fn check_content(parameters: &Parameters) -> Result<&str, Refusal> {
 }
 
 /// Characters outside the Basic Multilingual Plane count twice.
-pub(super) fn is_too_long(body: &str) -> bool {
+pub(crate) fn is_too_long(body: &str) -> bool {
     body.encode_utf16().count() > MAX_BODY
 }
 
-fn check_options(parameters: &Parameters) -> Result<(), Refusal> {
+fn check_options(parameters: &Parameters) -> Result<(), TwilioRefusal> {
     let is_validity = |text: &str| text.parse().is_ok_and(|seconds| (1..=MAX_VALIDITY_SECONDS).contains(&seconds));
     ensure(parameters.get("ValidityPeriod").is_none_or(is_validity), errors::VALIDITY_PERIOD)?;
     if let Some(url) = parameters.get("StatusCallback") {
@@ -129,7 +133,7 @@ fn check_options(parameters: &Parameters) -> Result<(), Refusal> {
     })
 }
 
-fn check_recipient(to: &str, from: Option<&str>) -> Result<(), Refusal> {
+fn check_recipient(to: &str, from: Option<&str>) -> Result<(), TwilioRefusal> {
     if let Some((_, error)) = MAGIC_RECIPIENTS.iter().find(|(magic, _)| *magic == to) {
         return Err(error.about(&[&masked(to), from.unwrap_or_default()]));
     }
@@ -137,12 +141,12 @@ fn check_recipient(to: &str, from: Option<&str>) -> Result<(), Refusal> {
     ensure(can_exist(to), errors::TO_INVALID.about(&[&masked(to)]))
 }
 
-/// Whether a phone could have this number. The magic ones have an area code that nobody has.
-pub(super) fn can_exist(number: &str) -> bool {
+/// Whether a phone could have this number. The magic numbers have an unassigned area code.
+pub(crate) fn can_exist(number: &str) -> bool {
     is_e164(number) && (number.starts_with(MAGIC) || PhoneNumber::parse(number).is_ok())
 }
 
-/// Whether somebody might own it as a sender: a number, a short code, or an alphanumeric sender ID.
+/// Whether it could be a sender: a number, a short code or an alphanumeric sender ID.
 fn may_be_sender(text: &str) -> bool {
     let digits = text.strip_prefix('+').unwrap_or(text);
     let is_number = (3..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
@@ -152,9 +156,9 @@ fn may_be_sender(text: &str) -> bool {
     is_number || is_name
 }
 
-/// Whether Twilio would take it for a URL to call: HTTP, and a host that has a domain and no underscore. Twilio also refuses
-/// `localhost`, which it could not reach; here it is the one host that is called, so it and `[::1]` are as good as a domain.
-pub(super) fn is_url(url: &str) -> bool {
+/// Whether Twilio would accept a URL to call: HTTP, and a host that has a domain and no underscore. Twilio refuses
+/// `localhost`, which it can't reach; here it and `[::1]` count as domains, since only this machine is called.
+pub(crate) fn is_url(url: &str) -> bool {
     url.len() <= MAX_CALLBACK_URL
         && url.parse::<Uri>().is_ok_and(|uri| {
             let is_reachable = |host: &str| matches!(host, "localhost" | "[::1]") || host.contains('.');
@@ -163,8 +167,8 @@ pub(super) fn is_url(url: &str) -> bool {
         })
 }
 
-/// As Twilio shows a recipient in an error: without its last four characters.
-pub(super) fn masked(number: &str) -> String {
+/// A recipient as Twilio's errors show it: without its last four characters.
+pub(crate) fn masked(number: &str) -> String {
     let shown = number.chars().count().saturating_sub(4);
     number.chars().take(shown).chain("XXXX".chars()).collect()
 }

@@ -1,9 +1,7 @@
-//! What happens in the local system, as it happens: for the page, and for whoever waits for a message.
-//!
-//! The one idea: everything that is told is told twice, into a list of the latest exchanges for those who come later, and to
-//! those who listen now.
+//! What happens, as it happens: requests and their responses, and changes of messages. The latest exchanges are kept
+//! for late subscribers, and every event is published to current ones.
 
-use crate::Message;
+use crate::message::Message;
 use serde::Serialize;
 use serde_json::Value;
 use shared::runtime::clock::Clock;
@@ -12,70 +10,70 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::broadcast;
 
-/// How many exchanges are remembered.
+/// How many exchanges are kept.
 const REMEMBERED: usize = 200;
-/// How far a listener may fall behind before it must ask for everything again.
+/// How many events a subscriber may fall behind before it must reload everything.
 const BACKLOG: usize = 1024;
 
-/// The longest request or answer that is shown in whole, as JSON.
+/// The longest request or response shown in full, as JSON.
 const SHOWN_BYTES: usize = 16 * 1024;
 
-/// Something that others may want to know at once.
+/// An event.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// A message is new, or its state has changed.
+    /// A message was created or has changed.
     Message(Box<Message>),
     /// The messages of this phone were deleted; without a number, all of them.
     Forgotten(Option<String>),
     /// One message was deleted.
     Deleted {
-        /// Its phone.
+        /// The message's phone.
         number: String,
-        /// Which.
+        /// The message's SID.
         sid: String,
     },
-    /// The faults are others than before.
+    /// The list of faults has changed.
     Faults,
-    /// An exchange between the parts has ended.
-    Happened(Box<Exchange>),
+    /// A request was answered.
+    Exchange(Box<Exchange>),
     /// The clock was moved.
     Clock,
-    /// A secret was rotated.
+    /// A credential was rotated.
     Account,
 }
 
-/// Between whom an exchange was.
+/// Who called whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Between {
-    /// The app invoked a function.
+pub enum ExchangeKind {
+    /// The app invoked a Lambda function.
     Invocation,
-    /// Twilio told us of an inbound message.
+    /// Twilio called the webhook for an inbound message.
     Webhook,
-    /// Twilio told somebody of the state of a message.
+    /// Twilio called a status callback.
     StatusCallback,
-    /// Somebody called Twilio's API.
+    /// Twilio's API was called.
     Twilio,
-    /// A function called DynamoDB, and a fault was in between.
+    /// A function called DynamoDB, and a fault intervened.
     Dynamodb,
-    /// Somebody set something on this machine: a fault, the clock, a secret.
+    /// A fault, the clock or a secret was changed.
     Local,
 }
 
 /// How an exchange ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// As everybody hopes.
+pub enum ExchangeOutcome {
+    /// Success.
     Ok,
-    /// With a no that was meant.
+    /// A deliberate refusal.
     Refused,
-    /// With an error.
+    /// An error.
     Failed,
 }
 
-impl Outcome {
-    /// What an answer with this HTTP status is.
+impl ExchangeOutcome {
+    /// The outcome of a response with this HTTP status.
     #[must_use]
     pub const fn of_status(status: u16) -> Self {
         match status {
@@ -86,87 +84,88 @@ impl Outcome {
     }
 }
 
-/// One question and its answer.
+/// A request and its response.
 #[derive(Clone, Debug, Serialize)]
 pub struct Exchange {
-    /// Counts up.
+    /// Counts up from 1.
     pub id: u64,
     /// When it ended, in milliseconds since the epoch.
     pub at_ms: u64,
-    /// Between whom.
-    pub between: Between,
-    /// What was asked: `send-code`, `POST /sms`, `POST /Messages.json`.
+    /// Who called whom. `between` in JSON.
+    #[serde(rename = "between")]
+    pub kind: ExchangeKind,
+    /// What was called: `send-code`, `POST /sms`, `POST /Messages.json`.
     pub title: String,
-    /// What came of it, in a few words: `refused: phone_limit (1/30s)`, `429, code 20429`.
+    /// The result in a few words: `refused: phone_limit (1/30s)`, `429, code 20429`.
     pub summary: String,
     /// How it ended.
-    pub outcome: Outcome,
-    /// The phone that it was about, in E.164.
+    pub outcome: ExchangeOutcome,
+    /// The phone concerned, in E.164.
     pub number: Option<String>,
-    /// What went in.
+    /// The request.
     pub request: Value,
-    /// What came out; null if nothing did.
+    /// The response; null if there was none.
     pub response: Value,
-    /// The fault that had a hand in it, by its `kind`.
+    /// The `kind` of the fault involved.
     pub fault: Option<String>,
 }
 
-/// What is to be told of an exchange; its id and time are the feed's.
+/// A new exchange; it gets its id and time when it is recorded.
 #[derive(Clone, Debug)]
-pub struct Telling<'a> {
-    /// See [`Exchange::between`].
-    pub between: Between,
+pub struct NewExchange<'a> {
+    /// See [`Exchange::kind`].
+    pub kind: ExchangeKind,
     /// See [`Exchange::title`].
     pub title: &'a str,
     /// See [`Exchange::summary`].
     pub summary: String,
     /// See [`Exchange::outcome`].
-    pub outcome: Outcome,
+    pub outcome: ExchangeOutcome,
     /// See [`Exchange::number`].
     pub number: Option<String>,
-    /// See [`Exchange::request`]; shortened if it is very long.
+    /// See [`Exchange::request`]; shortened if very long.
     pub request: Value,
-    /// See [`Exchange::response`]; shortened if it is very long.
+    /// See [`Exchange::response`]; shortened if very long.
     pub response: Value,
     /// See [`Exchange::fault`].
     pub fault: Option<&'a str>,
 }
 
-/// The feed. Clones are the same one.
+/// The exchanges and events. Clones share their state.
 #[derive(Clone)]
-pub struct Feed {
+pub struct Exchanges {
     clock: Clock,
     ids: Arc<AtomicU64>,
     latest: Arc<Mutex<VecDeque<Exchange>>>,
     listeners: broadcast::Sender<Event>,
 }
 
-impl Feed {
-    /// A feed of which nothing has been told yet.
+impl Exchanges {
+    /// Starts without exchanges.
     #[must_use]
     pub fn new(clock: Clock) -> Self {
         Self { clock, ids: Arc::default(), latest: Arc::default(), listeners: broadcast::Sender::new(BACKLOG) }
     }
 
-    /// Everything that is told from now on. A listener that is too slow is told so, and asks for everything again.
+    /// Every event from now on. A slow subscriber receives an error and must reload everything.
     #[must_use]
-    pub fn listen(&self) -> broadcast::Receiver<Event> {
+    pub fn subscribe(&self) -> broadcast::Receiver<Event> {
         self.listeners.subscribe()
     }
 
-    /// Tells those who listen.
-    pub fn tell(&self, event: Event) {
-        // Nobody may be listening.
+    /// Publishes an event.
+    pub fn publish(&self, event: Event) {
+        // There may be no subscriber.
         let _ = self.listeners.send(event);
     }
 
-    /// Remembers an exchange, and tells those who listen.
-    pub fn happened(&self, told: Telling<'_>) {
-        let Telling { between, title, summary, outcome, number, request, response, fault } = told;
+    /// Keeps an exchange and publishes it.
+    pub fn record(&self, exchange: NewExchange<'_>) {
+        let NewExchange { kind, title, summary, outcome, number, request, response, fault } = exchange;
         let exchange = Exchange {
             id: self.ids.fetch_add(1, Ordering::Relaxed) + 1,
             at_ms: self.clock.now_ms(),
-            between,
+            kind,
             title: title.to_owned(),
             summary,
             outcome,
@@ -182,7 +181,7 @@ impl Feed {
             }
             latest.push_back(exchange.clone());
         }
-        self.tell(Event::Happened(Box::new(exchange)));
+        self.publish(Event::Exchange(Box::new(exchange)));
     }
 
     /// The latest exchanges, oldest first.
@@ -191,13 +190,13 @@ impl Feed {
         self.latest.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 
-    /// Forgets the exchanges.
-    pub fn forget(&self) {
+    /// Deletes the exchanges.
+    pub fn clear(&self) {
         self.latest.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
 
-/// Of what is too long only the beginning, as a text: whoever listens slowly must not fill the memory.
+/// Keeps only the beginning of a very long value, so that slow subscribers can't fill the memory.
 fn shown(value: Value) -> Value {
     let text = value.to_string();
     if text.len() <= SHOWN_BYTES {

@@ -1,90 +1,90 @@
-//! Everything that Twilio remembers: messages, who opted out, how its numbers are set up.
-//!
-//! The one idea: it changes by entries only. What an entry does is the same when it happens and when it is read back from the
-//! journal, so nothing can be written down in one way and remembered in another.
+//! The state: messages, opt-outs, settings of numbers. It changes through entries only. An entry has the same effect
+//! when it happens and when it is read from the journal, so the two can't diverge.
 
-use super::message::{Message, Status};
+use crate::message::{DeliveryState, Message};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
-/// One change, as a line of the journal has it.
+/// A change, as stored in a line of the journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "entry", rename_all = "snake_case")]
 pub enum Entry {
-    /// A message was taken.
-    Taken(Box<Message>),
-    /// A message has come further.
+    /// A message was created.
+    #[serde(rename = "taken")]
+    Created(Box<Message>),
+    /// A message has changed its status.
     Changed {
-        /// Which.
+        /// The message's SID.
         sid: String,
-        /// How far.
-        status: Status,
-        /// Why it was not delivered.
+        /// The new status.
+        status: DeliveryState,
+        /// The error that prevented delivery.
         #[serde(default)]
         error_code: Option<u32>,
-        /// The sender that the Messaging Service chose with this.
+        /// The sender that the Messaging Service chose.
         #[serde(default)]
         from: Option<String>,
-        /// When.
+        /// When it changed.
         at: Timestamp,
     },
-    /// Whoever asked to hear of a message was told of it.
-    Told {
-        /// Which.
+    /// The status of a message was reported to its status callback, or a text to the webhook.
+    #[serde(rename = "told")]
+    Notified {
+        /// The message's SID.
         sid: String,
-        /// The last state that was told.
-        status: Status,
+        /// The reported status.
+        status: DeliveryState,
     },
-    /// The text of a message was taken away.
+    /// The text of a message was removed.
     Redacted {
-        /// Which.
+        /// The message's SID.
         sid: String,
-        /// When.
+        /// When it was removed.
         at: Timestamp,
     },
     /// A message was deleted.
     Deleted {
-        /// Which.
+        /// The message's SID.
         sid: String,
     },
-    /// A phone texted STOP to one of our numbers.
+    /// A phone texted STOP to a number of the account.
     OptedOut {
-        /// Our number.
+        /// The account's number.
         ours: String,
         /// The phone.
         phone: String,
     },
-    /// A phone texted START to one of our numbers.
+    /// A phone texted START to a number of the account.
     OptedIn {
-        /// Our number.
+        /// The account's number.
         ours: String,
         /// The phone.
         phone: String,
     },
-    /// One of our numbers was set up.
+    /// A number of the account was configured.
     Number {
-        /// Our number.
+        /// The account's number.
         number: String,
-        /// The fields that were set, by their names in the resource.
+        /// The changed fields, by their names in the resource.
         settings: BTreeMap<String, String>,
-        /// When.
+        /// When it was configured.
         at: Timestamp,
     },
-    /// The messages and opt-outs of this phone were forgotten; without a number, everything but the clock.
+    /// The messages and opt-outs of this phone were deleted; without a number, everything but the clock.
     Forgotten {
         /// The phone.
         number: Option<String>,
     },
     /// The clock was moved.
     Clock {
-        /// How far it is ahead of the machine's clock.
+        /// How far it is ahead of the system clock.
         clock_ahead_ms: u64,
     },
 }
 
-/// How far the clock was ahead at the end of these entries.
+/// How far the clock was ahead after these entries.
 #[must_use]
 pub fn clock_ahead_ms(entries: &[Entry]) -> u64 {
     let moves = entries.iter().filter_map(|entry| match entry {
@@ -94,30 +94,30 @@ pub fn clock_ahead_ms(entries: &[Entry]) -> u64 {
     moves.max().unwrap_or_default()
 }
 
-/// What was set on one of our numbers over the API.
+/// The settings of a number that were changed over the API.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Setup {
-    pub(super) settings: BTreeMap<String, String>,
-    pub(super) updated: Timestamp,
+pub(crate) struct NumberSettings {
+    pub(crate) settings: BTreeMap<String, String>,
+    pub(crate) updated: Timestamp,
 }
 
-/// What the entries so far come to.
+/// The state after all entries so far.
 #[derive(Debug, Default)]
-pub(super) struct Ledger {
-    /// By a number that counts up, so oldest first.
+pub(crate) struct Ledger {
+    /// By a sequence number, so oldest first.
     messages: BTreeMap<u64, Message>,
     taken: u64,
     by_sid: HashMap<String, u64>,
     /// By sender and by recipient.
     by_number: HashMap<String, BTreeSet<u64>>,
-    /// Our number and the phone.
+    /// The account's number and the phone.
     opted_out: BTreeSet<(String, String)>,
-    setups: BTreeMap<String, Setup>,
+    setups: BTreeMap<String, NumberSettings>,
     clock_ahead_ms: u64,
 }
 
 impl Ledger {
-    pub(super) fn of(entries: Vec<Entry>) -> Self {
+    pub(crate) fn of(entries: Vec<Entry>) -> Self {
         let mut ledger = Self::default();
         for entry in entries {
             ledger.apply(entry);
@@ -125,9 +125,9 @@ impl Ledger {
         ledger
     }
 
-    /// The fewest entries that come to the same.
-    pub(super) fn entries(&self) -> Vec<Entry> {
-        let messages = self.messages.values().map(|message| Entry::Taken(Box::new(message.clone())));
+    /// The fewest entries that give the same state.
+    pub(crate) fn entries(&self) -> Vec<Entry> {
+        let messages = self.messages.values().map(|message| Entry::Created(Box::new(message.clone())));
         let opted_out = self.opted_out.iter().cloned().map(|(ours, phone)| Entry::OptedOut { ours, phone });
         let setups = self.setups.iter().map(|(number, setup)| Entry::Number {
             number: number.clone(),
@@ -138,36 +138,36 @@ impl Ledger {
         messages.chain(opted_out).chain(setups).chain(clock).collect()
     }
 
-    /// Makes the change; the message that it was about, as it is now. Of a message that is gone, nothing changes.
-    pub(super) fn apply(&mut self, entry: Entry) -> Option<&Message> {
+    /// Applies an entry and returns the message concerned. An entry for a deleted message has no effect.
+    pub(crate) fn apply(&mut self, entry: Entry) -> Option<&Message> {
         match entry {
-            Entry::Taken(message) => {
+            Entry::Created(message) => {
                 self.taken += 1;
-                let place = self.taken;
-                self.by_sid.insert(message.sid.clone(), place);
+                let sequence = self.taken;
+                self.by_sid.insert(message.sid.clone(), sequence);
                 for number in message.from.iter().chain([&message.to]) {
-                    self.by_number.entry(number.clone()).or_default().insert(place);
+                    self.by_number.entry(number.clone()).or_default().insert(sequence);
                 }
-                return Some(self.messages.entry(place).or_insert(*message));
+                return Some(self.messages.entry(sequence).or_insert(*message));
             }
             Entry::Changed { sid, status, error_code, from, at } => {
-                let place = *self.by_sid.get(&sid)?;
-                let message = self.messages.get_mut(&place)?;
+                let sequence = *self.by_sid.get(&sid)?;
+                let message = self.messages.get_mut(&sequence)?;
                 if let Some(sender) = from {
                     message.choose(&sender);
-                    self.by_number.entry(sender).or_default().insert(place);
+                    self.by_number.entry(sender).or_default().insert(sequence);
                 }
                 message.status = status;
                 message.error_code = error_code;
                 message.updated = at;
-                if status == Status::Sent {
+                if status == DeliveryState::Sent {
                     message.sent = Some(at);
                 }
                 return Some(message);
             }
-            Entry::Told { sid, status } => {
+            Entry::Notified { sid, status } => {
                 let message = self.messages.get_mut(self.by_sid.get(&sid)?)?;
-                message.told = Some(status);
+                message.last_notified = Some(status);
             }
             Entry::Redacted { sid, at } => {
                 let message = self.messages.get_mut(self.by_sid.get(&sid)?)?;
@@ -179,7 +179,7 @@ impl Ledger {
             Entry::OptedOut { ours, phone } => drop(self.opted_out.insert((ours, phone))),
             Entry::OptedIn { ours, phone } => drop(self.opted_out.remove(&(ours, phone))),
             Entry::Number { number, settings, at } => {
-                let setup = Setup { settings: BTreeMap::new(), updated: at };
+                let setup = NumberSettings { settings: BTreeMap::new(), updated: at };
                 let setup = self.setups.entry(number).or_insert(setup);
                 setup.settings.extend(settings);
                 setup.updated = at;
@@ -198,51 +198,52 @@ impl Ledger {
                 self.opted_out.clear();
                 self.setups.clear();
             }
-            // Two that move it at once may come here in any order, and it only ever moves ahead.
+            // Concurrent moves may arrive in any order, and the clock only moves ahead.
             Entry::Clock { clock_ahead_ms } => self.clock_ahead_ms = self.clock_ahead_ms.max(clock_ahead_ms),
         }
         None
     }
 
     fn remove(&mut self, sid: &str) {
-        let Some(place) = self.by_sid.remove(sid) else { return };
-        let Some(message) = self.messages.remove(&place) else { return };
+        let Some(sequence) = self.by_sid.remove(sid) else { return };
+        let Some(message) = self.messages.remove(&sequence) else { return };
         for number in message.from.iter().chain([&message.to]) {
-            if let Some(places) = self.by_number.get_mut(number) {
-                places.remove(&place);
-                if places.is_empty() {
+            if let Some(sequences) = self.by_number.get_mut(number) {
+                sequences.remove(&sequence);
+                if sequences.is_empty() {
                     self.by_number.remove(number);
                 }
             }
         }
     }
 
-    /// The date of a message of this phone that is taken now. Dates never go back, and those of a phone are all different, so that
-    /// whoever has seen one can ask for what came after it.
-    pub(super) fn date(&self, phone: &str, now: Timestamp) -> Timestamp {
+    /// The date of a new message of this phone. Dates never go back, and those of one phone are unique, so that a
+    /// client can ask for messages after a date.
+    pub(crate) fn date(&self, phone: &str, now: Timestamp) -> Timestamp {
         let last = self.messages.values().next_back().map_or(now, |message| message.created.max(now));
-        let last_of_phone = self.by_number.get(phone).and_then(|places| self.messages.get(places.last()?));
+        let last_of_phone = self.by_number.get(phone).and_then(|sequences| self.messages.get(sequences.last()?));
         let next = last_of_phone.and_then(|message| message.created.checked_add(Duration::from_millis(1)).ok());
         next.map_or(last, |next| last.max(next))
     }
 
-    pub(super) fn get(&self, sid: &str) -> Option<&Message> {
+    pub(crate) fn get(&self, sid: &str) -> Option<&Message> {
         self.messages.get(self.by_sid.get(sid)?)
     }
 
-    /// All of them, oldest first.
-    pub(super) fn all(&self) -> impl Iterator<Item = &Message> {
+    /// All messages, oldest first.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Message> {
         self.messages.values()
     }
 
-    /// Those of a phone, oldest first.
-    pub(super) fn of_phone(&self, phone: &str) -> impl Iterator<Item = &Message> {
-        let places = self.by_number.get(phone).into_iter().flatten();
-        places.filter_map(|place| self.messages.get(place)).filter(move |message| message.phone() == phone)
+    /// The messages of a phone, oldest first.
+    pub(crate) fn of_phone(&self, phone: &str) -> impl Iterator<Item = &Message> {
+        let sequences = self.by_number.get(phone).into_iter().flatten();
+        sequences.filter_map(|sequence| self.messages.get(sequence)).filter(move |message| message.phone() == phone)
     }
 
-    /// Those to and from these numbers, newest first, from before the one with this SID; `None` if there is none with it.
-    pub(super) fn newest<'a>(
+    /// The messages to and from these numbers, newest first, older than the one with the SID `before`. `None` if that
+    /// doesn't exist.
+    pub(crate) fn newest<'a>(
         &'a self,
         to: Option<&'a str>,
         from: Option<&'a str>,
@@ -253,10 +254,12 @@ impl Ledger {
             None => u64::MAX,
         };
         let nobody = const { &BTreeSet::new() };
-        let places = [to, from].into_iter().flatten().map(|number| self.by_number.get(number).unwrap_or(nobody));
-        // The shorter list; our own number has them all.
-        let found: Box<dyn Iterator<Item = &Message>> = match places.min_by_key(|places| places.len()) {
-            Some(places) => Box::new(places.range(..end).rev().filter_map(|place| self.messages.get(place))),
+        let sequences = [to, from].into_iter().flatten().map(|number| self.by_number.get(number).unwrap_or(nobody));
+        // Search the shorter list. The account's number has all messages.
+        let found: Box<dyn Iterator<Item = &Message>> = match sequences.min_by_key(|sequences| sequences.len()) {
+            Some(sequences) => {
+                Box::new(sequences.range(..end).rev().filter_map(|sequence| self.messages.get(sequence)))
+            }
             None => Box::new(self.messages.range(..end).rev().map(|(_, message)| message)),
         };
         Some(Box::new(found.filter(move |message| {
@@ -264,12 +267,12 @@ impl Ledger {
         })))
     }
 
-    /// Whether a phone texted STOP to this number; to any of ours, if the sender is yet to be chosen.
-    pub(super) fn has_opted_out(&self, ours: Option<&str>, phone: &str) -> bool {
+    /// Whether a phone texted STOP to this number, or to any number of the account if the sender is not known yet.
+    pub(crate) fn has_opted_out(&self, ours: Option<&str>, phone: &str) -> bool {
         self.opted_out.iter().any(|(number, opted_out)| opted_out == phone && ours.is_none_or(|ours| ours == number))
     }
 
-    pub(super) fn setup(&self, number: &str) -> Option<&Setup> {
+    pub(crate) fn setup(&self, number: &str) -> Option<&NumberSettings> {
         self.setups.get(number)
     }
 }

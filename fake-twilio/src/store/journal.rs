@@ -1,56 +1,54 @@
-//! The messages on disk, so that they outlive the process.
-//!
-//! The one idea: a line for each change, added at the end and never touched again; at each start the file is written anew with as
-//! few lines as come to the same. The end of the process loses nothing. What the operating system had not yet written when the
-//! power was cut is lost, and so is what no longer fits on the disk; either leaves at most an incomplete line, which is passed over.
+//! The journal: one line per change, appended and never modified. Every start rewrites the file with as few lines as
+//! give the same state. The end of the process loses nothing. A power cut loses what the operating system had not
+//! written, and a full disk what no longer fits; either leaves at most one incomplete line, which is skipped.
 
-use super::ledger::{Entry, Ledger};
+use crate::store::ledger::{Entry, Ledger};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufRead as _, BufReader, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
-/// A file that changes are added to. It is this process's alone until it is dropped.
+/// A file of changes. This process has it exclusively until it is dropped.
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
     file: File,
-    /// The last line may have been written in part.
+    /// The last line may be incomplete.
     torn: bool,
-    /// The lock is on a file of its own, since the journal itself is replaced.
+    /// The lock is on a separate file, since the journal is replaced.
     _lock: File,
 }
 
-/// Why messages can't be kept in a file.
+/// Why a journal can't be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
-    /// The operating system says no.
-    #[error("the messages can't be kept in {path}: {error}", path = path.display())]
+    /// An I/O error.
+    #[error("can't store messages in {path} ({error})", path = path.display())]
     Io {
         /// The file.
         path: PathBuf,
-        /// What the operating system says.
+        /// The operating system's error.
         error: io::Error,
     },
     /// Two processes would overwrite each other's changes.
-    #[error("another process keeps its messages in {path}: end it, or choose another folder", path = path.display())]
+    #[error("another process uses {path}; end it or choose another folder", path = path.display())]
     InUse {
         /// The file.
         path: PathBuf,
     },
-    /// Not an incomplete line, so it was not left by a write that failed.
-    #[error("line {line} of {path} can't be read ({error}): mend or delete that line, or move the file away to begin anew", path = path.display())]
+    /// A corrupt line that is not merely incomplete.
+    #[error("line {line} of {path} is corrupt ({error}); fix or delete that line, or move the file to start fresh", path = path.display())]
     Line {
         /// The file.
         path: PathBuf,
         /// The line, counted from 1.
         line: usize,
-        /// What is wrong with it.
+        /// The parser's error.
         error: serde_json::Error,
     },
 }
 
 impl Journal {
-    /// Opens the journal in this file, or begins it; with it the changes so far.
+    /// Opens or creates the journal in this file. Returns it with the changes so far.
     ///
     /// # Errors
     /// [`JournalError`] if the file can't be read, can't be written, or is in use.
@@ -72,10 +70,10 @@ impl Journal {
         Ok((Self { path: path.to_owned(), file, torn: false, _lock: lock }, entries))
     }
 
-    /// Adds a change. One that can't be written is only forgotten at the end of the process, so it is no reason to stop.
-    pub(super) fn append(&mut self, entry: &Entry) {
+    /// Appends a change. A failed write is logged; the change only doesn't survive the process.
+    pub(crate) fn append(&mut self, entry: &Entry) {
         let written = line(entry).and_then(|line| {
-            // What there is of a line must not become the beginning of this one.
+            // An incomplete line must not become the start of this one.
             if self.torn {
                 self.file.write_all(b"\n")?;
             }
@@ -84,7 +82,7 @@ impl Journal {
         });
         self.torn &= written.is_err();
         if let Err(error) = written {
-            tracing::error!(path = %self.path.display(), %error, "a change to the messages was not written down");
+            tracing::error!(path = %self.path.display(), %error, "a change was not written to the journal and is lost when the process ends");
         }
     }
 }
@@ -105,13 +103,13 @@ fn read(path: &Path, file: File) -> Result<Vec<Entry>, JournalError> {
         if length.map_err(|error| JournalError::Io { path: path.to_owned(), error })? == 0 {
             break;
         }
-        // A file system may leave zeros where it had not yet written.
+        // A file system may leave zeros where it had not written yet.
         let end = text.iter().rposition(|byte| !matches!(byte, b'\n' | 0)).map_or(0, |last| last + 1);
         let whole = text.get(..end).unwrap_or_default();
         match serde_json::from_slice(whole) {
             Ok(entry) => entries.push(entry),
             Err(error) if error.is_eof() => {
-                tracing::warn!(path = %path.display(), line, %error, "a change was not written to its end; it is passed over");
+                tracing::warn!(path = %path.display(), line, %error, "skipped an incomplete line of the journal");
             }
             Err(error) => return Err(JournalError::Line { path: path.to_owned(), line, error }),
         }
@@ -119,7 +117,7 @@ fn read(path: &Path, file: File) -> Result<Vec<Entry>, JournalError> {
     Ok(entries)
 }
 
-/// Writes the file anew, so that there is always either the old one or the new one.
+/// Rewrites the file atomically: there is always the old one or the new one.
 fn replace(path: &Path, entries: &[Entry]) -> io::Result<()> {
     let new_path = path.with_extension("new");
     let mut new = BufWriter::new(File::create(&new_path)?);
@@ -136,14 +134,14 @@ mod tests {
 
     #[test]
     fn what_no_longer_fits_on_the_disk_spoils_nothing_else() {
-        let path = std::env::temp_dir().join(super::super::message::random_sid("tollgate-"));
+        let path = std::env::temp_dir().join(crate::sid::random_sid("tollgate-"));
         let entry = |clock_ahead_ms| Entry::Clock { clock_ahead_ms };
         let (mut journal, _) = Journal::open(&path).unwrap();
         journal.append(&entry(1));
         let file = std::mem::replace(&mut journal.file, OpenOptions::new().write(true).open("/dev/full").unwrap());
         journal.append(&entry(2));
         journal.file = file;
-        // As much of it as did fit.
+        // The part that did fit.
         journal.file.write_all(b"{\"entry\":\"clo").unwrap();
         journal.append(&entry(3));
         journal.append(&entry(4));
