@@ -3,7 +3,7 @@
 use crate::support::start;
 use axum::http::StatusCode;
 use reqwest::Method;
-use shared::http::{Connections, Timeouts, Tls};
+use shared::runtime::http::{Connections, Timeouts, Tls};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
