@@ -114,7 +114,9 @@ async fn check_account(state: &State, request: Request, credentials: &Credential
 
     let Some(session) = credentials.session(&state.twilio) else {
         const REJECTED: &str = "Twilio accepts none of the credentials";
-        rows.extend(SESSION_CHECKS.map(|check| Finding::unknown(check, REJECTED, "fix the `credentials` failures")));
+        rows.extend(
+            SESSION_CHECKS.map(|check| Finding::unknown(check, REJECTED, "do what the `credentials` rows say")),
+        );
         return Findings { rows, changes: repair::not_started(request, REJECTED) };
     };
     let (request, changes) = match repair::blocked_by(&rows) {

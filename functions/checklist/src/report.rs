@@ -105,7 +105,7 @@ impl Finding {
     /// The finding for something that could not be read from Twilio.
     pub(crate) fn unread(check: Check, what: &str, error: &TwilioError) -> Self {
         let advice = match error {
-            TwilioError::Unauthorized(_) => "fix the `credentials` failures".to_owned(),
+            TwilioError::Unauthorized(_) => "do what the `credentials` rows say".to_owned(),
             TwilioError::Forbidden { permission, .. } => {
                 let permission = permission.clone().unwrap_or_else(|| format!("to read {what}, if Twilio offers it"));
                 format!(

@@ -238,7 +238,7 @@ impl MessagingPermission {
 }
 
 impl TwilioError {
-    /// Whether the change that was requested may have been made although the call failed.
+    /// Whether the call may have changed the account although it failed.
     pub(crate) const fn may_have_taken_effect(&self) -> bool {
         matches!(self, Self::Unavailable(_) | Self::Unreadable(_))
     }

@@ -14,7 +14,9 @@ pub fn evaluate(credentials: &Credentials) -> Finding {
         Some(Ok(account)) => evaluate_account(account),
         Some(Err(error)) if error.is_inactive_account() => inactive("not active"),
         Some(Err(error)) => Finding::unread(CHECK, "the account", error),
-        None => Finding::unknown(CHECK, "there are no credentials to read it with", "fix the `credentials` failures"),
+        None => {
+            Finding::unknown(CHECK, "there are no credentials to read it with", "do what the `credentials` rows say")
+        }
     }
 }
 

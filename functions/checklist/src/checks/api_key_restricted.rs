@@ -21,7 +21,7 @@ pub fn evaluate(credentials: &Credentials) -> Finding {
             format!("{MAKE_RESTRICTED}; then deploy with SendingCredential=ApiKey"),
         ),
         Ok(SendingCredential::ApiKey(facts)) => evaluate_key(facts),
-        Err(_) => Finding::unknown(CHECK, "there is no API key to check", "fix the `credentials` failures"),
+        Err(_) => Finding::unknown(CHECK, "there is no API key to check", "do what the `credentials` rows say"),
     }
 }
 
