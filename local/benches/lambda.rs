@@ -21,9 +21,8 @@ use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use local::system::{
-    API_KEY_SECRET_NAME, AUTH_TOKEN, AUTH_TOKEN_SECRET, HMAC_KEY_SECRET, OUR_NUMBER, Options, System, TABLE_NAME,
-};
+use local::fixtures::{API_KEY_SECRET_NAME, AUTH_TOKEN, AUTH_TOKEN_SECRET, HMAC_KEY_SECRET, OUR_NUMBER, TABLE_NAME};
+use local::system::{Options, System};
 use serde_json::{Value, json};
 use shared::runtime::clock::Clock;
 use shared::runtime::settings::Environment;

@@ -1,6 +1,7 @@
 //! The story, played on the local system: every step shows what goes in and what comes out.
 
-use crate::system::{ACCOUNT_SID, AUTH_TOKEN, OUR_NUMBER, Options, StartError, System};
+use crate::fixtures::{ACCOUNT_SID, AUTH_TOKEN, OUR_NUMBER};
+use crate::system::{Options, System, SystemError};
 use serde_json::Value;
 use shared::runtime::clock::Clock;
 use shared::twilio::form::Form;
@@ -13,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub enum DemoError {
     /// The system does not start.
     #[error(transparent)]
-    Start(#[from] StartError),
+    Start(#[from] SystemError),
     /// The client can't be built.
     #[error(transparent)]
     Client(#[from] shared::runtime::http::HttpError),

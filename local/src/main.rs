@@ -1,6 +1,6 @@
 //! `cargo run -p local`: all of Tollgate on this machine. See `--help`.
 
-use local::gateway::overview;
+use local::overview::overview;
 use local::system::{Options, System};
 use local::{demo, simulation};
 use shared::runtime::settings::Environment;

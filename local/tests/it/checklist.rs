@@ -3,8 +3,8 @@
 use crate::support::{Local, PRIVATE, no_waits, start, start_with};
 use checklist::report::{Outcome, Report, Row};
 use local::fake_account::{AccountState, Fault, Key};
-use local::system::{ACCOUNT_SID, API_KEY_SECRET, API_KEY_SECRET_NAME, API_KEY_SID, AUTH_TOKEN, AUTH_TOKEN_SECRET};
-use local::system::{OUR_NUMBER, OUR_SERVICE, TABLE_NAME};
+use local::fixtures::{ACCOUNT_SID, API_KEY_SECRET, API_KEY_SECRET_NAME, API_KEY_SID, AUTH_TOKEN, AUTH_TOKEN_SECRET};
+use local::fixtures::{OUR_NUMBER, OUR_SERVICE, TABLE_NAME};
 use send_code::state::Patience;
 use serde_json::{Value, json};
 use shared::runtime::http::Timeouts;

@@ -1,7 +1,7 @@
 //! Secrets: one fetch, a clear word about a secret that can't be used, and a rotation that nobody notices.
 
 use crate::support::{Local, PRIVATE, TestClock, message, outcome, sid, start};
-use local::system::{ACCOUNT_SID, AUTH_TOKEN, AUTH_TOKEN_SECRET};
+use local::fixtures::{ACCOUNT_SID, AUTH_TOKEN, AUTH_TOKEN_SECRET};
 use shared::runtime::aws::AwsSettings;
 use shared::runtime::credentials::{CredentialsError, InvalidSecret, Secret};
 use shared::runtime::http::Tls;

@@ -12,7 +12,8 @@ use aws_smithy_runtime_api::client::http::{
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use local::system::{API_KEY_SECRET_NAME, AUTH_TOKEN_SECRET, HMAC_KEY_SECRET, Options, System, TABLE_NAME};
+use local::fixtures::{API_KEY_SECRET_NAME, AUTH_TOKEN_SECRET, HMAC_KEY_SECRET, TABLE_NAME};
+use local::system::{Options, System};
 use serde_json::{Value, json};
 use shared::runtime::aws::{Aws, AwsSettings};
 use shared::runtime::backoff::Backoff;
@@ -176,7 +177,7 @@ impl Stack {
         let clock = TestClock::new();
         let system = System::start(Options { clock: clock.clock(), ..Options::default() }).await.unwrap();
         let ours = [
-            ("TwilioFrom", local::system::OUR_NUMBER),
+            ("TwilioFrom", local::fixtures::OUR_NUMBER),
             ("TwilioBaseUrl", &system.base_url),
             ("TestNumbers", "+14155550100=123456"),
         ];

@@ -2,7 +2,7 @@
 
 use crate::support::{CODE, Local, no_waits, start, start_with};
 use axum::http::{Method, StatusCode, header};
-use local::system::OUR_NUMBER;
+use local::fixtures::OUR_NUMBER;
 use send_code::state::Patience;
 use serde_json::{Value, json};
 use shared::runtime::http::Timeouts;
@@ -109,6 +109,23 @@ async fn a_test_of_an_app_reads_the_code_that_comes() {
     }
     let phones = local.get("/phones").await;
     assert_eq!((&phones["phones"][0]["number"], &phones["phones"][0]["messages"]), (&json!(PHONE), &json!(2)));
+}
+
+#[tokio::test]
+async fn a_function_is_invoked_by_the_arn_that_production_has() {
+    let local = start([]).await;
+    let check = json!({"phone_number": PHONE, "code": CODE});
+    for name in [
+        "check-code",
+        "check-code:live",
+        "arn%3Aaws%3Alambda%3Aus-east-1%3A123456789012%3Afunction%3Atollgate-CheckCode-mP0Z8xkWq2Yc%3Alive",
+    ] {
+        assert_eq!(local.invoked(name, check.clone()).await, "expired", "{name}");
+    }
+    let path = "/2015-03-31/functions/arn%3Aaws%3Alambda%3Aus-east-1%3A123456789012%3Afunction%3Aother/invocations";
+    let (status, error) = local.call(Method::POST, path, Some(check)).await;
+    assert_eq!((status, &error["__type"]), (StatusCode::NOT_FOUND, &json!("ResourceNotFoundException")));
+    assert!(error["message"].as_str().unwrap().contains("delivery-status and checklist"), "{error}");
 }
 
 #[tokio::test]
@@ -262,7 +279,7 @@ async fn a_forged_webhook_is_turned_away_and_a_repeated_one_is_taken_once() {
     assert_eq!((&forged["webhook"]["status"], &forged["replies"]), (&json!(403), &json!([])));
     let items = async || {
         let items =
-            local.system.send_code.table.client.scan().table_name(local::system::TABLE_NAME).send().await.unwrap();
+            local.system.send_code.table.client.scan().table_name(local::fixtures::TABLE_NAME).send().await.unwrap();
         items.items().iter().filter(|item| item["pk"].as_s().unwrap().starts_with("message#")).count()
     };
     assert_eq!(items().await, 0);
@@ -475,7 +492,7 @@ async fn the_page_fetches_nothing_from_elsewhere_and_runs_nothing_but_its_own_sc
     assert!(seen.contains(&"/page.js".to_owned()) && seen.contains(&"/tools.js".to_owned()), "{seen:?}");
     // curl is told in text what there is.
     let overview = client().get(base).send().await.unwrap().text().await.unwrap();
-    assert!(overview.starts_with("Tollgate, all of it, on this machine."), "{overview}");
+    assert!(overview.starts_with("All of Tollgate on this machine."), "{overview}");
 }
 
 #[tokio::test]

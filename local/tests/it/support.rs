@@ -6,7 +6,8 @@ use check_code::CheckCodeError;
 use fake_twilio::Pace;
 use lambda_http::Body;
 use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpResponse;
-use local::system::{ACCOUNT_SID, API_KEY_SECRET, AUTH_TOKEN, Between, OUR_NUMBER, Options, System};
+use local::fixtures::{ACCOUNT_SID, API_KEY_SECRET, AUTH_TOKEN, OUR_NUMBER};
+use local::system::{Options, System, WrapHttpClient};
 use send_code::SendCodeError;
 use send_code::answer::Answer;
 use send_code::state::Patience;
@@ -78,7 +79,7 @@ pub async fn start<const N: usize>(settings: [(&str, &str); N]) -> Local {
 pub async fn start_with<const N: usize>(
     settings: [(&str, &str); N],
     patience: Patience,
-    aws_http: Option<Between>,
+    aws_http: Option<WrapHttpClient>,
 ) -> Local {
     watch_logs();
     let clock = TestClock::new();
@@ -90,8 +91,16 @@ pub async fn start_with<const N: usize>(
         let metrics = metrics.clone();
         Sink::new(move |line| metrics.lock().unwrap().push(metric_line(line)))
     };
-    let (clock_, pace) = (clock.clock(), Pace::AT_ONCE);
-    let options = Options { settings, clock: clock_, pace, patience, aws_http, metrics: sink, ..Options::default() };
+    let (clock_, delivery_timing) = (clock.clock(), Pace::AT_ONCE);
+    let options = Options {
+        settings,
+        clock: clock_,
+        delivery_timing,
+        timeouts: patience,
+        aws_http,
+        metrics: sink,
+        ..Options::default()
+    };
     Local { system: System::start(options).await.unwrap(), clock, metrics }
 }
 
@@ -232,7 +241,7 @@ pub fn message(from: &str, body: &str, sid: &str) -> Form {
 
 /// All items of the table whose key begins like this.
 pub async fn items(local: &Local, prefix: &str) -> Vec<HashMap<String, AttributeValue>> {
-    let scan = local.system.send_code.table.client.scan().table_name(local::system::TABLE_NAME).send().await.unwrap();
+    let scan = local.system.send_code.table.client.scan().table_name(local::fixtures::TABLE_NAME).send().await.unwrap();
     let of_kind = |item: &HashMap<String, AttributeValue>| item["pk"].as_s().unwrap().starts_with(prefix);
     scan.items.unwrap().into_iter().filter(of_kind).collect()
 }

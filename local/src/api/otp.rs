@@ -7,9 +7,9 @@ const DIGITS: std::ops::RangeInclusive<usize> = 4..=10;
 /// <https://wicg.github.io/sms-one-time-codes/>) before any other, else the first group of 4 to 10 digits that stands alone.
 ///
 /// ```
-/// assert_eq!(local::codes::find("Your verification code is: 493027").as_deref(), Some("493027"));
-/// assert_eq!(local::codes::find("G-493 027 is your code, 2 attempts left").as_deref(), Some("493027"));
-/// assert_eq!(local::codes::find("Call +1 415 555 0123 or come at 10:30"), None);
+/// assert_eq!(local::api::otp::find("Your verification code is: 493027").as_deref(), Some("493027"));
+/// assert_eq!(local::api::otp::find("G-493 027 is your code, 2 attempts left").as_deref(), Some("493027"));
+/// assert_eq!(local::api::otp::find("Call +1 415 555 0123 or come at 10:30"), None);
 /// ```
 #[must_use]
 pub fn find(text: &str) -> Option<String> {
