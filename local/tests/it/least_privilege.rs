@@ -2,7 +2,7 @@
 //! call that its AWS SDK makes is written down, and its role allows these calls and no others.
 //!
 //! A role lists actions, kinds of keys in the table, and secrets. Each that is used must be in the list, and each in the list must be
-//! used. Not told apart is which action meets which kind of key: a transaction needs them together.
+//! used. The test doesn't distinguish which action meets which kind of key, because a transaction needs them together.
 
 use crate::support::{CODE, TestClock, no_waits};
 use crate::template::Template;
@@ -69,7 +69,7 @@ impl HttpConnector for Recorder {
     }
 }
 
-/// The resource of the template that stands for this name or is of this name already.
+/// The resource of the template that has this name in the local system, or this logical id.
 fn made(name: &str) -> &str {
     MADE.iter().find(|(_, local)| *local == name).map_or(name, |(resource, _)| resource)
 }
@@ -113,7 +113,7 @@ impl Rights {
         self.keys.insert(format!("{kind}#*"));
     }
 
-    /// What the role of a function allows, beside writing its own log, which Lambda does.
+    /// What the role of a function allows, besides writing its own log, which Lambda does.
     fn of(template: &Template, function: &str) -> Self {
         let role = template.get(["Resources", function, "Properties", "Role"]);
         let role = template.get(["Resources", role.as_str().unwrap(), "Properties"]);
@@ -165,7 +165,7 @@ fn all(value: &Value) -> Vec<String> {
     }
 }
 
-/// A local system, and functions beside it that are set up as the template says.
+/// A local system, and functions next to it that are set up as the template says.
 struct Stack {
     system: System,
     template: Template,

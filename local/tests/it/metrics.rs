@@ -1,4 +1,4 @@
-//! Metrics: each kind of answer counts as what it is, once, and nobody can be recognised in what is counted.
+//! Metrics: each kind of answer counts once, as what it is, and no metric identifies a person.
 
 use crate::support::{CODE, PRIVATE, no_waits, outcome, sid, start, start_with};
 use local::fixtures::{API_KEY_SECRET_NAME, AUTH_TOKEN_SECRET};
@@ -33,7 +33,7 @@ async fn each_answer_of_send_code_counts_as_what_it_is() {
         assert_eq!(local.counted(), [counted], "{phone}");
     }
     local.send("+15005550006", IP).await.unwrap();
-    assert_eq!(local.counted(), NOTHING, "a test number is nobody");
+    assert_eq!(local.counted(), NOTHING, "a test number does not count");
     local.invoke(json!({"phone_number": PHONE, "ip": "nowhere"})).await.unwrap_err();
     assert_eq!(local.counted(), ["InvalidRequests=1"], "which is taken out of the errors that Lambda counts");
 }

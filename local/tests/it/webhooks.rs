@@ -1,4 +1,4 @@
-//! Webhooks: Twilio's are answered, nobody else's are.
+//! Webhooks: only Twilio's are answered.
 
 use crate::support::{PRIVATE, items, message, sid, start};
 use local::fixtures::{ACCOUNT_SID, AUTH_TOKEN, OUR_NUMBER};
