@@ -63,8 +63,8 @@ impl ApiGateway {
         let Some(states) = self.functions.get().cloned() else { return starting() };
         // A task of its own: a function that has begun finishes, even if its caller hangs up.
         let answer = tokio::spawn(handle(states)).await.unwrap_or_default();
-        let status = u16::try_from(answer.status_code).ok().and_then(|code| StatusCode::from_u16(code).ok());
-        let status = status.unwrap_or(StatusCode::BAD_GATEWAY);
+        let code = u16::try_from(answer.status_code).ok().and_then(|code| StatusCode::from_u16(code).ok());
+        let code = code.unwrap_or(StatusCode::BAD_GATEWAY);
         let text = match answer.body {
             Some(Body::Text(text)) => text,
             Some(Body::Binary(bytes)) => String::from_utf8_lossy(&bytes).into_owned(),
@@ -73,14 +73,14 @@ impl ApiGateway {
         self.feed.happened(Telling {
             between: Between::Invocation,
             title: function.name(),
-            summary: if status.is_success() { accepted.to_owned() } else { format!("{}: {text}", status.as_u16()) },
-            outcome: Outcome::of_status(status.as_u16()),
+            summary: if code.is_success() { accepted.to_owned() } else { format!("{}: {text}", code.as_u16()) },
+            outcome: Outcome::of_status(code.as_u16()),
             number: None,
             request: Value::Null,
-            response: json!({"status": status.as_u16(), "body": text}),
+            response: json!({"status": code.as_u16(), "body": text}),
             fault: None,
         });
-        (status, answer.headers, text).into_response()
+        (code, answer.headers, text).into_response()
     }
 }
 

@@ -36,7 +36,13 @@ pub enum TableError {
     Request(#[from] BuildError),
     /// DynamoDB refuses the request.
     #[error("the embedded DynamoDB failed ({0})")]
-    Refused(#[from] aws_sdk_dynamodb::Error),
+    Refused(#[source] Box<aws_sdk_dynamodb::Error>),
+}
+
+impl TableError {
+    fn refused(error: impl Into<aws_sdk_dynamodb::Error>) -> Self {
+        Self::Refused(Box::new(error.into()))
+    }
 }
 
 /// The database. Clones share it.
@@ -154,11 +160,11 @@ pub async fn create_table(dynamodb: &aws_sdk_dynamodb::Client, name: &str) -> Re
         Err(error) if error.as_service_error().is_some_and(CreateTableError::is_resource_in_use_exception) => {
             return Ok(());
         }
-        Err(error) => return Err(TableError::Refused(error.into())),
+        Err(error) => return Err(TableError::refused(error)),
     }
     let ttl = TimeToLiveSpecification::builder().attribute_name("expires_at").enabled(true).build()?;
     let enabled = dynamodb.update_time_to_live().table_name(name).time_to_live_specification(ttl).send().await;
-    enabled.map(|_| ()).map_err(|error| TableError::Refused(error.into()))
+    enabled.map(|_| ()).map_err(TableError::refused)
 }
 
 /// Deletes every item of the table.
@@ -169,11 +175,11 @@ pub async fn empty_table(dynamodb: &aws_sdk_dynamodb::Client, name: &str) -> Res
     loop {
         // One page at a time: the next scan no longer finds the deleted items.
         let page = dynamodb.scan().table_name(name).projection_expression("pk").send().await;
-        let page = page.map_err(|error| TableError::Refused(error.into()))?;
+        let page = page.map_err(TableError::refused)?;
         let Some(items) = page.items.filter(|items| !items.is_empty()) else { return Ok(()) };
         for key in items {
             let deleted = dynamodb.delete_item().table_name(name).set_key(Some(key)).send().await;
-            deleted.map_err(|error| TableError::Refused(error.into()))?;
+            deleted.map_err(TableError::refused)?;
         }
     }
 }
