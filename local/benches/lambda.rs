@@ -1,8 +1,8 @@
-//! What the functions cost on Lambda: the time of a cold start and of an invocation, processor, memory and bytes.
+//! What the functions cost on Lambda: cold start, invocation time, processor time, memory and size.
 //!
-//! The one idea: Lambda's side of a function is an HTTP API of a few calls, so this process can be Lambda. It starts the built
-//! binaries, hands them events, and takes the time between their calls. Beside each figure stands that of a function that
-//! does nothing, `examples/hello.rs`, started in turn with the others: machines differ and drift, the ratio hardly does.
+//! Lambda's side of a function is an HTTP API of a few calls, so this process can be Lambda. It starts the built binaries, hands
+//! them events, and measures the time between their calls. Each figure is compared with that of a function that does nothing,
+//! `examples/hello.rs`, started in turn with the others: machines differ and drift, the ratio hardly does.
 //!
 //! ```text
 //! sam build --build-dir target/ci/build        or   cargo build --release --bins
@@ -10,8 +10,8 @@
 //! cargo bench --package local --bench lambda   [-- send-code=PATH inbound-sms=PATH hello=PATH]
 //! ```
 //!
-//! AWS and Twilio are those of [`local::system`], in this process and over plain HTTP on 127.0.0.1: TLS is set up in a start,
-//! but no handshake is in these figures.
+//! AWS and Twilio are those of [`local::system`], in this process and over plain HTTP on 127.0.0.1. The figures include setting
+//! up TLS at the start, but no handshake.
 
 use axum::Router;
 use axum::body::Bytes;
@@ -21,9 +21,8 @@ use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use local::system::{
-    API_KEY_SECRET_NAME, AUTH_TOKEN, AUTH_TOKEN_SECRET, HMAC_KEY_SECRET, OUR_NUMBER, Options, System, TABLE_NAME,
-};
+use local::fixtures::{API_KEY_SECRET_NAME, AUTH_TOKEN, AUTH_TOKEN_SECRET, HMAC_KEY_SECRET, OUR_NUMBER, TABLE_NAME};
+use local::system::{Options, System};
 use serde_json::{Value, json};
 use shared::runtime::clock::Clock;
 use shared::runtime::settings::Environment;
@@ -41,12 +40,12 @@ use tokio::task::JoinHandle;
 
 /// How often each function is started.
 const STARTS: usize = 30;
-/// How many events it gets one after the other, in a sandbox of its own: many, since the system counts its processor time in
+/// How many events it receives one after another in its own sandbox. Many, because the system counts processor time in
 /// hundredths of a second.
 const INVOCATIONS: u32 = 2000;
-/// How long a function may take for anything at all.
-const PATIENCE: Duration = Duration::from_secs(20);
-/// What the times of `/proc/PID/stat` are counted in: 100 a second, on every architecture of Lambda.
+/// The longest time that a function may take for one call.
+const TIMEOUT: Duration = Duration::from_secs(20);
+/// The unit of times in `/proc/PID/stat`: 100 a second, on every architecture of Lambda.
 const TICK: Duration = Duration::from_millis(10);
 
 // The targets.
@@ -60,16 +59,16 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    // `cargo test --all-targets` starts benchmarks too, without this word.
+    // `cargo test --all-targets` starts benchmarks too, without this argument.
     if !std::env::args().any(|argument| argument == "--bench") {
-        println!("nothing is measured without --bench; cargo bench --package local --bench lambda gives it");
+        println!("run cargo bench --package local --bench lambda to measure");
         return Ok(());
     }
     let system = System::start(Options::default()).await?;
     let functions =
         [Function::hello()?, Function::send_code(&system.base_url)?, Function::inbound_sms(&system.base_url)?];
 
-    // One number for each invocation of this run, from which its phone number, address and ids are made.
+    // Each invocation has its own number, from which its phone number, address and ids are made.
     let mut numbers = 0..;
     let mut event = |function: &Function| Event::new(function, numbers.next().unwrap_or_default());
     let mut figures = [const { Figures::new() }; 3];
@@ -103,13 +102,13 @@ async fn main() -> Result<()> {
     print(&functions, &figures)
 }
 
-/// A built function, with all that it needs to run.
+/// A built function, with everything that it needs to run.
 struct Function {
     name: &'static str,
     binary: PathBuf,
     environment: Vec<(&'static str, String)>,
     event: fn(u32) -> Result<Value>,
-    /// Where its answer says how it went, and what it says then: an answer that refuses would be the wrong thing to measure.
+    /// The field of a successful answer and its value. A refusal would be the wrong thing to measure.
     good: (&'static str, Value),
 }
 
@@ -128,7 +127,7 @@ impl Function {
         let own = [
             ("SENDING_SECRET", API_KEY_SECRET_NAME),
             ("TWILIO_BASE_URL", base_url),
-            // A day's numbers are sent in seconds.
+            // A day's sends take seconds here.
             ("COUNTRY_LIMIT", "100000/1d"),
             ("TOTAL_LIMIT", "100000/1d"),
         ];
@@ -157,19 +156,19 @@ impl Function {
         if answer.pointer(pointer) == Some(good) {
             return Ok(());
         }
-        Err(format!("{} answered {answer}, which is not what is to be measured", self.name).into())
+        Err(format!("{} answered {answer}, which is not the answer to measure", self.name).into())
     }
 }
 
-/// The binary that the command line names, or the first of these that is there.
+/// The binary that the command line names, or the first of these that exists.
 fn binary(name: &str, places: &[PathBuf]) -> Result<PathBuf> {
     let prefix = format!("{name}=");
     let given = std::env::args().find_map(|argument| Some(PathBuf::from(argument.strip_prefix(&prefix)?)));
-    let missing = || format!("{name} is not built: see the top of benches/lambda.rs, or give {name}=PATH");
+    let missing = || format!("{name} is not built; see the top of benches/lambda.rs, or pass {name}=PATH");
     Ok(given.or_else(|| places.iter().find(|place| place.exists()).cloned()).ok_or_else(missing)?)
 }
 
-/// Where `cargo build --release` puts things: this benchmark is in `deps` there.
+/// The folder of `cargo build --release`. This benchmark is in its `deps`.
 fn build() -> PathBuf {
     std::env::current_exe().unwrap_or_default().ancestors().nth(2).map(Path::to_owned).unwrap_or_default()
 }
@@ -179,8 +178,8 @@ fn sam_build(logical_id: &str) -> PathBuf {
     workspace.join("target/ci/build").join(logical_id).join("bootstrap")
 }
 
-/// The variables that `template.yaml` gives both functions, each setting at its default, and `own` in place of these; then
-/// those of Lambda, and the address of the stand-ins.
+/// The variables that `template.yaml` gives all functions, with `own` in place of the defaults, then those of Lambda and the
+/// address of the local system.
 fn environment(base_url: &str, own: &[(&'static str, &str)]) -> Vec<(&'static str, String)> {
     let both = [("TABLE_NAME", TABLE_NAME), ("HMAC_KEY_SECRET", HMAC_KEY_SECRET), ("TWILIO_FROM", OUR_NUMBER)];
     let lambda = [
@@ -190,12 +189,12 @@ fn environment(base_url: &str, own: &[(&'static str, &str)]) -> Vec<(&'static st
         ("AWS_SESSION_TOKEN", "local"),
         ("AWS_ENDPOINT_URL", base_url),
     ];
-    // Of two values under one name, a process gets the later one.
+    // If a name occurs twice, the process gets the later value.
     let given = both.iter().chain(own).chain(&lambda).map(|(name, value)| (*name, (*value).to_owned()));
     Environment::defaults().map(|(name, value)| (name, value.to_owned())).chain(given).collect()
 }
 
-/// Each in a block of 1,000 numbers of its own, since these have a limit too; there is room for 8,000.
+/// Each number is in its own block of 1,000, because blocks have a limit too. There are 8,000.
 fn phone_number(number: u32) -> String {
     format!("+1415{}", 2_000_000 + 1_000 * number)
 }
@@ -244,7 +243,7 @@ struct Sandbox {
     answers: UnboundedReceiver<Answer>,
 }
 
-/// When an answer came, and what it is: `Err` if the function calls it an error.
+/// When an answer arrived, and the answer: `Err` if the function reports an error.
 type Answer = (Instant, std::result::Result<Bytes, Bytes>);
 
 /// The ends that the server of a sandbox holds.
@@ -256,7 +255,7 @@ struct RuntimeApi {
 }
 
 impl Sandbox {
-    /// Starts a function, and tells how long it took to ask for its first event.
+    /// Starts a function, and returns how long it took to ask for its first event.
     async fn start(function: &Function) -> Result<(Self, Duration)> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
@@ -293,15 +292,15 @@ impl Sandbox {
 
     /// Waits until the function asks for an event.
     async fn ready(&mut self) -> Result<Instant> {
-        let asked = tokio::time::timeout(PATIENCE, self.asked.recv()).await;
+        let asked = tokio::time::timeout(TIMEOUT, self.asked.recv()).await;
         Ok(asked?.ok_or("the Runtime API has ended")?)
     }
 
-    /// Hands the function an event, and tells how long it took to answer.
+    /// Hands the function an event, and returns how long it took to answer.
     async fn invoke(&mut self, event: Event) -> Result<(Duration, Value)> {
         let handed = Instant::now();
         self.events.send(event).map_err(|_| "the Runtime API has ended")?;
-        let answer = tokio::time::timeout(PATIENCE, self.answers.recv()).await;
+        let answer = tokio::time::timeout(TIMEOUT, self.answers.recv()).await;
         let (answered, answer) = answer?.ok_or("the Runtime API has ended")?;
         let answer = answer.map_err(|error| format!("a function failed: {}", String::from_utf8_lossy(&error)))?;
         self.ready().await?;
@@ -390,7 +389,7 @@ impl Figures {
     }
 }
 
-/// Prints the figures as a table in Markdown, the ratio to hello beside each, and a cross where a target is missed.
+/// Prints the figures as a Markdown table, each with its ratio to hello and a cross if it misses a target.
 fn print(functions: &[Function; 3], figures: &[Figures; 3]) -> Result<()> {
     println!(
         "\n{}, {} cores; medians of {STARTS} starts and {INVOCATIONS} warm invocations; AWS, Twilio and the Runtime API over \

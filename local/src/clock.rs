@@ -1,10 +1,10 @@
-//! The clock of the local system, which can be moved ahead: nobody waits an hour to see a limit drain.
+//! The clock of the local system. It can be moved ahead, so that no test waits an hour for a limit to drain.
 
 use shared::runtime::clock::Clock;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A clock that goes like another one, as far ahead as it was moved. Clones are the same clock.
+/// A clock that is ahead of another one. Clones share it.
 #[derive(Clone)]
 pub struct MovableClock {
     base: Clock,
@@ -18,7 +18,7 @@ impl MovableClock {
         Self { base, ahead_ms: Arc::new(AtomicU64::new(ahead_ms)) }
     }
 
-    /// What the others go by.
+    /// The clock for the other parts of the system.
     #[must_use]
     pub fn clock(&self) -> Clock {
         let this = self.clone();
@@ -31,8 +31,8 @@ impl MovableClock {
         self.base.now_ms().saturating_add(self.ahead_ms.load(Ordering::SeqCst))
     }
 
-    /// Moves it on; how far it is ahead now, in milliseconds.
-    #[must_use = "a clock that is kept over a restart is written down"]
+    /// Moves the clock ahead, and returns how far ahead it is now, in milliseconds.
+    #[must_use = "the journal must record it, so that it survives a restart"]
     pub fn advance(&self, by_ms: u64) -> u64 {
         self.ahead_ms.fetch_add(by_ms, Ordering::SeqCst) + by_ms
     }

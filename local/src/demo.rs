@@ -1,6 +1,7 @@
-//! The story, played on the local system: every step shows what goes in and what comes out.
+//! A demonstration on the local system. Each step prints a request and its response.
 
-use crate::system::{ACCOUNT_SID, AUTH_TOKEN, OUR_NUMBER, Options, StartError, System};
+use crate::fixtures::{ACCOUNT_SID, AUTH_TOKEN, OUR_NUMBER};
+use crate::system::{Options, System, SystemError};
 use serde_json::Value;
 use shared::runtime::clock::Clock;
 use shared::twilio::form::Form;
@@ -8,23 +9,23 @@ use shared::twilio::signature::{AuthToken, EmptyAuthToken, sign};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Why the story ends early.
+/// Why the demonstration ends early.
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
-    /// The system does not start.
+    /// The system can't start.
     #[error(transparent)]
-    Start(#[from] StartError),
+    Start(#[from] SystemError),
     /// The client can't be built.
     #[error(transparent)]
     Client(#[from] shared::runtime::http::HttpError),
-    /// A request gets no answer.
-    #[error("a request got no answer: {0}")]
+    /// A request fails.
+    #[error("a request failed ({0})")]
     Request(#[from] reqwest::Error),
     /// The token can't sign.
     #[error(transparent)]
     Token(#[from] EmptyAuthToken),
-    /// An answer is not what the story tells: then the product is broken.
-    #[error("this is not what should have come out: {0}")]
+    /// A response is not the expected one: a defect.
+    #[error("unexpected response: {0}")]
     Unexpected(String),
 }
 
@@ -34,15 +35,15 @@ struct Demo {
     later_ms: Arc<AtomicU64>,
 }
 
-/// Plays the story, with the clock moved by hand where people would wait.
+/// Runs the demonstration. It moves the clock where people would wait.
 ///
 /// # Errors
-/// [`DemoError`], also if an answer is not the one that the story tells.
+/// [`DemoError`], also if a response is not the expected one.
 pub async fn play() -> Result<(), DemoError> {
     let later_ms = Arc::new(AtomicU64::new(0));
     let (system_clock, later) = (Clock::system(), later_ms.clone());
     let clock = Clock::new(move || system_clock.now_ms() + later.load(Ordering::SeqCst));
-    // Fewer than by default, so that the story is short.
+    // Lower than the default, to be brief.
     let settings = vec![("IP_LIMIT".to_owned(), "3/1h".to_owned())];
     let system = System::start(Options { settings, clock, ..Options::default() }).await?;
     let timeouts = shared::runtime::http::Timeouts {
@@ -52,56 +53,9 @@ pub async fn play() -> Result<(), DemoError> {
     let http = shared::runtime::http::Tls::new()?.client(timeouts, shared::runtime::http::Connections::Kept)?;
     let demo = Demo { system, http, later_ms };
 
-    heading("A user asks for a code. The app's back end invokes send-code.");
-    demo.send("+14155550123", "203.0.113.7", "sent").await?;
-    let text = demo.system.twilio.messages().last().map(|message| message.body.clone()).unwrap_or_default();
-    println!("   the phone shows: {text:?}");
-    let code: String = text.chars().filter(char::is_ascii_digit).collect();
-
-    heading("The user mistypes it, then types it. The app's back end invokes check-code.");
-    demo.check("+14155550123", "12345", "incorrect").await?;
-    demo.check("+14155550123", &code, "approved").await?;
-
-    heading("The user taps \"send again\" at once.");
-    demo.send("+14155550123", "203.0.113.7", "phone_limit").await?;
-
-    heading("Twice more, 31 seconds apart: PhoneLimit is 1/30s, 3/1h, 10/1d.");
-    for _ in 0..2 {
-        demo.wait(31);
-        demo.send("+14155550123", "203.0.113.7", "sent").await?;
-    }
-
-    heading("The fourth is refused, with the wait.");
-    demo.wait(31);
-    demo.send("+14155550123", "203.0.113.7", "phone_limit").await?;
-
-    heading(
-        "Another phone at the same IP address: two of its sends were never verified, IpLimit is 3/1h here, of those.",
-    );
-    demo.send("+14155551199", "203.0.113.7", "sent").await?;
-    demo.send("+14155552199", "203.0.113.7", "ip_limit").await?;
-
-    heading("Pumping: numbers of one block, each from a fresh IP, nobody verifies. RangeLimit is 10/1h.");
-    for n in 0..10 {
-        demo.send_quietly(&format!("+1415555300{n}"), &format!("198.51.100.{n}"), "sent").await?;
-    }
-    println!("   (ten such sends went out)");
-    demo.send("+14155553777", "198.51.100.77", "range_limit").await?;
-
-    heading("A number in Jamaica, which shares +1 with the US, and a premium-rate number.");
-    demo.send("+18762101234", "198.51.100.99", "country_not_allowed").await?;
-    demo.send("+19002345678", "198.51.100.99", "number_type_not_allowed").await?;
-
-    heading("Somebody texts us. Twilio signs the webhook; it is answered with TwiML.");
-    let hello = "SM00000000000000000000000000000001";
-    demo.text("+14155550123", "Hello?", hello, Signed::ByTwilio, 200).await?;
-
-    heading("Somebody else posts the same form, without the auth token.");
-    demo.text("+14155550123", "Hello?", hello, Signed::BySomebodyElse, 403).await?;
-
-    heading("A user texts STOP: Twilio confirms it, we remember it.");
-    demo.text("+14165550123", "STOP", "SM00000000000000000000000000000002", Signed::ByTwilio, 200).await?;
-    demo.send("+14165550123", "198.51.100.99", "opted_out").await?;
+    demo.verify().await?;
+    demo.limits().await?;
+    demo.webhooks().await?;
 
     let messages = demo.system.twilio.messages().len();
     println!("\n{messages} messages reached the fake Twilio; nothing left this machine.");
@@ -110,7 +64,7 @@ pub async fn play() -> Result<(), DemoError> {
 
 enum Signed {
     ByTwilio,
-    BySomebodyElse,
+    WithAnotherToken,
 }
 
 fn heading(text: &str) {
@@ -118,6 +72,63 @@ fn heading(text: &str) {
 }
 
 impl Demo {
+    async fn verify(&self) -> Result<(), DemoError> {
+        heading("A user requests a code. The app's back end invokes send-code.");
+        self.send("+14155550123", "203.0.113.7", "sent").await?;
+        let text = self.system.twilio.messages().last().map(|message| message.body.clone()).unwrap_or_default();
+        println!("   the phone shows: {text:?}");
+        let code: String = text.chars().filter(char::is_ascii_digit).collect();
+
+        heading("The user mistypes the code, then types it correctly. The app's back end invokes check-code.");
+        self.check("+14155550123", "12345", "incorrect").await?;
+        self.check("+14155550123", &code, "approved").await
+    }
+
+    async fn limits(&self) -> Result<(), DemoError> {
+        heading("The user taps \"send again\" right away.");
+        self.send("+14155550123", "203.0.113.7", "phone_limit").await?;
+
+        heading("Two more sends, 31 seconds apart. PhoneLimit is 1/30s, 3/1h, 10/1d.");
+        for _ in 0..2 {
+            self.wait(31);
+            self.send("+14155550123", "203.0.113.7", "sent").await?;
+        }
+
+        heading("The fourth send is refused. The response says how long to wait.");
+        self.wait(31);
+        self.send("+14155550123", "203.0.113.7", "phone_limit").await?;
+
+        heading(
+            "Another phone at the same IP address. IpLimit is 3/1h here and counts unverified sends; this address has two.",
+        );
+        self.send("+14155551199", "203.0.113.7", "sent").await?;
+        self.send("+14155552199", "203.0.113.7", "ip_limit").await?;
+
+        heading("Pumping: numbers of one block, each from a new IP address, never verified. RangeLimit is 10/1h.");
+        for n in 0..10 {
+            self.send_quietly(&format!("+1415555300{n}"), &format!("198.51.100.{n}"), "sent").await?;
+        }
+        println!("   (ten such sends went out)");
+        self.send("+14155553777", "198.51.100.77", "range_limit").await?;
+
+        heading("A number in Jamaica, which shares +1 with the US, and a premium-rate number.");
+        self.send("+18762101234", "198.51.100.99", "country_not_allowed").await?;
+        self.send("+19002345678", "198.51.100.99", "number_type_not_allowed").await
+    }
+
+    async fn webhooks(&self) -> Result<(), DemoError> {
+        heading("A user texts the service. Twilio signs the webhook; the response is TwiML.");
+        let hello = "SM00000000000000000000000000000001";
+        self.text("+14155550123", "Hello?", hello, Signed::ByTwilio, 200).await?;
+
+        heading("An attacker posts the same form without the auth token.");
+        self.text("+14155550123", "Hello?", hello, Signed::WithAnotherToken, 403).await?;
+
+        heading("A user texts STOP. Twilio confirms it, and Tollgate stores the opt-out.");
+        self.text("+14165550123", "STOP", "SM00000000000000000000000000000002", Signed::ByTwilio, 200).await?;
+        self.send("+14165550123", "198.51.100.99", "opted_out").await
+    }
+
     fn wait(&self, seconds: u64) {
         self.later_ms.fetch_add(seconds * 1000, Ordering::SeqCst);
         println!("   ({seconds} seconds later)");
@@ -128,7 +139,7 @@ impl Demo {
         self.invoke("send-code", &request, expected).await
     }
 
-    /// A send that is only worth showing if it goes wrong.
+    /// A send that is printed only if the response is unexpected.
     async fn send_quietly(&self, phone_number: &str, ip: &str, expected: &str) -> Result<(), DemoError> {
         let request = format!(r#"{{"phone_number":"{phone_number}","ip":"{ip}"}}"#);
         self.answer("send-code", &request, expected).await.map(|_| ())
@@ -168,7 +179,7 @@ impl Demo {
         ]);
         let token = match signed {
             Signed::ByTwilio => AuthToken::new(AUTH_TOKEN)?,
-            Signed::BySomebodyElse => AuthToken::new("a guess")?,
+            Signed::WithAnotherToken => AuthToken::new("a guess")?,
         };
         let signature = sign(&token, &url, &form);
         println!("   ▶ POST /sms  X-Twilio-Signature: {signature}\n     {}", form.encoded());

@@ -1,6 +1,6 @@
-//! `cargo run -p local`: all of Tollgate on this machine. See `--help`.
+//! `cargo run -p local` runs all of Tollgate on this machine. See `--help`.
 
-use local::gateway::overview;
+use local::overview::overview;
 use local::system::{Options, System};
 use local::{demo, simulation};
 use shared::runtime::settings::Environment;
@@ -11,23 +11,24 @@ use std::process::ExitCode;
 use tracing::level_filters::LevelFilter;
 
 const HELP: &str = "\
-Tollgate on this machine: the same functions, an embedded DynamoDB, a fake Twilio.
+All of Tollgate on this machine: the functions, an embedded DynamoDB and a fake Twilio.
 
-  cargo run -p local                 start it, on http://127.0.0.1:7878: open that in a browser
-  cargo run -p local -- demo         play the story on it, and exit
+  cargo run -p local                 start it on http://127.0.0.1:7878; open that in a browser
+  cargo run -p local -- demo         run a demonstration and exit
   cargo run --release -p local -- simulate
-                                     play SMS pumping against it, print a table, write local/pumping.svg
+                                     simulate SMS pumping, print a table, write a chart
 
-  --port N      another port; 0 takes a free one
-  --data DIR    keep the table and the messages in this folder; without it, they are gone at the end
+  --port N      listen on another port; 0 takes a free one
+  --data DIR    keep the table and the messages in this folder; without it, they are lost at the end
 
-A setting is changed by its variable, as in: PHONE_LIMIT='1/10s, 5/1h' cargo run -p local
+Change a setting by its variable:  PHONE_LIMIT='1/10s, 5/1h' cargo run -p local
+docs/local.md describes the system, its API and the faults. docs/settings.md lists the settings.
 ";
 
-/// Where the README shows the simulation's chart.
+/// The simulation's chart, which the documentation shows.
 const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/pumping.svg");
 
-/// What was asked for on the command line.
+/// What the command line asks for.
 enum Command {
     Help,
     Demo,
@@ -37,7 +38,7 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let done = match command(std::env::args().skip(1)) {
+    let result = match command(std::env::args().skip(1)) {
         Ok(Command::Help) => {
             print!("{HELP}");
             Ok(())
@@ -45,9 +46,9 @@ async fn main() -> ExitCode {
         Ok(Command::Demo) => demo::play().await.map_err(|error| error.to_string()),
         Ok(Command::Simulate) => simulation::run(Path::new(CHART)).await.map_err(|error| error.to_string()),
         Ok(Command::Serve { port, data }) => serve(port, data).await,
-        Err(wrong) => Err(format!("{wrong}\n\n{HELP}")),
+        Err(reason) => Err(format!("{reason}\n\n{HELP}")),
     };
-    match done {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
@@ -75,7 +76,7 @@ fn command(mut arguments: impl Iterator<Item = String>) -> Result<Command, Strin
 }
 
 async fn serve(port: u16, data: Option<PathBuf>) -> Result<(), String> {
-    // The first line of standard output is the address, for scripts; logs go where they don't disturb it.
+    // The first line of standard output is the address, for scripts. Logs go to standard error.
     tracing::subscriber::set_global_default(telemetry::subscriber(LevelFilter::INFO, std::io::stderr))
         .map_err(|error| error.to_string())?;
     let settings = Environment::defaults()
@@ -85,7 +86,7 @@ async fn serve(port: u16, data: Option<PathBuf>) -> Result<(), String> {
         .collect();
     let system = System::start(Options { port, data, settings, ..Options::default() });
     let system = system.await.map_err(|error| error.to_string())?;
-    // Whoever reads only the first line may have closed the pipe by now.
+    // A reader of only the first line may have closed the pipe.
     let _ =
         writeln!(std::io::stdout(), "{}\n\n{}", system.base_url, overview(&system.base_url, &system.twilio.account()));
     system.serve().await;

@@ -6,7 +6,7 @@
 //! The script: two days. On the first there are only those honest users who never verify, since the others leave nothing behind:
 //! so the country's window is as full as in practice. On the second all are there, and somebody pumps; only it is reported.
 
-use crate::system::{Options, StartError, System};
+use crate::system::{Options, System, SystemError};
 use check_code::CheckCodeError;
 use send_code::SendCodeError;
 use send_code::answer::Answer;
@@ -57,7 +57,7 @@ const AREA_CODES: [u64; 16] = [206, 212, 213, 303, 305, 312, 404, 503, 512, 602,
 pub enum SimulationError {
     /// The system does not start.
     #[error(transparent)]
-    Start(#[from] StartError),
+    Start(#[from] SystemError),
     /// A default can't be read.
     #[error(transparent)]
     Setting(#[from] SettingError),

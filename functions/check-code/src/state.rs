@@ -35,10 +35,8 @@ impl State {
         let hmac_key_secret = environment.required("HMAC_KEY_SECRET")?;
         let key = Secret::hmac_key(aws.secrets_manager, hmac_key_secret, clock.clone()).get().await?[0].clone();
         number::warm_up();
-        let table = Table {
-            items: Items { client: aws.dynamodb, table_name: name, backoff: deadlines.table_backoff },
-            key,
-        };
+        let table =
+            Table { items: Items { client: aws.dynamodb, table_name: name, backoff: deadlines.table_backoff }, key };
         Ok(Self { limits, test_numbers, table, clock, meter: Meter::new(environment, metrics) })
     }
 }

@@ -3,8 +3,8 @@
 use crate::support::{Local, PRIVATE, no_waits, start, start_with};
 use checklist::report::{CheckStatus, Finding, Report};
 use local::fake_account::{AccountFault, AccountState, KeyKind};
-use local::system::{ACCOUNT_SID, API_KEY_SECRET, API_KEY_SECRET_NAME, API_KEY_SID, AUTH_TOKEN, AUTH_TOKEN_SECRET};
-use local::system::{OUR_NUMBER, OUR_SERVICE, TABLE_NAME};
+use local::fixtures::{ACCOUNT_SID, API_KEY_SECRET, API_KEY_SECRET_NAME, API_KEY_SID, AUTH_TOKEN, AUTH_TOKEN_SECRET};
+use local::fixtures::{OUR_NUMBER, OUR_SERVICE, TABLE_NAME};
 use serde_json::{Value, json};
 use shared::runtime::dependencies::{ChecklistDeadlines, Deadlines};
 use shared::runtime::http::Timeouts;

@@ -87,7 +87,7 @@ async fn a_code_of_another_phone_of_another_time_or_of_no_sms_is_never_good() {
 
 #[tokio::test]
 async fn a_refused_send_voids_its_own_code_and_no_other() {
-    // The fake Twilio answers a number the same each time, so the table is told directly what became of each send.
+    // The fake Twilio answers a number the same each time, so the test writes the outcome of each send to the table directly.
     let local = patient(("CODE_LIFETIME", "10m")).await;
     let (table, limits) = (&local.system.send_code.table, &local.system.send_code.settings.limits);
     let phone = shared::phone::number::PhoneNumber::parse(PHONE).unwrap();
@@ -133,7 +133,7 @@ async fn a_thousand_guesses_at_once_admit_no_more_than_the_check_limit() {
     }
     assert_eq!(statuses, HashMap::from([("incorrect", 5), ("too_many_attempts", 995)]));
     assert_eq!(local.check(PHONE, &code).await, "too_many_attempts", "the right one is not looked at either");
-    // Another code would help nobody, so none is sent while none is looked at.
+    // Another code would not help, so none is sent while checks are refused.
     local.clock.advance_seconds(31);
     let refused = local.send(PHONE, IP).await.unwrap().refused().unwrap().clone();
     assert_eq!((refused.reason(), refused.retry_after), ("check_limit", Some(600 - 31)));
@@ -157,7 +157,7 @@ async fn every_answer_says_what_can_be_done_next() {
     let Answer::TooManyAttempts { rule, retry_after, .. } = &answers[3] else { panic!("{:?}", answers[3]) };
     assert_eq!((rule.as_str(), *retry_after), ("3/10m", 600 - 30));
     local.clock.advance_seconds(570);
-    // There is no code left to guess: this does not count, so nobody is locked out of the next code.
+    // No code is left to guess: this does not count, so it can't lock a user out of the next code.
     assert_eq!(local.check(PHONE, &code).await, "expired");
     let code = local.code(PHONE, IP).await;
     assert_eq!(local.check(PHONE, "000000").await, "incorrect");

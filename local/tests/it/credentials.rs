@@ -1,7 +1,7 @@
-//! Secrets: one fetch, a clear word about a secret that can't be used, and a rotation that nobody notices.
+//! Secrets: one fetch, a clear error about an invalid secret, and a rotation that no request notices.
 
 use crate::support::{Local, PRIVATE, TestClock, message, outcome, sid, start};
-use local::system::{ACCOUNT_SID, AUTH_TOKEN, AUTH_TOKEN_SECRET};
+use local::fixtures::{ACCOUNT_SID, AUTH_TOKEN, AUTH_TOKEN_SECRET};
 use shared::runtime::aws::AwsSettings;
 use shared::runtime::credentials::{CredentialsError, InvalidSecret, Secret};
 use shared::runtime::http::Tls;
@@ -111,7 +111,7 @@ async fn a_function_without_credentials_starts_says_what_is_missing_and_counts_n
     assert_eq!(local.text_in(PHONE, PRIVATE, &sid(1)).await.0, 200);
 }
 
-/// Fifty webhooks signed with each of these tokens, all at once, beside fifty forged ones: how many of each were taken.
+/// Fifty webhooks signed with each of these tokens, all at once, with fifty forged ones: how many of each were accepted.
 async fn under_load(local: &Arc<Local>, round: u64, tokens: &[&str]) -> Vec<usize> {
     let mut webhooks = JoinSet::new();
     for n in 0..50 {

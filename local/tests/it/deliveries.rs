@@ -1,7 +1,7 @@
 //! Deliveries: whatever Twilio reports, however often and in whatever order, each message comes to one end and counts once.
 
 use crate::support::{Local, items, outcome, sid, start};
-use local::system::{ACCOUNT_SID, AUTH_TOKEN, OUR_NUMBER};
+use local::fixtures::{ACCOUNT_SID, AUTH_TOKEN, OUR_NUMBER};
 use proptest::prelude::*;
 use serde_json::Value;
 use shared::twilio::form::Form;

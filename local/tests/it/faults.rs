@@ -10,7 +10,7 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
-use local::system::AUTH_TOKEN;
+use local::fixtures::AUTH_TOKEN;
 use serde_json::json;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};

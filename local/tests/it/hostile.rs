@@ -37,7 +37,7 @@ fn near_request() -> impl Strategy<Value = Value> {
         })
 }
 
-/// An event that is nearly one of API Gateway's, with a signature that is none of Twilio's.
+/// An event that is nearly one of API Gateway's, with a signature that is not Twilio's.
 fn near_event() -> impl Strategy<Value = Value> {
     let text = || prop_oneof![".{0,60}", "[A-Za-z0-9+/=%&;#?:@\\[\\]. ]{0,60}"];
     let method = prop_oneof![Just("POST".to_owned()), Just("GET".to_owned()), "[A-Z]{1,7}".boxed()];

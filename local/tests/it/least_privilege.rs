@@ -2,7 +2,7 @@
 //! call that its AWS SDK makes is written down, and its role allows these calls and no others.
 //!
 //! A role lists actions, kinds of keys in the table, and secrets. Each that is used must be in the list, and each in the list must be
-//! used. Not told apart is which action meets which kind of key: a transaction needs them together.
+//! used. The test doesn't distinguish which action meets which kind of key, because a transaction needs them together.
 
 use crate::support::{CODE, TestClock, no_waits};
 use crate::template::Template;
@@ -12,7 +12,8 @@ use aws_smithy_runtime_api::client::http::{
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use local::system::{API_KEY_SECRET_NAME, AUTH_TOKEN_SECRET, HMAC_KEY_SECRET, Options, System, TABLE_NAME};
+use local::fixtures::{API_KEY_SECRET_NAME, AUTH_TOKEN_SECRET, HMAC_KEY_SECRET, TABLE_NAME};
+use local::system::{Options, System};
 use serde_json::{Value, json};
 use shared::runtime::aws::AwsSettings;
 use shared::runtime::backoff::Backoff;
@@ -68,7 +69,7 @@ impl HttpConnector for Recorder {
     }
 }
 
-/// The resource of the template that stands for this name or is of this name already.
+/// The resource of the template that has this name in the local system, or this logical id.
 fn made(name: &str) -> &str {
     MADE.iter().find(|(_, local)| *local == name).map_or(name, |(resource, _)| resource)
 }
@@ -112,7 +113,7 @@ impl Rights {
         self.keys.insert(format!("{kind}#*"));
     }
 
-    /// What the role of a function allows, beside writing its own log, which Lambda does.
+    /// What the role of a function allows, besides writing its own log, which Lambda does.
     fn of(template: &Template, function: &str) -> Self {
         let role = template.get(["Resources", function, "Properties", "Role"]);
         let role = template.get(["Resources", role.as_str().unwrap(), "Properties"]);
@@ -164,7 +165,7 @@ fn all(value: &Value) -> Vec<String> {
     }
 }
 
-/// A local system, and functions beside it that are set up as the template says.
+/// A local system, and functions next to it that are set up as the template says.
 struct Stack {
     system: System,
     template: Template,
@@ -176,7 +177,7 @@ impl Stack {
         let clock = TestClock::new();
         let system = System::start(Options { clock: clock.clock(), ..Options::default() }).await.unwrap();
         let ours = [
-            ("TwilioFrom", local::system::OUR_NUMBER),
+            ("TwilioFrom", local::fixtures::OUR_NUMBER),
             ("TwilioBaseUrl", &system.base_url),
             ("TestNumbers", "+14155550100=123456"),
         ];

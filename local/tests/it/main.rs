@@ -16,6 +16,7 @@ mod metrics;
 mod phones;
 mod repository;
 mod sends;
+mod structure;
 mod support;
 mod template;
 mod twilio_faults;

@@ -1,7 +1,7 @@
-//! Metrics: each kind of answer counts as what it is, once, and nobody can be recognised in what is counted.
+//! Metrics: each kind of answer counts once, as what it is, and no metric identifies a person.
 
 use crate::support::{CODE, PRIVATE, no_waits, outcome, sid, start, start_with};
-use local::system::{API_KEY_SECRET_NAME, AUTH_TOKEN_SECRET};
+use local::fixtures::{API_KEY_SECRET_NAME, AUTH_TOKEN_SECRET};
 use serde_json::json;
 
 const PHONE: &str = "+14155550123";
@@ -33,7 +33,7 @@ async fn each_answer_of_send_code_counts_as_what_it_is() {
         assert_eq!(local.counted(), [counted], "{phone}");
     }
     local.send("+15005550006", IP).await.unwrap();
-    assert_eq!(local.counted(), NOTHING, "a test number is nobody");
+    assert_eq!(local.counted(), NOTHING, "a test number does not count");
     local.invoke(json!({"phone_number": PHONE, "ip": "nowhere"})).await.unwrap_err();
     assert_eq!(local.counted(), ["InvalidRequests=1"], "which is taken out of the errors that Lambda counts");
 }
@@ -150,7 +150,7 @@ async fn how_long_a_send_took_is_measured_by_the_given_clock() {
 
 #[tokio::test]
 async fn what_the_checklist_finds_wrong_is_counted_and_nothing_wrong_as_well() {
-    let local = start([("TWILIO_FROM", local::system::OUR_SERVICE)]).await;
+    let local = start([("TWILIO_FROM", local::fixtures::OUR_SERVICE)]).await;
     for failures in [0, 1] {
         checklist::handle(&local.system.checklist, "r", &json!({})).await.unwrap();
         assert_eq!(local.counted(), [format!("ChecklistFailures={failures}")]);

@@ -1,8 +1,8 @@
-//! The phones, the gate and the faults, as a script or the page uses them: over HTTP.
+//! The API for scripts and the page: phones, limits, faults and events, over HTTP.
 
 use crate::support::{CODE, Local, no_waits, start, start_with};
 use axum::http::{Method, StatusCode, header};
-use local::system::OUR_NUMBER;
+use local::fixtures::OUR_NUMBER;
 use serde_json::{Value, json};
 use shared::runtime::dependencies::Deadlines;
 use shared::runtime::http::Timeouts;
@@ -38,8 +38,8 @@ impl Local {
         answer
     }
 
-    /// Waits until this is told, or was told before.
-    async fn until_told(&self, what: &str) {
+    /// Waits until an event contains this, also a past one.
+    async fn until_event(&self, what: &str) {
         let mut events = client().get(format!("{}/events", self.system.base_url)).send().await.unwrap();
         let mut heard = String::new();
         while !heard.contains(what) {
@@ -109,6 +109,23 @@ async fn a_test_of_an_app_reads_the_code_that_comes() {
     }
     let phones = local.get("/phones").await;
     assert_eq!((&phones["phones"][0]["number"], &phones["phones"][0]["messages"]), (&json!(PHONE), &json!(2)));
+}
+
+#[tokio::test]
+async fn a_function_is_invoked_by_the_arn_that_production_has() {
+    let local = start([]).await;
+    let check = json!({"phone_number": PHONE, "code": CODE});
+    for name in [
+        "check-code",
+        "check-code:live",
+        "arn%3Aaws%3Alambda%3Aus-east-1%3A123456789012%3Afunction%3Atollgate-CheckCode-mP0Z8xkWq2Yc%3Alive",
+    ] {
+        assert_eq!(local.invoked(name, check.clone()).await, "expired", "{name}");
+    }
+    let path = "/2015-03-31/functions/arn%3Aaws%3Alambda%3Aus-east-1%3A123456789012%3Afunction%3Aother/invocations";
+    let (status, error) = local.call(Method::POST, path, Some(check)).await;
+    assert_eq!((status, &error["__type"]), (StatusCode::NOT_FOUND, &json!("ResourceNotFoundException")));
+    assert!(error["message"].as_str().unwrap().contains("delivery-status and checklist"), "{error}");
 }
 
 #[tokio::test]
@@ -216,7 +233,7 @@ async fn a_caller_that_hangs_up_ends_no_function() {
     assert!(impatient.post(url).body(request.to_string()).send().await.unwrap_err().is_timeout());
     // Twilio has it, and so has the phone; the answer is recorded when send-code has waited long enough.
     assert_eq!(local.received_all(PHONE, 1).await.len(), 1);
-    local.until_told("\"summary\":\"unknown\"").await;
+    local.until_event("\"summary\":\"unknown\"").await;
     assert_eq!(local.invoked("send-code", request).await, "unknown");
 }
 
@@ -268,7 +285,7 @@ async fn a_forged_webhook_is_turned_away_and_a_repeated_one_is_taken_once() {
             .items
             .client
             .scan()
-            .table_name(local::system::TABLE_NAME)
+            .table_name(local::fixtures::TABLE_NAME)
             .send()
             .await
             .unwrap();
@@ -457,7 +474,7 @@ async fn the_page_fetches_nothing_from_elsewhere_and_runs_nothing_but_its_own_sc
     for part in html.split(['"', '\'']).filter(|part| part.contains("://")) {
         assert!(!html.contains(&format!("src=\"{part}\"")) && !html.contains(&format!("href=\"{part}\"")), "{part}");
     }
-    assert!(!html.contains("style=\"") && !html.contains(" onclick"), "the policy forbids what stands inline");
+    assert!(!html.contains("style=\"") && !html.contains(" onclick"), "the policy forbids inline styles and handlers");
     // Every script that the document names, and every one that these import.
     let scripts = |text: &str| {
         let named = text
@@ -482,13 +499,13 @@ async fn the_page_fetches_nothing_from_elsewhere_and_runs_nothing_but_its_own_sc
         seen.push(path);
     }
     assert!(seen.contains(&"/page.js".to_owned()) && seen.contains(&"/tools.js".to_owned()), "{seen:?}");
-    // curl is told in text what there is.
+    // Clients other than browsers get the overview.
     let overview = client().get(base).send().await.unwrap().text().await.unwrap();
-    assert!(overview.starts_with("Tollgate, all of it, on this machine."), "{overview}");
+    assert!(overview.starts_with("All of Tollgate on this machine."), "{overview}");
 }
 
 #[tokio::test]
-async fn who_listens_is_told_what_is_there_and_then_what_comes() {
+async fn a_listener_receives_the_state_and_then_each_change() {
     let local = start([]).await;
     local.ask(PHONE, IP).await;
     let mut events = client().get(format!("{}/events", local.system.base_url)).send().await.unwrap();

@@ -282,9 +282,9 @@ async fn a_test_number_is_never_texted_and_its_fixed_code_always_works() {
 
 #[tokio::test]
 async fn a_messaging_service_sends_in_place_of_a_number() {
-    let local = start([("TWILIO_FROM", local::system::OUR_SERVICE)]).await;
+    let local = start([("TWILIO_FROM", local::fixtures::OUR_SERVICE)]).await;
     assert_eq!(outcome(&local.send(PHONE, IP).await), "sent");
-    assert_eq!(local.system.twilio.messages()[0].messaging_service_sid.as_deref(), Some(local::system::OUR_SERVICE));
+    assert_eq!(local.system.twilio.messages()[0].messaging_service_sid.as_deref(), Some(local::fixtures::OUR_SERVICE));
 }
 
 #[tokio::test]

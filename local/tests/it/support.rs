@@ -1,4 +1,4 @@
-//! The system under test, with its clock, and a watch over everything that it logs.
+//! The system under test, its clock, and a check of everything that it logs.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use axum::http::HeaderMap;
@@ -6,7 +6,8 @@ use check_code::CheckCodeError;
 use fake_twilio::DeliveryTiming;
 use lambda_http::Body;
 use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpResponse;
-use local::system::{ACCOUNT_SID, API_KEY_SECRET, AUTH_TOKEN, Between, OUR_NUMBER, Options, System};
+use local::fixtures::{ACCOUNT_SID, API_KEY_SECRET, AUTH_TOKEN, OUR_NUMBER};
+use local::system::{Options, System, WrapHttpClient};
 use send_code::SendCodeError;
 use send_code::answer::Answer;
 use serde_json::{Value, json};
@@ -24,12 +25,12 @@ use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::Duration;
 use tracing::level_filters::LevelFilter;
 
-/// Part of every message text in these tests, so that a leak into a log is seen.
+/// Part of every message text in these tests, so that a leak into a log is detected.
 pub const PRIVATE: &str = "between you and me";
-/// A code that no timestamp looks like.
+/// A code that can't be mistaken for a timestamp.
 pub const CODE: &str = "4930271865";
 
-/// The system, and what moves its time.
+/// The system with its clock.
 pub struct Local {
     pub system: System,
     pub clock: TestClock,
@@ -41,7 +42,7 @@ pub struct TestClock(Arc<AtomicU64>);
 
 impl TestClock {
     pub fn new() -> Self {
-        // Not a whole second: rounding shows.
+        // Not a whole second, so that wrong rounding fails a test.
         Self(Arc::new(AtomicU64::new(1_800_000_000_250)))
     }
 
@@ -85,11 +86,11 @@ pub async fn start<const N: usize>(settings: [(&str, &str); N]) -> Local {
 pub async fn start_with<const N: usize>(
     settings: [(&str, &str); N],
     deadlines: Deadlines,
-    aws_http: Option<Between>,
+    aws_http: Option<WrapHttpClient>,
 ) -> Local {
     watch_logs();
     let clock = TestClock::new();
-    // Reports come by themselves; a test that wants them says so.
+    // The fake Twilio would report every delivery; a test that wants reports sets the callback.
     let settings = [("STATUS_CALLBACK", "")].into_iter().chain(settings);
     let settings = settings.map(|(variable, value)| (variable.to_owned(), value.to_owned())).collect();
     let metrics = Arc::<Mutex<Vec<Value>>>::default();
@@ -97,8 +98,9 @@ pub async fn start_with<const N: usize>(
         let metrics = metrics.clone();
         Sink::new(move |line| metrics.lock().unwrap().push(metric_line(line)))
     };
-    let (clock_, pace) = (clock.clock(), DeliveryTiming::AT_ONCE);
-    let options = Options { settings, clock: clock_, pace, deadlines, aws_http, metrics: sink, ..Options::default() };
+    let (clock_, delivery_timing) = (clock.clock(), DeliveryTiming::AT_ONCE);
+    let options =
+        Options { settings, clock: clock_, delivery_timing, deadlines, aws_http, metrics: sink, ..Options::default() };
     Local { system: System::start(options).await.unwrap(), clock, metrics }
 }
 
@@ -134,12 +136,12 @@ impl Local {
         text.chars().filter(char::is_ascii_digit).collect()
     }
 
-    /// The texts that Twilio has taken from send-code, oldest first.
+    /// The texts that Twilio has accepted from send-code, oldest first.
     pub fn texts(&self) -> Vec<String> {
         self.system.twilio.messages().into_iter().map(|message| message.body).collect()
     }
 
-    /// Somebody texts us, signed by Twilio with this token.
+    /// A user's text, in a webhook signed with this token.
     pub async fn text_in(&self, from: &str, body: &str, sid: &str) -> (i64, String) {
         self.webhook(AUTH_TOKEN, &message(from, body, sid)).await
     }
@@ -149,7 +151,7 @@ impl Local {
         self.event(self.signed("/sms", auth_token, form)).await
     }
 
-    /// Twilio reports how a message fares, signed with this token: the status and the body of the answer.
+    /// A status callback signed with this token: the status and the body of the answer.
     pub async fn reported(&self, auth_token: &str, form: &Form) -> (i64, String) {
         let event = self.signed("/sms/status", auth_token, form);
         let answer = delivery_status::handle(&self.system.delivery_status, event).await;
@@ -158,7 +160,7 @@ impl Local {
         (answer.status_code, text)
     }
 
-    /// The same: the status of the answer.
+    /// As [`Self::reported`]; only the status of the answer.
     pub async fn report(&self, auth_token: &str, form: &Form) -> i64 {
         self.reported(auth_token, form).await.0
     }
@@ -176,13 +178,12 @@ impl Local {
         })
     }
 
-    /// What the functions have counted since this was last asked, one line each: `Refused=1 Reason=ip_limit …`, sorted, without the
-    /// stack and without how long it took.
+    /// The metrics since the last call, one line each: `Refused=1 Reason=ip_limit …`, sorted, without the stack and the latency.
     pub fn counted(&self) -> Vec<String> {
         self.metric_lines().iter().map(shown).collect()
     }
 
-    /// The same, as it was written.
+    /// The same metrics, as they were written.
     pub fn metric_lines(&self) -> Vec<Value> {
         std::mem::take(&mut *self.metrics.lock().unwrap())
     }
@@ -199,8 +200,8 @@ impl Local {
     }
 }
 
-/// A line of metrics, which must tell no more about anybody than a log may, and must be as CloudWatch reads it: every dimension and
-/// metric that it names is there.
+/// Reads a line of metrics. It must contain no more about a person than a log may, and every dimension and metric that it names,
+/// as CloudWatch demands.
 fn metric_line(line: &str) -> Value {
     let mut root: Value = serde_json::from_str(line).unwrap();
     for directive in root["_aws"]["CloudWatchMetrics"].as_array().unwrap() {
@@ -237,10 +238,10 @@ pub fn message(from: &str, body: &str, sid: &str) -> Form {
     ])
 }
 
-/// All items of the table whose key begins like this.
+/// All items of the table whose key has this prefix.
 pub async fn items(local: &Local, prefix: &str) -> Vec<HashMap<String, AttributeValue>> {
     let scan =
-        local.system.send_code.table.items.client.scan().table_name(local::system::TABLE_NAME).send().await.unwrap();
+        local.system.send_code.table.items.client.scan().table_name(local::fixtures::TABLE_NAME).send().await.unwrap();
     let of_kind = |item: &HashMap<String, AttributeValue>| item["pk"].as_s().unwrap().starts_with(prefix);
     scan.items.unwrap().into_iter().filter(of_kind).collect()
 }
@@ -276,7 +277,7 @@ pub async fn interleaved<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::
     pending.into_iter().filter_map(|(_, output)| output).collect()
 }
 
-/// Everything that any test logs, at every level, goes through [`Watch`], which fails the tests that come after a leak.
+/// Everything that any test logs, at every level, goes through [`Watch`], which fails the tests that follow a leak.
 fn watch_logs() {
     static STARTED: Once = Once::new();
     STARTED.call_once(|| {
@@ -306,8 +307,8 @@ impl Write for Watch {
     }
 }
 
-/// Whether a line tells what no line may: a credential, a number, a code, a text. All numbers and codes in these tests have
-/// seven or more digits in a row, and nothing else in a log has, but a time, a SID and an id.
+/// Whether a line contains a credential, a phone number, a code or a text. All numbers and codes in these tests have seven or
+/// more digits in a row. Nothing else in a log has, except a time, a SID and an id.
 fn leaks(fields: &Value) -> bool {
     let mut fields = fields.clone();
     if let Some(fields) = fields.as_object_mut() {
@@ -323,14 +324,14 @@ impl Drop for Local {
     fn drop(&mut self) {
         if !std::thread::panicking() {
             let leaks = LEAKS.lock().unwrap_or_else(PoisonError::into_inner);
-            assert!(leaks.is_empty(), "a log line tells what none may: {leaks:#?}");
+            assert!(leaks.is_empty(), "a log line leaks: {leaks:#?}");
         }
     }
 }
 
-/// The watch itself is watched: it sees a leak, and it sees the lines that the system logs.
+/// Tests the watch: it detects a leak, and it sees the lines that the system logs.
 #[tokio::test]
-async fn the_watch_over_the_logs_sees_what_a_line_must_not_tell() {
+async fn the_watch_over_the_logs_detects_a_leak() {
     for line in [
         json!({"phone": "+14155550123"}),
         json!({"error": "code 493027"}),

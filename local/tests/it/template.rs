@@ -44,7 +44,7 @@ impl Template {
         path.into_iter().fold(&self.root, |part, name| &part[name])
     }
 
-    /// The environment of a function: its own variables and those of all. A resource stands for itself by its name.
+    /// The environment of a function: its own variables and those of all. A resource's value is its name.
     pub fn environment(&self, function: &str) -> BTreeMap<String, String> {
         let of_all = self.get(["Globals", "Function", "Environment", "Variables"]);
         let own = self.get(["Resources", function, "Properties", "Environment", "Variables"]);

@@ -1,7 +1,7 @@
-//! Webhooks: Twilio's are answered, nobody else's are.
+//! Webhooks: only Twilio's are answered.
 
 use crate::support::{PRIVATE, items, message, sid, start};
-use local::system::{ACCOUNT_SID, AUTH_TOKEN, OUR_NUMBER};
+use local::fixtures::{ACCOUNT_SID, AUTH_TOKEN, OUR_NUMBER};
 use serde_json::{Value, json};
 use shared::twilio::form::Form;
 use shared::twilio::signature::{AuthToken, sign};

@@ -1,8 +1,13 @@
-//! The embedded DynamoDB, in this process: no port of its own that anything could find.
+//! The embedded DynamoDB, in this process and without a port of its own.
 //!
-//! The one idea: a request is what the AWS SDK writes, an operation's name and its JSON. The gateway passes such requests on, and
-//! who must get past all faults talks to [`Table`](shared::store::table::Table) over the real SDK with this as its HTTP client.
+//! A request is what the AWS SDK writes: the name of an operation and its JSON. [`json_api`](super::json_api) passes such requests
+//! on. To get past all faults, use [`Database::http_client`] as the HTTP client of the real SDK.
 
+use aws_sdk_dynamodb::error::BuildError;
+use aws_sdk_dynamodb::operation::create_table::CreateTableError;
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TimeToLiveSpecification,
+};
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
 };
@@ -17,21 +22,38 @@ use serde::de::DeserializeOwned;
 use std::fmt;
 use std::path::Path;
 
-/// The media type of a request and of its answer.
+/// The media type of requests and answers.
 pub const CONTENT_TYPE: &str = "application/x-amz-json-1.0";
 const TARGET: &str = "DynamoDB_20120810.";
 const CONTINUOUS_BACKUPS: &str = r#"{"ContinuousBackupsDescription": {"ContinuousBackupsStatus": "ENABLED",
     "PointInTimeRecoveryDescription": {"PointInTimeRecoveryStatus": "ENABLED"}}}"#;
 
-/// The database. Clones are the same one.
+/// Why the table can't be created or emptied.
+#[derive(Debug, thiserror::Error)]
+pub enum TableError {
+    /// A request to DynamoDB is incomplete.
+    #[error("invalid request to the embedded DynamoDB ({0})")]
+    Request(#[from] BuildError),
+    /// DynamoDB refuses the request.
+    #[error("the embedded DynamoDB failed ({0})")]
+    Refused(#[source] Box<aws_sdk_dynamodb::Error>),
+}
+
+impl TableError {
+    fn refused(error: impl Into<aws_sdk_dynamodb::Error>) -> Self {
+        Self::Refused(Box::new(error.into()))
+    }
+}
+
+/// The database. Clones share it.
 #[derive(Clone)]
 pub struct Database(dynoxide::Database);
 
 impl Database {
-    /// Opens the database in this file, or makes it; without a file it is gone at the end.
+    /// Opens the database in this file and creates it if need be. Without a file it is kept in memory.
     ///
     /// # Errors
-    /// What `SQLite` says.
+    /// The reason that `SQLite` gives.
     pub fn open(file: Option<&Path>) -> Result<Self, String> {
         let opened = match file {
             Some(file) => dynoxide::Database::new(file.to_str().ok_or("its name is not UTF-8")?),
@@ -40,7 +62,7 @@ impl Database {
         opened.map(Self).map_err(|error| error.to_string())
     }
 
-    /// Answers a request: the HTTP status and the JSON. `target` is the header `X-Amz-Target`.
+    /// Answers a request with an HTTP status and JSON. `target` is the header `X-Amz-Target`.
     #[must_use]
     pub fn answer(&self, target: &str, body: &[u8]) -> (u16, String) {
         match self.dispatch(target.strip_prefix(TARGET).unwrap_or_default(), body) {
@@ -49,7 +71,7 @@ impl Database {
         }
     }
 
-    /// The operations that the functions use, and those that one looks into a table with.
+    /// The operations that the functions use, and those to look into a table with.
     fn dispatch(&self, operation: &str, body: &[u8]) -> Result<String, DynoxideError> {
         let Self(db) = self;
         match operation {
@@ -70,13 +92,13 @@ impl Database {
             "TransactWriteItems" => run(body, |request| db.transact_write_items(request)),
             "TransactGetItems" => run(body, |request| db.transact_get_items(request)),
             "ExecuteStatement" => run(body, |request| db.execute_statement(request)),
-            // The table of `template.yaml` has them on; the library does not know them.
+            // The table of `template.yaml` has backups on; the library doesn't know the operation.
             "DescribeContinuousBackups" => Ok(CONTINUOUS_BACKUPS.to_owned()),
             _ => Err(DynoxideError::UnsupportedCapability(operation.to_owned())),
         }
     }
 
-    /// This database as the HTTP client of an AWS SDK: it reaches nothing else.
+    /// The database as the HTTP client of an AWS SDK. It reaches nothing else.
     #[must_use]
     pub fn http_client(&self) -> SharedHttpClient {
         SharedHttpClient::new(self.clone())
@@ -115,5 +137,49 @@ impl HttpConnector for Database {
 impl fmt::Debug for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Database")
+    }
+}
+
+/// Creates the table of `template.yaml`, unless it was kept from an earlier start.
+///
+/// # Errors
+/// [`TableError`] if DynamoDB refuses.
+pub async fn create_table(dynamodb: &aws_sdk_dynamodb::Client, name: &str) -> Result<(), TableError> {
+    let key = KeySchemaElement::builder().attribute_name("pk").key_type(KeyType::Hash).build()?;
+    let pk = AttributeDefinition::builder().attribute_name("pk").attribute_type(ScalarAttributeType::S).build()?;
+    let created = dynamodb
+        .create_table()
+        .table_name(name)
+        .key_schema(key)
+        .attribute_definitions(pk)
+        .billing_mode(BillingMode::PayPerRequest)
+        .send()
+        .await;
+    match created {
+        Ok(_) => {}
+        Err(error) if error.as_service_error().is_some_and(CreateTableError::is_resource_in_use_exception) => {
+            return Ok(());
+        }
+        Err(error) => return Err(TableError::refused(error)),
+    }
+    let ttl = TimeToLiveSpecification::builder().attribute_name("expires_at").enabled(true).build()?;
+    let enabled = dynamodb.update_time_to_live().table_name(name).time_to_live_specification(ttl).send().await;
+    enabled.map(|_| ()).map_err(TableError::refused)
+}
+
+/// Deletes every item of the table.
+///
+/// # Errors
+/// [`TableError`] if DynamoDB refuses.
+pub async fn empty_table(dynamodb: &aws_sdk_dynamodb::Client, name: &str) -> Result<(), TableError> {
+    loop {
+        // One page at a time: the next scan no longer finds the deleted items.
+        let page = dynamodb.scan().table_name(name).projection_expression("pk").send().await;
+        let page = page.map_err(TableError::refused)?;
+        let Some(items) = page.items.filter(|items| !items.is_empty()) else { return Ok(()) };
+        for key in items {
+            let deleted = dynamodb.delete_item().table_name(name).set_key(Some(key)).send().await;
+            deleted.map_err(TableError::refused)?;
+        }
     }
 }

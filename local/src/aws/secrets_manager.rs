@@ -1,33 +1,30 @@
 //! A small AWS Secrets Manager: enough of its JSON 1.1 protocol for the AWS SDK and the `aws` command.
 //!
-//! The one idea: a secret is its versions, and a staging label stands on one of them. Putting a value moves
-//! `AWSCURRENT` to it, and wherever `AWSCURRENT` was, `AWSPREVIOUS` follows: that is all there is to a rotation.
+//! A secret is a list of versions, and each staging label is attached to one of them. Putting a value moves `AWSCURRENT` to the
+//! new version, and `AWSPREVIOUS` to the version that had `AWSCURRENT`: that is a rotation.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-use std::hash::{BuildHasher, RandomState};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
+use crate::random;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use shared::runtime::clock::Clock;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 const CURRENT: &str = "AWSCURRENT";
 const PREVIOUS: &str = "AWSPREVIOUS";
 const ARN_PREFIX: &str = "arn:aws:secretsmanager:us-east-1:000000000000:secret:";
-/// AWS ends an ARN with six random characters; here they are always the same, so that settings can write an ARN down.
+/// AWS ends an ARN with six random characters. Here they are always the same, so that settings can contain an ARN.
 const ARN_SUFFIX: &str = "-aB3dE6";
 
-/// Where the time of a version comes from.
-pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
-
-type Operation = fn(&mut Secrets, &Request) -> Result<Value, Fault>;
+type Operation = fn(&mut Secrets, &Request) -> Result<Value, SecretsError>;
 
 const OPERATIONS: [(&str, Operation); 6] = [
     ("CreateSecret", Secrets::create_secret),
@@ -38,51 +35,51 @@ const OPERATIONS: [(&str, Operation); 6] = [
     ("UpdateSecretVersionStage", Secrets::update_secret_version_stage),
 ];
 
-/// Secrets Manager with the secrets that it was given, in memory.
+/// Secrets Manager, in memory. Clones share it.
 #[derive(Clone)]
 pub struct FakeSecrets {
     secrets: Arc<Mutex<Secrets>>,
 }
 
 impl FakeSecrets {
-    /// A Secrets Manager without secrets, whose versions are dated by this clock.
+    /// A Secrets Manager without secrets. The clock dates their versions.
     #[must_use]
     pub fn new(clock: Clock) -> Self {
         let secrets = Secrets { clock, by_name: BTreeMap::new(), calls: BTreeMap::new() };
         Self { secrets: Arc::new(Mutex::new(secrets)) }
     }
 
-    /// Creates a secret, or rotates it: what was current becomes previous.
+    /// Creates a secret, or rotates it: the current version becomes the previous one.
     pub fn put(&self, name: &str, value: &str) {
         self.set_version(name, CURRENT, value);
     }
 
-    /// Adds a version with one label, taken from the version that has it. Only `AWSCURRENT` moves another label too.
+    /// Adds a version with one label, which is taken from the version that has it. Only `AWSCURRENT` moves another label too.
     pub fn set_version(&self, name: &str, stage: &str, value: &str) {
-        self.lock().entry(name).add(&random_id(), value, [stage]);
+        self.lock().entry(name).add(&random::uuid(), value, [stage]);
     }
 
-    /// Takes a label off, so that asking for it finds nothing.
+    /// Removes a label, so that a request for it finds nothing.
     pub fn remove_stage(&self, name: &str, stage: &str) {
         if let Some(secret) = self.lock().by_name.get_mut(name) {
             secret.detach(stage);
         }
     }
 
-    /// How often an operation was called, whatever came of it.
+    /// How often an operation was called, successfully or not.
     #[must_use]
     pub fn calls(&self, operation: &str) -> usize {
         self.lock().calls.get(operation).copied().unwrap_or_default()
     }
 
-    /// Answers a request by its `X-Amz-Target` header, so that a caller can share a port with other services.
+    /// Answers a request. `target` is the header `X-Amz-Target`, by which several services share a port.
     #[must_use]
     pub fn handle(&self, target: &str, body: &[u8]) -> Response {
         let answer = self.answer(target, body);
         let content_type = (header::CONTENT_TYPE, "application/x-amz-json-1.1");
         match answer {
             Ok(answer) => ([content_type], answer.to_string()).into_response(),
-            Err(Fault(error_type, message)) => {
+            Err(SecretsError(error_type, message)) => {
                 let body = json!({ "__type": error_type, "Message": message }).to_string();
                 let error_type = (header::HeaderName::from_static("x-amzn-errortype"), error_type);
                 (StatusCode::BAD_REQUEST, [content_type, error_type], body).into_response()
@@ -90,7 +87,7 @@ impl FakeSecrets {
         }
     }
 
-    /// The service on its own, at `POST /`.
+    /// The service alone, at `POST /`.
     pub fn router(&self) -> Router {
         let answer = async |State(secrets): State<Self>, headers: HeaderMap, body: Bytes| {
             let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
@@ -99,18 +96,18 @@ impl FakeSecrets {
         Router::new().route("/", post(answer)).with_state(self.clone())
     }
 
-    fn answer(&self, target: &str, body: &[u8]) -> Result<Value, Fault> {
+    fn answer(&self, target: &str, body: &[u8]) -> Result<Value, SecretsError> {
         let known = OPERATIONS.iter().find(|(name, _)| target.strip_prefix("secretsmanager.") == Some(name));
-        let (name, run) =
-            known.ok_or_else(|| Fault("UnknownOperationException", "There is no such operation here.".to_owned()))?;
+        let (name, run) = known
+            .ok_or_else(|| SecretsError("UnknownOperationException", "There is no such operation here.".to_owned()))?;
         let mut secrets = self.lock();
         *secrets.calls.entry(name).or_default() += 1;
         let request = serde_json::from_slice(body)
-            .map_err(|_| Fault("SerializationException", format!("The request is not the JSON of {name}.")))?;
+            .map_err(|_| SecretsError("SerializationException", format!("The request is not the JSON of {name}.")))?;
         run(&mut secrets, &request)
     }
 
-    /// A panic elsewhere can't leave a secret half written, so a poisoned lock is as good as another.
+    /// A panic while the lock is held can't leave a secret half written, so poisoning is ignored.
     fn lock(&self) -> MutexGuard<'_, Secrets> {
         self.secrets.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -123,7 +120,7 @@ impl fmt::Debug for FakeSecrets {
     }
 }
 
-/// The parameters of every operation, as far as they are read.
+/// The parameters of all operations, as far as they are used.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct Request {
@@ -145,21 +142,25 @@ struct Secrets {
 }
 
 impl Secrets {
-    /// The secret of this name, made if need be.
+    /// The secret of this name, which is created if need be.
     fn entry(&mut self, name: &str) -> &mut Secret {
         let clock = self.clock.clone();
-        self.by_name.entry(name.to_owned()).or_insert_with(|| Secret { created: clock(), clock, versions: Vec::new() })
+        self.by_name.entry(name.to_owned()).or_insert_with(|| Secret {
+            created_ms: clock.now_ms(),
+            clock,
+            versions: Vec::new(),
+        })
     }
 
-    /// The secret that is asked for by its name, its ARN, or its ARN without the random end.
-    fn secret(&mut self, request: &Request) -> Result<(String, &mut Secret), Fault> {
+    /// Finds the secret by its name, its ARN, or its ARN without the random end.
+    fn secret(&mut self, request: &Request) -> Result<(String, &mut Secret), SecretsError> {
         let id = given(request.secret_id.as_ref(), "SecretId")?;
         let name = id.strip_prefix(ARN_PREFIX).unwrap_or(id);
         let name = name.strip_suffix(ARN_SUFFIX).unwrap_or(name);
         self.by_name.get_mut(name).map(|secret| (name.to_owned(), secret)).ok_or_else(|| not_found("."))
     }
 
-    fn create_secret(&mut self, request: &Request) -> Result<Value, Fault> {
+    fn create_secret(&mut self, request: &Request) -> Result<Value, SecretsError> {
         let name = given(request.name.as_ref(), "Name")?;
         if self.by_name.contains_key(name) {
             return Err(exists(format!("The operation failed because the secret {name} already exists.")));
@@ -167,17 +168,17 @@ impl Secrets {
         let secret = self.entry(name);
         let mut answer = json!({ "ARN": arn(name), "Name": name });
         if let Some(value) = &request.secret_string {
-            let id = request.client_request_token.clone().unwrap_or_else(random_id);
+            let id = request.client_request_token.clone().unwrap_or_else(random::uuid);
             secret.add(&id, value, [CURRENT]);
             answer["VersionId"] = json!(id);
         }
         Ok(answer)
     }
 
-    fn put_secret_value(&mut self, request: &Request) -> Result<Value, Fault> {
+    fn put_secret_value(&mut self, request: &Request) -> Result<Value, SecretsError> {
         let value = given(request.secret_string.as_ref(), "SecretString")?;
         let (name, secret) = self.secret(request)?;
-        let id = request.client_request_token.clone().unwrap_or_else(random_id);
+        let id = request.client_request_token.clone().unwrap_or_else(random::uuid);
         match secret.version(&id) {
             // A repeated request changes nothing.
             Some(version) if version.value == *value => {}
@@ -192,7 +193,7 @@ impl Secrets {
         Ok(json!({ "ARN": arn(&name), "Name": name, "VersionId": id, "VersionStages": stages }))
     }
 
-    fn get_secret_value(&mut self, request: &Request) -> Result<Value, Fault> {
+    fn get_secret_value(&mut self, request: &Request) -> Result<Value, SecretsError> {
         let (name, secret) = self.secret(request)?;
         let stage = request.version_stage.as_deref();
         let version = if let Some(id) = &request.version_id {
@@ -203,11 +204,11 @@ impl Secrets {
         };
         if stage.is_some_and(|stage| !version.stages.contains(stage)) {
             let sentence = "You provided a VersionStage that is not associated to the provided VersionId.";
-            return Err(Fault("InvalidRequestException", sentence.to_owned()));
+            return Err(SecretsError("InvalidRequestException", sentence.to_owned()));
         }
         Ok(json!({
             "ARN": arn(&name),
-            "CreatedDate": seconds(version.created),
+            "CreatedDate": seconds(version.created_ms),
             "Name": name,
             "SecretString": version.value,
             "VersionId": version.id,
@@ -215,16 +216,16 @@ impl Secrets {
         }))
     }
 
-    fn describe_secret(&mut self, request: &Request) -> Result<Value, Fault> {
+    fn describe_secret(&mut self, request: &Request) -> Result<Value, SecretsError> {
         let (name, secret) = self.secret(request)?;
         let mut answer = secret.summary(&name);
         answer["VersionIdsToStages"] = json!(secret.stages());
         Ok(answer)
     }
 
-    /// All of them at once: there is neither a filter nor a second page.
+    /// All secrets at once, without filters or pages.
     #[expect(clippy::unnecessary_wraps, reason = "every operation has one signature")]
-    fn list_secrets(&mut self, _: &Request) -> Result<Value, Fault> {
+    fn list_secrets(&mut self, _: &Request) -> Result<Value, SecretsError> {
         let entry = |(name, secret): (&String, &Secret)| {
             let mut entry = secret.summary(name);
             entry["SecretVersionsToStages"] = json!(secret.stages());
@@ -233,12 +234,12 @@ impl Secrets {
         Ok(json!({ "SecretList": self.by_name.iter().map(entry).collect::<Vec<_>>() }))
     }
 
-    fn update_secret_version_stage(&mut self, request: &Request) -> Result<Value, Fault> {
+    fn update_secret_version_stage(&mut self, request: &Request) -> Result<Value, SecretsError> {
         let stage = given(request.version_stage.as_ref(), "VersionStage")?;
         let (name, secret) = self.secret(request)?;
         let (to, from) = (request.move_to_version_id.as_ref(), request.remove_from_version_id.as_ref());
         let holder = secret.holder(stage).map(|version| &version.id);
-        // Where the label is has to be said, so that of two rotations at once one fails.
+        // The caller must name the version that has the label, so that one of two concurrent rotations fails.
         if from != holder && (from.is_some() || to != holder) {
             let place = holder.map_or("no version", String::as_str);
             return Err(invalid(format!("Staging label {stage} is on {place}: say so in RemoveFromVersionId.")));
@@ -255,7 +256,7 @@ impl Secrets {
 
 struct Secret {
     clock: Clock,
-    created: Timestamp,
+    created_ms: u64,
     versions: Vec<Version>,
 }
 
@@ -263,13 +264,13 @@ struct Version {
     id: String,
     value: String,
     stages: BTreeSet<String>,
-    created: Timestamp,
+    created_ms: u64,
 }
 
 impl Secret {
     fn add<'a>(&mut self, id: &str, value: &str, stages: impl IntoIterator<Item = &'a str>) {
-        let (id, value, created) = (id.to_owned(), value.to_owned(), (self.clock)());
-        self.versions.push(Version { id: id.clone(), value, stages: BTreeSet::new(), created });
+        let (id, value, created_ms) = (id.to_owned(), value.to_owned(), self.clock.now_ms());
+        self.versions.push(Version { id: id.clone(), value, stages: BTreeSet::new(), created_ms });
         for stage in stages {
             self.attach(&id, stage);
         }
@@ -283,7 +284,7 @@ impl Secret {
         self.versions.iter().find(|version| version.stages.contains(stage))
     }
 
-    /// Moves a label to a version; `AWSPREVIOUS` goes where `AWSCURRENT` left.
+    /// Moves a label to a version. `AWSPREVIOUS` follows to the version that had `AWSCURRENT`.
     fn attach(&mut self, id: &str, stage: &str) {
         let left = self.detach(stage);
         if let Some(version) = self.versions.iter_mut().find(|version| version.id == id) {
@@ -294,40 +295,40 @@ impl Secret {
         }
     }
 
-    /// Takes a label off, and says off which version.
+    /// Removes a label and returns the id of the version that had it.
     fn detach(&mut self, stage: &str) -> Option<String> {
         self.versions.iter_mut().find_map(|version| version.stages.remove(stage).then(|| version.id.clone()))
     }
 
     fn summary(&self, name: &str) -> Value {
-        let changed = self.versions.last().map_or(self.created, |version| version.created);
-        let (created, changed) = (seconds(self.created), seconds(changed));
+        let changed_ms = self.versions.last().map_or(self.created_ms, |version| version.created_ms);
+        let (created, changed) = (seconds(self.created_ms), seconds(changed_ms));
         json!({ "ARN": arn(name), "Name": name, "CreatedDate": created, "LastChangedDate": changed })
     }
 
-    /// The labels by version; a version without any is deprecated and not shown.
+    /// The labels of each version. A version without labels is deprecated and not listed.
     fn stages(&self) -> BTreeMap<&str, &BTreeSet<String>> {
         let labelled = self.versions.iter().filter(|version| !version.stages.is_empty());
         labelled.map(|version| (version.id.as_str(), &version.stages)).collect()
     }
 }
 
-/// Why a request is refused: the type that AWS gives it, and a sentence. The status is always 400.
-struct Fault(&'static str, String);
+/// Why a request is refused: AWS's error type and a sentence. The status is always 400.
+struct SecretsError(&'static str, String);
 
-fn not_found(what: &str) -> Fault {
-    Fault("ResourceNotFoundException", format!("Secrets Manager can't find the specified secret{what}"))
+fn not_found(what: &str) -> SecretsError {
+    SecretsError("ResourceNotFoundException", format!("Secrets Manager can't find the specified secret{what}"))
 }
 
-fn exists(sentence: String) -> Fault {
-    Fault("ResourceExistsException", sentence)
+fn exists(sentence: String) -> SecretsError {
+    SecretsError("ResourceExistsException", sentence)
 }
 
-fn invalid(sentence: String) -> Fault {
-    Fault("InvalidParameterException", sentence)
+fn invalid(sentence: String) -> SecretsError {
+    SecretsError("InvalidParameterException", sentence)
 }
 
-fn given<'a>(parameter: Option<&'a String>, name: &str) -> Result<&'a String, Fault> {
+fn given<'a>(parameter: Option<&'a String>, name: &str) -> Result<&'a String, SecretsError> {
     parameter.ok_or_else(|| invalid(format!("The parameter {name} is missing.")))
 }
 
@@ -336,15 +337,8 @@ fn arn(name: &str) -> String {
 }
 
 /// The protocol's timestamps: seconds since the epoch, with a fraction.
-fn seconds(time: Timestamp) -> f64 {
-    time.as_duration().as_secs_f64()
-}
-
-/// A UUID in form. The standard library's hash keys are random and never the same twice, which is all that it needs.
-fn random_id() -> String {
-    let word = || RandomState::new().hash_one(());
-    let hex = format!("{:016x}{:016x}", word(), word());
-    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
+fn seconds(at_ms: u64) -> f64 {
+    Duration::from_millis(at_ms).as_secs_f64()
 }
 
 #[cfg(test)]
@@ -360,7 +354,7 @@ mod tests {
 
     impl Server {
         async fn start() -> Self {
-            let secrets = FakeSecrets::new(Arc::new(Timestamp::now));
+            let secrets = FakeSecrets::new(Clock::system());
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             let url = format!("http://{}/", listener.local_addr().unwrap());
             let router = secrets.router();
@@ -432,7 +426,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_pending_version_waits_beside_the_current_one_until_its_label_is_removed() {
+    async fn a_pending_version_waits_next_to_the_current_one_until_its_label_is_removed() {
         let server = Server::start().await;
         server.secrets.put("token", "current");
         server.secrets.set_version("token", "AWSPENDING", "pending");
@@ -548,17 +542,10 @@ mod tests {
     }
 
     #[test]
-    fn debug_output_names_the_secrets_and_never_tells_them() {
-        let secrets = FakeSecrets::new(Arc::new(Timestamp::now));
+    fn debug_output_has_the_names_of_secrets_and_never_their_values() {
+        let secrets = FakeSecrets::new(Clock::system());
         secrets.put("token", "hunter2");
         let shown = format!("{secrets:?}");
         assert!(shown.contains("token") && !shown.contains("hunter2"), "{shown}");
-    }
-
-    #[test]
-    fn ids_are_uuids_in_form_and_never_the_same() {
-        let ids: BTreeSet<String> = (0..1000).map(|_| random_id()).collect();
-        assert_eq!(ids.len(), 1000);
-        assert!(ids.iter().all(|id| id.split('-').map(str::len).eq([8, 4, 4, 4, 12])));
     }
 }

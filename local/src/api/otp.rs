@@ -1,19 +1,19 @@
-//! The verification code in a text, for tests that read it and for the page that shows it.
+//! Finds the verification code in a text message, for tests and for the page.
 
-/// The shortest and the longest code that anybody texts.
+/// The length of a code.
 const DIGITS: std::ops::RangeInclusive<usize> = 4..=10;
 
-/// The verification code in a text message, if there seems to be one: that of an origin-bound line (`@example.com #493027`,
-/// <https://wicg.github.io/sms-one-time-codes/>) before any other, else the first group of 4 to 10 digits that stands alone.
+/// The verification code in a text message, if it seems to have one. The code of an origin-bound line (`@example.com #493027`,
+/// <https://wicg.github.io/sms-one-time-codes/>) comes first, then the first separate group of 4 to 10 digits.
 ///
 /// ```
-/// assert_eq!(local::codes::find("Your verification code is: 493027").as_deref(), Some("493027"));
-/// assert_eq!(local::codes::find("G-493 027 is your code, 2 attempts left").as_deref(), Some("493027"));
-/// assert_eq!(local::codes::find("Call +1 415 555 0123 or come at 10:30"), None);
+/// assert_eq!(local::api::otp::find("Your verification code is: 493027").as_deref(), Some("493027"));
+/// assert_eq!(local::api::otp::find("G-493 027 is your code, 2 attempts left").as_deref(), Some("493027"));
+/// assert_eq!(local::api::otp::find("Call +1 415 555 0123 or come at 10:30"), None);
 /// ```
 #[must_use]
 pub fn find(text: &str) -> Option<String> {
-    origin_bound(text).or_else(|| alone(text))
+    origin_bound(text).or_else(|| separate(text))
 }
 
 fn origin_bound(text: &str) -> Option<String> {
@@ -24,9 +24,9 @@ fn origin_bound(text: &str) -> Option<String> {
         .then(|| code.to_owned())
 }
 
-/// Digits in one group, or in groups with one space or dash in between, as people write them. What a `+` stands before is a
-/// phone number; what a letter, a dot or a colon touches is a name, an amount, a time.
-fn alone(text: &str) -> Option<String> {
+/// Digits in one group, or in groups with one space or dash in between, as people write them. Digits after a `+` are a phone
+/// number; digits next to a letter, a dot or a colon are a name, an amount or a time.
+fn separate(text: &str) -> Option<String> {
     let mut rest = text;
     while let Some(start) = rest.find(|character: char| character.is_ascii_digit()) {
         let before = rest[..start].chars().next_back();
@@ -37,7 +37,7 @@ fn alone(text: &str) -> Option<String> {
         let code: String = group[..end].chars().filter(char::is_ascii_digit).collect();
         let number = matches!(before, Some('+' | '(' | '.' | ',' | ':' | '/' | '$' | '€' | '£' | '#'));
         let word = before.is_some_and(is_latin_like) || after.is_some_and(is_latin_like);
-        // A full stop ends a sentence, unless a digit follows.
+        // A full stop ends a sentence unless a digit follows.
         let amount =
             matches!(after, Some('.' | ',' | ':' | '/' | '%')) && then.is_some_and(|next| next.is_ascii_digit());
         if !number && !word && !amount && DIGITS.contains(&code.len()) {
@@ -48,7 +48,7 @@ fn alone(text: &str) -> Option<String> {
     None
 }
 
-/// Letters of the scripts that put spaces between words have a case; Chinese puts the code right behind the last character.
+/// Scripts that put spaces between words have upper and lower case. Chinese puts the code right after the last character.
 fn is_latin_like(character: char) -> bool {
     character.is_ascii_digit() || character.is_lowercase() || character.is_uppercase()
 }

@@ -1,0 +1,8 @@
+//! The parts of AWS that call the functions and that the functions call.
+
+pub mod api_gateway;
+pub mod dynamodb;
+pub mod json_api;
+pub mod lambda;
+mod response;
+pub mod secrets_manager;
