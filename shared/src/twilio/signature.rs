@@ -58,7 +58,7 @@ impl fmt::Debug for AuthToken {
 
 /// A request as it arrived, with nothing decoded but the body's base64 transfer encoding.
 #[derive(Clone, Copy)]
-pub struct Request<'a> {
+pub struct SignedRequest<'a> {
     /// The HTTP method, in capitals.
     pub method: &'a str,
     /// The URL that is configured at Twilio, byte for byte.
@@ -115,12 +115,12 @@ pub enum SignatureError {
 ///
 /// ```
 /// use shared::twilio::form::Form;
-/// use shared::twilio::signature::{AuthToken, Request, sign, verify};
+/// use shared::twilio::signature::{AuthToken, SignedRequest, sign, verify};
 ///
 /// let token = AuthToken::new("0123456789abcdef0123456789abcdef")?;
 /// let url = "https://example.com/sms";
 /// let signature = sign(&token, url, &Form::from_pairs([("Body", "Hi")]));
-/// let request = Request {
+/// let request = SignedRequest {
 ///     method: "POST",
 ///     url,
 ///     content_type: Some("application/x-www-form-urlencoded"),
@@ -128,12 +128,12 @@ pub enum SignatureError {
 ///     signature: Some(&signature),
 /// };
 /// assert!(verify([&token], &request).is_ok());
-/// assert!(verify([&token], &Request { body: b"Body=Ho", ..request }).is_err());
+/// assert!(verify([&token], &SignedRequest { body: b"Body=Ho", ..request }).is_err());
 /// # Ok::<(), shared::twilio::signature::EmptyAuthToken>(())
 /// ```
 pub fn verify<'t>(
     tokens: impl IntoIterator<Item = &'t AuthToken>,
-    request: &Request<'_>,
+    request: &SignedRequest<'_>,
 ) -> Result<Verified, SignatureError> {
     let signature = request.signature.filter(|text| !text.is_empty()).ok_or(SignatureError::Unsigned)?.as_bytes();
     if signature.len() != SIGNATURE_LENGTH {
@@ -219,7 +219,7 @@ enum BodyHash {
 }
 
 /// Compares the body with every `bodySHA256` of the URL, which is signed. The hash isn't secret.
-fn body_hash(request: &Request<'_>) -> BodyHash {
+fn body_hash(request: &SignedRequest<'_>) -> BodyHash {
     let url = without_fragment(request.url);
     let query = Form::parse(url.split_once('?').map_or("", |(_, query)| query).as_bytes());
     let mut hashes = query.values("bodySHA256").peekable();

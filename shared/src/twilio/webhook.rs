@@ -5,7 +5,7 @@
 //! URL parser that normalizes, so the event is read as it is.
 
 use super::form::{Form, FormError};
-use super::signature::{self, Request, SignatureError, verify};
+use super::signature::{self, SignatureError, SignedRequest, verify};
 use super::url::is_https_or_loopback;
 use crate::runtime::credentials::{CredentialsError, Signer};
 use crate::store::items::StoreError;
@@ -182,7 +182,7 @@ impl Unverified {
     /// # Errors
     /// [`WebhookError::Forged`] or [`WebhookError::OtherAccount`], with a diagnosis.
     pub fn verify(&self, signers: &[Signer]) -> Result<Webhook, WebhookError> {
-        let request = Request {
+        let request = SignedRequest {
             method: &self.method,
             url: &self.url,
             content_type: self.content_type.as_deref(),
