@@ -2,12 +2,10 @@
 
 use crate::desk::{Desk, JsonBody, Wrong};
 use crate::system::{ACCOUNT_SID, API_KEY_SECRET_NAME, API_KEY_SID, AUTH_TOKEN_SECRET};
-use axum::extract::{Path, State};
-use axum::http::StatusCode;
-use axum::routing::{delete, get, post};
+use axum::extract::State;
+use axum::routing::post;
 use axum::{Json, Router};
 use fake_twilio::exchanges::{Event, ExchangeKind, ExchangeOutcome, NewExchange};
-use fake_twilio::faults::{Fault, NewFault};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use shared::limits::rules::Period;
@@ -17,33 +15,8 @@ const MAX_ADVANCE: &str = "366d";
 
 /// The routes.
 pub fn router(desk: Desk) -> Router {
-    Router::new()
-        .route("/faults", get(faults).post(add_fault).delete(clear_faults))
-        .route("/faults/{id}", delete(remove_fault))
-        .route("/clock", post(advance))
-        .route("/secrets/rotate", post(rotate))
-        .with_state(desk)
-}
-
-async fn faults(State(desk): State<Desk>) -> Json<Value> {
-    Json(json!({"faults": desk.faults.list()}))
-}
-
-async fn add_fault(
-    State(desk): State<Desk>,
-    JsonBody(new): JsonBody<NewFault>,
-) -> Result<(StatusCode, Json<Fault>), Wrong> {
-    desk.faults.add(new).map(|fault| (StatusCode::CREATED, Json(fault))).map_err(|error| Wrong::request(&error))
-}
-
-async fn clear_faults(State(desk): State<Desk>) -> StatusCode {
-    desk.faults.clear();
-    StatusCode::NO_CONTENT
-}
-
-async fn remove_fault(State(desk): State<Desk>, Path(id): Path<String>) -> Result<StatusCode, Wrong> {
-    let removed = id.parse().is_ok_and(|id| desk.faults.remove(id));
-    if removed { Ok(StatusCode::NO_CONTENT) } else { Err(Wrong::not_found(&format!("there is no fault {id:?}"))) }
+    let faults = fake_twilio::test_api::faults(&desk.faults);
+    Router::new().route("/clock", post(advance)).route("/secrets/rotate", post(rotate)).with_state(desk).merge(faults)
 }
 
 #[derive(Deserialize)]

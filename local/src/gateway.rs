@@ -7,9 +7,9 @@ use crate::{controls, gate, page, phones};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, Request, State};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
-use axum::middleware::{self, Next};
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use base64::Engine as _;
@@ -83,7 +83,7 @@ pub fn router(desk: &Desk, database: Database) -> Router {
         .merge(controls::router(desk.clone()))
         .merge(gate::router(desk.clone()))
         .merge(desk.account.router(fake_twilio::rest::router(&desk.twilio)))
-        .layer(middleware::from_fn(own_host_only))
+        .layer(middleware::from_fn(fake_twilio::loopback::guard))
 }
 
 /// What the system offers, with commands to copy.
@@ -139,39 +139,6 @@ Its auth token (signs):     {auth_token}
 Its API key (sends):        {api_key_sid}, secret {api_key_secret}
 "#
     )
-}
-
-/// Only this machine's own names: a page on the Internet whose name was re-bound to 127.0.0.1 gets nothing, and one that sends
-/// forms here does nothing.
-async fn own_host_only(request: Request, next: Next) -> Response {
-    match foreign(request.headers()) {
-        Some((status, reason)) => (status, reason).into_response(),
-        None => next.run(request).await,
-    }
-}
-
-fn foreign(headers: &HeaderMap) -> Option<(StatusCode, &'static str)> {
-    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default());
-    if !is_this_machine(text(header::HOST).unwrap_or_default()) {
-        return Some((StatusCode::MISDIRECTED_REQUEST, "This address answers only to 127.0.0.1 and localhost.\n"));
-    }
-    // A browser says who asks: by the origin of what it sends, and of what it only fetches by how far away that is. To follow a
-    // link to the page is everybody's right.
-    let origin = text(header::ORIGIN);
-    let foreign_origin =
-        origin.is_some_and(|origin| !is_this_machine(origin.split_once("://").map_or("", |(_, authority)| authority)));
-    let fetch = |name| text(HeaderName::from_static(name)).unwrap_or_default();
-    let cross_site =
-        origin.is_none() && fetch("sec-fetch-site") == "cross-site" && fetch("sec-fetch-mode") != "navigate";
-    let reason = "This address takes no requests from pages of other hosts.\n";
-    (foreign_origin || cross_site).then_some((StatusCode::FORBIDDEN, reason))
-}
-
-fn is_this_machine(authority: &str) -> bool {
-    let name = authority.rsplit_once(':').map_or(authority, |(name, port)| {
-        if port.bytes().all(|byte| byte.is_ascii_digit()) { name } else { authority }
-    });
-    matches!(name, "127.0.0.1" | "localhost" | "[::1]")
 }
 
 /// The webhook, as API Gateway would pass it: an HTTP API event of payload format 2.0.
