@@ -260,7 +260,8 @@ impl Conversation {
         match status_callback.map(|target| resolve(url, &target)) {
             Some(target) if is_url(&target) => reply.parameters.push(("StatusCallback".to_owned(), target)),
             Some(_) => {
-                self.twilio.record_unsent(&to, &body, errors::TWIML_STATUS_CALLBACK.in_short() + ", sent without")
+                let summary = errors::TWIML_STATUS_CALLBACK.in_short() + ", sent without";
+                self.twilio.record_unsent(&to, &body, summary);
             }
             None => {}
         }

@@ -1,6 +1,8 @@
-//! STOP and its synonyms, which Twilio answers itself on long codes: <https://help.twilio.com/articles/223134027> The
-//! webhook is called for them as for any message. Twilio sends `OptOutType` only with Advanced Opt-Out, which replaces
-//! the answers as well.
+//! STOP and its synonyms, which Twilio answers itself on long codes.
+//! <https://help.twilio.com/articles/223134027>
+//!
+//! The webhook is called for them as for any message. Twilio sends `OptOutType` only with Advanced Opt-Out, which replaces the
+//! answers too.
 
 /// What a keyword requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

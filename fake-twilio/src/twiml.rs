@@ -69,6 +69,7 @@ enum ParserState {
     Ignored(Box<ParserState>, usize),
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "passed to map_err")]
 fn invalid(reason: impl ToString) -> WebhookCallError {
     WebhookCallError::Parse(reason.to_string())
 }

@@ -81,7 +81,7 @@ pub(crate) async fn create(
         CreateResult::Refused(refusal, _) => refusal.into_response(),
         CreateResult::Unanswered(message) => {
             twilio.deliver(message);
-            // No client waits this long; closing earlier would tell it something.
+            // Longer than any client waits: an earlier answer would end its uncertainty.
             tokio::time::sleep(twilio.timeouts().no_answer).await;
             StatusCode::GATEWAY_TIMEOUT.into_response()
         }

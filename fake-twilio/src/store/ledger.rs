@@ -106,7 +106,8 @@ pub(crate) struct NumberSettings {
 pub(crate) struct Ledger {
     /// By a sequence number, so oldest first.
     messages: BTreeMap<u64, Message>,
-    taken: u64,
+    /// How many messages were ever created.
+    created: u64,
     by_sid: HashMap<String, u64>,
     /// By sender and by recipient.
     by_number: HashMap<String, BTreeSet<u64>>,
@@ -141,15 +142,7 @@ impl Ledger {
     /// Applies an entry and returns the message concerned. An entry for a deleted message has no effect.
     pub(crate) fn apply(&mut self, entry: Entry) -> Option<&Message> {
         match entry {
-            Entry::Created(message) => {
-                self.taken += 1;
-                let sequence = self.taken;
-                self.by_sid.insert(message.sid.clone(), sequence);
-                for number in message.from.iter().chain([&message.to]) {
-                    self.by_number.entry(number.clone()).or_default().insert(sequence);
-                }
-                return Some(self.messages.entry(sequence).or_insert(*message));
-            }
+            Entry::Created(message) => return Some(self.insert(*message)),
             Entry::Changed { sid, status, error_code, from, at } => {
                 let sequence = *self.by_sid.get(&sid)?;
                 let message = self.messages.get_mut(&sequence)?;
@@ -202,6 +195,16 @@ impl Ledger {
             Entry::Clock { clock_ahead_ms } => self.clock_ahead_ms = self.clock_ahead_ms.max(clock_ahead_ms),
         }
         None
+    }
+
+    fn insert(&mut self, message: Message) -> &Message {
+        self.created += 1;
+        let sequence = self.created;
+        self.by_sid.insert(message.sid.clone(), sequence);
+        for number in message.from.iter().chain([&message.to]) {
+            self.by_number.entry(number.clone()).or_default().insert(sequence);
+        }
+        self.messages.entry(sequence).or_insert(message)
     }
 
     fn remove(&mut self, sid: &str) {

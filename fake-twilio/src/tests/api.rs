@@ -79,14 +79,25 @@ async fn a_rotated_auth_token_opens_and_the_old_one_no_longer() {
     assert_eq!(server.get(&messages("")).await.0, 200, "the API key has not changed");
 }
 
+/// Each of these changes makes a valid request one that is refused with this status and code.
+async fn assert_refused(cases: &[(Change<'_>, u16, u32)]) {
+    let server = Server::start().await;
+    for (change, status, code) in cases {
+        let (got, error) = server.post(&changed(change)).await;
+        assert_eq!((got, &error["code"]), (*status, &json!(code)), "{change:?} {error}");
+        assert_eq!(error["status"], *status);
+        assert_eq!(error["more_info"], format!("https://www.twilio.com/docs/errors/{code}"));
+        assert!(!error["message"].as_str().unwrap().contains("{}"), "{error}");
+    }
+    assert!(server.twilio.messages().is_empty(), "what is refused is not kept");
+}
+
 #[tokio::test]
 async fn a_request_is_refused_with_the_code_that_twilio_gives() {
-    let server = Server::start().await;
     let (long, emoji) = ("a".repeat(1601), "😀".repeat(801));
     let callback = format!("https://example.com/{}", "a".repeat(4000));
-    let unknown = SERVICE.replace('0', "1");
     let media = [("MediaUrl", "https://example.com/a.png"); 11];
-    let cases: &[(Change<'_>, u16, u32)] = &[
+    assert_refused(&[
         (&[("To", "")], 400, 21604),
         (&[("From", "")], 400, 21603),
         (&[("Body", "")], 400, 21602),
@@ -117,6 +128,14 @@ async fn a_request_is_refused_with_the_code_that_twilio_gives() {
         (&[("RiskCheck", "maybe")], 400, 20422),
         (&[("ContentRetention", "burn")], 400, 30029),
         (&[("AddressRetention", "burn")], 400, 30030),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn a_sender_or_recipient_is_refused_with_the_code_that_twilio_gives() {
+    let unknown = SERVICE.replace('0', "1");
+    assert_refused(&[
         (&[("From", "not a number")], 400, 21212),
         (&[("From", "\"+14155550100\"")], 400, 21212),
         (&[("From", "+14155550199")], 400, 21606),
@@ -139,15 +158,8 @@ async fn a_request_is_refused_with_the_code_that_twilio_gives() {
         (&[("To", "+15005550003")], 400, 21408),
         (&[("To", "+15005550004")], 400, 21610),
         (&[("To", "+15005550009")], 400, 21614),
-    ];
-    for (change, status, code) in cases {
-        let (got, error) = server.post(&changed(change)).await;
-        assert_eq!((got, &error["code"]), (*status, &json!(code)), "{change:?} {error}");
-        assert_eq!(error["status"], *status);
-        assert_eq!(error["more_info"], format!("https://www.twilio.com/docs/errors/{code}"));
-        assert!(!error["message"].as_str().unwrap().contains("{}"), "{error}");
-    }
-    assert!(server.twilio.messages().is_empty(), "what is refused is not kept");
+    ])
+    .await;
 }
 
 #[tokio::test]
