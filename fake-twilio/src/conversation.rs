@@ -14,7 +14,7 @@ use crate::store::ledger::Entry;
 use crate::twilio::FakeTwilio;
 use crate::twiml::{self, Document, Outgoing, Verb};
 use crate::validation::{can_exist, is_too_long, is_url, may_send_from};
-use crate::webhook::{WebhookError, WebhookRequest};
+use crate::webhook::{WebhookCallError, WebhookRequest};
 use reqwest::Url;
 use serde::Serialize;
 use serde_json::Value;
@@ -47,18 +47,18 @@ pub struct WebhookCall {
     pub twiml: Option<String>,
     /// What went wrong.
     #[serde(serialize_with = "as_sentence")]
-    pub error: Option<WebhookError>,
+    pub error: Option<WebhookCallError>,
 }
 
 #[expect(clippy::ref_option, reason = "the signature that serde calls")]
-fn as_sentence<S: serde::Serializer>(error: &Option<WebhookError>, serializer: S) -> Result<S::Ok, S::Error> {
+fn as_sentence<S: serde::Serializer>(error: &Option<WebhookCallError>, serializer: S) -> Result<S::Ok, S::Error> {
     match error {
         Some(error) => serializer.collect_str(error),
         None => serializer.serialize_none(),
     }
 }
 
-pub(crate) fn not_called(error: WebhookError) -> WebhookCall {
+pub(crate) fn not_called(error: WebhookCallError) -> WebhookCall {
     WebhookCall { url: String::new(), status: None, twiml: None, error: Some(error) }
 }
 
@@ -107,7 +107,7 @@ impl Conversation {
     async fn call_webhooks(&mut self) -> WebhookCall {
         let number = self.twilio.numbers().into_iter().find(|number| number.is(&self.inbound.to));
         let Some((method, url)) = number.as_ref().and_then(IncomingNumber::webhook) else {
-            return not_called(WebhookError::NoUrl);
+            return not_called(WebhookCallError::NoUrl);
         };
         // Subscribe before waiting, so that no answer is missed.
         let mut answered = self.twilio.answered().subscribe();
@@ -128,7 +128,7 @@ impl Conversation {
             self.replies.splice(..0, replies);
         }
         let failed = webhook.error.as_ref().and_then(|(url, error)| Some((url.clone(), error.code()?)));
-        let is_fatal = !matches!(webhook.error, Some((_, WebhookError::Schema(_))));
+        let is_fatal = !matches!(webhook.error, Some((_, WebhookCallError::Schema(_))));
         if let (Some((error_url, code)), true, Some((method, url))) =
             (failed, is_fatal, number.as_ref().and_then(IncomingNumber::fallback))
         {
@@ -149,7 +149,7 @@ impl Conversation {
         for documents in 0.. {
             let Some((call, fault)) = next.take() else { break };
             if documents > MAX_REDIRECTS {
-                result.error.get_or_insert((call.url, WebhookError::TooManyDocuments(MAX_REDIRECTS)));
+                result.error.get_or_insert((call.url, WebhookCallError::TooManyDocuments(MAX_REDIRECTS)));
                 break;
             }
             let (answer, document) = self.fetch_document(&call, fault).await;
@@ -160,10 +160,10 @@ impl Conversation {
                 result.twiml = Some(text).filter(|text| !text.is_empty());
             }
             let is_kept = self.twilio.has_message(&self.inbound.sid);
-            match document.and_then(|document| if is_kept { Ok(document) } else { Err(WebhookError::Ended) }) {
+            match document.and_then(|document| if is_kept { Ok(document) } else { Err(WebhookCallError::Ended) }) {
                 Ok(document) => {
                     if !document.warnings.is_empty() {
-                        let warning = WebhookError::Schema(document.warnings.join("; "));
+                        let warning = WebhookCallError::Schema(document.warnings.join("; "));
                         result.error.get_or_insert((call.url.clone(), warning));
                     }
                     next = self.execute(&call.url, document).await.map(|call| (call, None));
@@ -179,11 +179,11 @@ impl Conversation {
         &self,
         call: &WebhookRequest,
         fault: Option<Kind>,
-    ) -> (Option<(u16, String)>, Result<Document, WebhookError>) {
+    ) -> (Option<(u16, String)>, Result<Document, WebhookCallError>) {
         let answer = self.twilio.call(call).await;
         let (mut outcome, response) = match &answer {
             Ok(answer) => (answer.outcome(), answer.to_json()),
-            Err(WebhookError::Outside { .. }) => (ExchangeOutcome::Refused, Value::Null),
+            Err(WebhookCallError::Outside { .. }) => (ExchangeOutcome::Refused, Value::Null),
             Err(_) => (ExchangeOutcome::Failed, Value::Null),
         };
         let seen = answer.as_ref().ok().map(|answer| (answer.status, answer.text()));
@@ -191,7 +191,7 @@ impl Conversation {
             if answer.is_success() {
                 return twiml::read(&answer.content_type, &answer.body);
             }
-            Err(WebhookError::Status { url: call.url.clone(), status: answer.status })
+            Err(WebhookCallError::Status { url: call.url.clone(), status: answer.status })
         });
         let what = match &document {
             Ok(document) if document.verbs.is_empty() => "no reply".to_owned(),
@@ -348,7 +348,7 @@ struct WebhookResult {
     url: String,
     status: Option<u16>,
     twiml: Option<String>,
-    error: Option<(String, WebhookError)>,
+    error: Option<(String, WebhookCallError)>,
 }
 
 /// Resolves a URL in a document. An absolute URL stays byte for byte the same, since it is signed.

@@ -7,7 +7,7 @@ use crate::media::{Attachment, Media};
 use crate::message::{Direction, Message};
 use crate::twilio::FakeTwilio;
 use crate::validation::is_too_long;
-use crate::webhook::WebhookError;
+use crate::webhook::WebhookCallError;
 use tokio::sync::oneshot;
 
 /// Why a text can't be sent.
@@ -64,7 +64,7 @@ impl FakeTwilio {
             // The caller may have stopped waiting.
             let _ = done.send(conversation.run().await);
         });
-        let cut_off = |_| TextResult { message, webhook: not_called(WebhookError::Ended), replies: Vec::new() };
+        let cut_off = |_| TextResult { message, webhook: not_called(WebhookCallError::Ended), replies: Vec::new() };
         Ok(held.await.unwrap_or_else(cut_off))
     }
 

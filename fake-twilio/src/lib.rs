@@ -44,4 +44,4 @@ pub use number::IncomingNumber;
 pub use store::journal::{Journal, JournalError};
 pub use store::ledger::{Entry, clock_ahead_ms};
 pub use twilio::FakeTwilio;
-pub use webhook::WebhookError;
+pub use webhook::WebhookCallError;

@@ -17,7 +17,7 @@ use crate::store::ledger::{Entry, clock_ahead_ms};
 use crate::test_api;
 use crate::twilio::FakeTwilio;
 use crate::validation::GOOD_SENDER;
-use crate::webhook::WebhookError;
+use crate::webhook::WebhookCallError;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::Request;
@@ -277,7 +277,7 @@ impl Seen {
 
     /// The signed parameters, if this token signed them for this app.
     fn verified(&self, app: &str, token: &str) -> Result<Form, signature::SignatureError> {
-        let request = signature::Request {
+        let request = signature::SignedRequest {
             method: &self.method,
             url: &format!("{app}{}", self.uri),
             content_type: Some(self.header("content-type")),

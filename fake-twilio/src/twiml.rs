@@ -1,7 +1,7 @@
 //! TwiML, as leniently as Twilio parses it: unknown elements and attributes give a warning and are skipped; only what
 //! can't be parsed as TwiML is an error.
 
-use crate::webhook::WebhookError;
+use crate::webhook::WebhookCallError;
 use quick_xml::Reader;
 use quick_xml::XmlVersion;
 use quick_xml::escape::resolve_predefined_entity;
@@ -38,7 +38,7 @@ pub(crate) struct Outgoing {
 }
 
 /// Parses a response. An empty body is an empty document, whatever its type.
-pub(crate) fn read(content_type: &str, body: &[u8]) -> Result<Document, WebhookError> {
+pub(crate) fn read(content_type: &str, body: &[u8]) -> Result<Document, WebhookCallError> {
     if body.trim_ascii().is_empty() {
         return Ok(Document::default());
     }
@@ -53,7 +53,7 @@ pub(crate) fn read(content_type: &str, body: &[u8]) -> Result<Document, WebhookE
                 warnings: vec![],
             })
         }
-        _ => Err(WebhookError::ContentType(content_type.to_owned())),
+        _ => Err(WebhookCallError::ContentType(content_type.to_owned())),
     }
 }
 
@@ -69,11 +69,11 @@ enum ParserState {
     Ignored(Box<ParserState>, usize),
 }
 
-fn invalid(reason: impl ToString) -> WebhookError {
-    WebhookError::Parse(reason.to_string())
+fn invalid(reason: impl ToString) -> WebhookCallError {
+    WebhookCallError::Parse(reason.to_string())
 }
 
-fn parse(text: &str) -> Result<Document, WebhookError> {
+fn parse(text: &str) -> Result<Document, WebhookCallError> {
     let mut reader = Reader::from_str(text.trim_start_matches('\u{feff}').trim_start());
     reader.config_mut().expand_empty_elements = true;
     let mut document = Document::default();
@@ -97,7 +97,7 @@ fn parse(text: &str) -> Result<Document, WebhookError> {
 }
 
 /// The text of an event; empty for comments and processing instructions.
-fn text_of(event: &Event<'_>) -> Result<String, WebhookError> {
+fn text_of(event: &Event<'_>) -> Result<String, WebhookCallError> {
     match event {
         Event::Text(text) => Ok(text.xml10_content().into_owned()),
         Event::CData(text) => Ok(text.xml10_content().into_owned()),
@@ -112,7 +112,11 @@ fn text_of(event: &Event<'_>) -> Result<String, WebhookError> {
 }
 
 /// The state after a start tag.
-fn start(element: &BytesStart<'_>, outer: ParserState, document: &mut Document) -> Result<ParserState, WebhookError> {
+fn start(
+    element: &BytesStart<'_>,
+    outer: ParserState,
+    document: &mut Document,
+) -> Result<ParserState, WebhookCallError> {
     match outer {
         ParserState::Outside if element.name().as_ref() == "Response" => {
             attributes(element, document, [])?;
@@ -154,7 +158,7 @@ fn end(inner: ParserState, document: &mut Document) -> ParserState {
 }
 
 /// The state after text.
-fn content(text: &str, mut here: ParserState, document: &mut Document) -> Result<ParserState, WebhookError> {
+fn content(text: &str, mut here: ParserState, document: &mut Document) -> Result<ParserState, WebhookCallError> {
     match &mut here {
         ParserState::Message(message) | ParserState::Body(message) => message.body.push_str(text),
         ParserState::Media(_, url) | ParserState::Redirect(url, _) => url.push_str(text),
@@ -184,7 +188,7 @@ fn ignored(element: &BytesStart<'_>, parent: &str, outer: ParserState, document:
 }
 
 /// An element directly in `<Response>`.
-fn verb(element: &BytesStart<'_>, document: &mut Document) -> Result<ParserState, WebhookError> {
+fn verb(element: &BytesStart<'_>, document: &mut Document) -> Result<ParserState, WebhookCallError> {
     match element.name().as_ref() {
         "Message" => {
             let [to, from, action, method, status_callback] =
@@ -212,7 +216,7 @@ fn attributes<const N: usize>(
     element: &BytesStart<'_>,
     document: &mut Document,
     names: [&str; N],
-) -> Result<[Option<String>; N], WebhookError> {
+) -> Result<[Option<String>; N], WebhookCallError> {
     let mut values = [const { None }; N];
     for attribute in element.attributes() {
         let attribute = attribute.map_err(invalid)?;

@@ -17,7 +17,7 @@ const FORM: &str = "application/x-www-form-urlencoded; charset=UTF-8";
 
 /// Why a webhook failed, with the codes of Twilio's debugger.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum WebhookError {
+pub enum WebhookCallError {
     /// No webhook is configured.
     #[error("the number has no SmsUrl")]
     NoUrl,
@@ -74,7 +74,7 @@ pub enum WebhookError {
     TooManyDocuments(usize),
 }
 
-impl WebhookError {
+impl WebhookCallError {
     /// The code in Twilio's debugger; none for errors that only the fake has.
     #[must_use]
     pub fn code(&self) -> Option<u32> {
@@ -165,10 +165,10 @@ impl WebhookResponse {
 impl FakeTwilio {
     /// Calls a URL on this machine. Redirects are not followed, since they could lead elsewhere. Credentials in the URL
     /// are sent at once; Twilio waits for a 401. <https://www.twilio.com/docs/usage/security#http-authentication>
-    pub(crate) async fn call(&self, call: &WebhookRequest) -> Result<WebhookResponse, WebhookError> {
+    pub(crate) async fn call(&self, call: &WebhookRequest) -> Result<WebhookResponse, WebhookCallError> {
         let WebhookRequest { method, url, parameters, idempotency_token, forged } = call;
         if !is_loopback(url) {
-            return Err(WebhookError::Outside { url: url.clone() });
+            return Err(WebhookCallError::Outside { url: url.clone() });
         }
         let form = Form::from_pairs(parameters.iter().map(|(name, value)| (&**name, &**value)));
         let (url, form, body) = if method == Method::GET {
@@ -194,12 +194,13 @@ impl FakeTwilio {
         let within = self.timeouts().webhook;
         tokio::time::timeout(within, receive(request, &url))
             .await
-            .unwrap_or_else(|_| Err(WebhookError::TimedOut { url: url.clone(), seconds: within.as_secs() }))
+            .unwrap_or_else(|_| Err(WebhookCallError::TimedOut { url: url.clone(), seconds: within.as_secs() }))
     }
 }
 
-async fn receive(request: reqwest::RequestBuilder, url: &str) -> Result<WebhookResponse, WebhookError> {
-    let failed = |error: reqwest::Error| WebhookError::Connection { url: url.to_owned(), reason: innermost(&error) };
+async fn receive(request: reqwest::RequestBuilder, url: &str) -> Result<WebhookResponse, WebhookCallError> {
+    let failed =
+        |error: reqwest::Error| WebhookCallError::Connection { url: url.to_owned(), reason: innermost(&error) };
     let mut response = request.send().await.map_err(failed)?;
     let status = response.status().as_u16();
     let content_type = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
@@ -208,7 +209,7 @@ async fn receive(request: reqwest::RequestBuilder, url: &str) -> Result<WebhookR
     while let Some(chunk) = response.chunk().await.map_err(failed)? {
         body.extend_from_slice(&chunk);
         if body.len() > MAX_ANSWER_BYTES {
-            return Err(WebhookError::TooLarge { url: url.to_owned() });
+            return Err(WebhookCallError::TooLarge { url: url.to_owned() });
         }
     }
     Ok(WebhookResponse { status, content_type, body })

@@ -27,7 +27,7 @@ use shared::store::admission::{Decision, SendRequest};
 use shared::store::items::Items;
 use shared::store::send_limits::SendLimits;
 use shared::store::table::Table;
-use shared::twilio::signature::{AuthToken, Request, verify};
+use shared::twilio::signature::{AuthToken, SignedRequest, verify};
 use std::net::Ipv4Addr;
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -112,8 +112,8 @@ impl Inbound {
         }
     }
 
-    fn request(&self) -> Request<'_> {
-        Request {
+    fn request(&self) -> SignedRequest<'_> {
+        SignedRequest {
             method: "POST",
             url: &self.url,
             content_type: Some("application/x-www-form-urlencoded"),

@@ -1,5 +1,5 @@
-//! What Tollgate's functions share: pure decisions (signatures, phone numbers, limits), and the narrow I/O around them
-//! (the table, the secrets, Twilio).
+//! The library of Tollgate's functions: pure decisions (signatures, phone numbers, limits) and the I/O around them (the table, the
+//! secrets, Twilio).
 
 #![deny(missing_docs)]
 

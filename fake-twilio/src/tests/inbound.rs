@@ -374,7 +374,7 @@ async fn what_was_forgotten_before_it_was_answered_is_not_replied_to() {
         server.twilio.forget(number);
         server.twilio.answered().send(PHONE.to_owned()).unwrap();
         let texted = text.await.unwrap();
-        assert_eq!((texted.webhook.error, texted.replies), (Some(WebhookError::Ended), vec![]), "{number:?}");
+        assert_eq!((texted.webhook.error, texted.replies), (Some(WebhookCallError::Ended), vec![]), "{number:?}");
         assert!(server.twilio.messages().is_empty());
     }
 }
@@ -390,7 +390,7 @@ async fn a_text_that_nobody_was_told_of_is_told_after_a_restart_and_then_no_more
     let server = start().await;
     let text = held(&server, "pending").await;
     server.twilio.end();
-    assert_eq!(text.await.unwrap().webhook.error, Some(WebhookError::Ended));
+    assert_eq!(text.await.unwrap().webhook.error, Some(WebhookCallError::Ended));
 
     let mut server = start().await;
     server.twilio.resume_inbound();

@@ -255,7 +255,7 @@ async fn who_is_asked_for_another_url_than_is_signed_is_told_so() {
     let expected = format!("queued → 200; signed for the configured URL, but requested as {}/", app.url);
     assert_eq!(server.exchange(ExchangeKind::StatusCallback).await.summary, expected);
     let seen = app.next().await;
-    let request = signature::Request {
+    let request = signature::SignedRequest {
         method: "POST",
         url: &app.url,
         content_type: Some(seen.header("content-type")),

@@ -30,10 +30,10 @@ pub enum InvalidRequest {
     #[error("the request has a field that is none of phone_number, code")]
     UnknownField,
     /// Not a number that a code can have been sent to.
-    #[error("the field phone_number is wrong: {0}")]
+    #[error("invalid `phone_number`; {0}")]
     PhoneNumber(InvalidPhoneNumber),
     /// Not what anybody types.
-    #[error("the field code is wrong: {0}")]
+    #[error("`code` {0}")]
     Code(#[from] GuessTooLong),
 }
 

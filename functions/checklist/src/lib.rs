@@ -26,7 +26,7 @@ use checks::{
     account, api_key_restricted, clock, credentials, geo_permissions, limits, public_url, sender_registration, table,
     voice_permissions, webhooks,
 };
-use repair::{Deadlines, RepairOutcome};
+use repair::{RepairDeadlines, RepairOutcome};
 use report::{Check, CheckStatus, Finding, Report};
 use request::{InvalidRequest, Request};
 use serde_json::Value;
@@ -125,7 +125,7 @@ async fn check_account(state: &State, request: Request, credentials: &Credential
     };
     let limit = state.deadlines.second;
     let now = Instant::now();
-    let deadlines = Deadlines { changes: now + state.deadlines.repair, answer: now + limit };
+    let deadlines = RepairDeadlines { changes: now + state.deadlines.repair, answer: now + limit };
     let (sender, geo, voice) = tokio::join!(
         check_sender(state, &session, request.webhooks, deadlines),
         check_geo_permissions(state, &session, request.geo_permissions, deadlines),
@@ -158,7 +158,7 @@ async fn check_clock(state: &State) -> Finding {
 }
 
 /// The three checks that read the sender, after the repair of its webhooks.
-async fn check_sender(state: &State, session: &Session<'_>, apply: bool, deadlines: Deadlines) -> Findings {
+async fn check_sender(state: &State, session: &Session<'_>, apply: bool, deadlines: RepairDeadlines) -> Findings {
     let settings = &state.settings;
     let (sender, urls) = (&settings.twilio_from, &settings.webhook_urls);
     let found = match timeout_at(deadlines.answer, SenderFacts::read(session, sender)).await {
@@ -184,7 +184,12 @@ async fn check_sender(state: &State, session: &Session<'_>, apply: bool, deadlin
 }
 
 /// The messaging geo permissions, after their repair.
-async fn check_geo_permissions(state: &State, session: &Session<'_>, apply: bool, deadlines: Deadlines) -> Findings {
+async fn check_geo_permissions(
+    state: &State,
+    session: &Session<'_>,
+    apply: bool,
+    deadlines: RepairDeadlines,
+) -> Findings {
     let allowed = &state.settings.allowed_countries;
     let RepairOutcome { changes, facts } = match deadlines.call(session.messaging_permissions()).await {
         Ok(found) if apply => repair::geo_permissions::repair(session, found, allowed, deadlines).await,

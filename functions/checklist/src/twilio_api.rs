@@ -75,7 +75,7 @@ pub enum TwilioError {
 
 /// The account.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct TwilioAccount {
+pub struct AccountDetails {
     /// Whether it can send.
     pub status: AccountStatus,
     /// Whether it is paid for.
@@ -121,7 +121,7 @@ pub enum KeyPolicy {
 
 /// The messaging settings of one of the account's phone numbers.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct IncomingNumber {
+pub struct PhoneNumberResource {
     /// The SID (`PN…`).
     pub sid: String,
     /// The number in E.164 format.
@@ -307,7 +307,7 @@ impl Session<'_> {
     ///
     /// # Errors
     /// [`TwilioError`]
-    pub async fn account(&self) -> Result<TwilioAccount, TwilioError> {
+    pub async fn account(&self) -> Result<AccountDetails, TwilioError> {
         self.get(&format!("{}.json", self.account_url())).await
     }
 
@@ -339,7 +339,7 @@ impl Session<'_> {
     ///
     /// # Errors
     /// [`TwilioError`]
-    pub async fn numbers(&self, only: Option<&str>) -> Result<Vec<IncomingNumber>, TwilioError> {
+    pub async fn numbers(&self, only: Option<&str>) -> Result<Vec<PhoneNumberResource>, TwilioError> {
         let only = only.map(|number| format!("&PhoneNumber={}", number.replace('+', "%2B"))).unwrap_or_default();
         let path = format!("/IncomingPhoneNumbers.json?PageSize={PAGE_SIZE}{only}");
         self.list(&self.twilio.hosts.api, &format!("{}{path}", self.account_path())).await

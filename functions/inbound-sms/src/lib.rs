@@ -6,8 +6,8 @@
 //!                                    effect, before the answer
 //! ```
 //!
-//! A message is stored before it is answered, so an answered message is never lost. When Twilio repeats one, it has no second effect
-//! and gets the same answer.
+//! A message is stored before it is answered, so an answered message is never lost. When Twilio repeats one, it has no second
+//! effect and gets the same answer.
 
 pub mod message;
 pub mod settings;

@@ -56,10 +56,10 @@ pub enum InvalidRequest {
     #[error("the request has a field that is none of phone_number, ip, code, locale, idempotency_key")]
     UnknownField,
     /// Not an address.
-    #[error("the field ip is wrong: {0}")]
+    #[error("`ip` {0}")]
     Ip(#[from] InvalidIp),
     /// Not a code.
-    #[error("the field code is wrong: {0}")]
+    #[error("`code` {0}")]
     Code(#[from] InvalidCode),
     /// Not a language.
     #[error("the field locale is wrong: {0}")]

@@ -3,12 +3,10 @@
 use super::state::{ApiError, AppState, JsonBody};
 use crate::fixtures::{API_KEY_SECRET_NAME, AUTH_TOKEN_SECRET, api_key_json, auth_token_json};
 use crate::random;
-use axum::extract::{Path, State};
-use axum::http::StatusCode;
-use axum::routing::{delete, get, post};
+use axum::extract::State;
+use axum::routing::post;
 use axum::{Json, Router};
 use fake_twilio::exchanges::{Event, ExchangeKind, ExchangeOutcome, NewExchange};
-use fake_twilio::faults::{Fault, NewFault};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use shared::limits::rules::Period;
@@ -18,33 +16,8 @@ const MAX_ADVANCE: &str = "366d";
 
 /// The routes.
 pub fn router(state: AppState) -> Router {
-    Router::new()
-        .route("/faults", get(faults).post(add_fault).delete(clear_faults))
-        .route("/faults/{id}", delete(remove_fault))
-        .route("/clock", post(advance))
-        .route("/secrets/rotate", post(rotate))
-        .with_state(state)
-}
-
-async fn faults(State(state): State<AppState>) -> Json<Value> {
-    Json(json!({"faults": state.faults.list()}))
-}
-
-async fn add_fault(
-    State(state): State<AppState>,
-    JsonBody(new): JsonBody<NewFault>,
-) -> Result<(StatusCode, Json<Fault>), ApiError> {
-    state.faults.add(new).map(|fault| (StatusCode::CREATED, Json(fault))).map_err(|error| ApiError::bad_request(&error))
-}
-
-async fn clear_faults(State(state): State<AppState>) -> StatusCode {
-    state.faults.clear();
-    StatusCode::NO_CONTENT
-}
-
-async fn remove_fault(State(state): State<AppState>, Path(id): Path<String>) -> Result<StatusCode, ApiError> {
-    let removed = id.parse().is_ok_and(|id| state.faults.remove(id));
-    if removed { Ok(StatusCode::NO_CONTENT) } else { Err(ApiError::not_found(&format!("there is no fault {id:?}"))) }
+    let faults = fake_twilio::test_api::faults(&state.faults);
+    Router::new().route("/clock", post(advance)).route("/secrets/rotate", post(rotate)).with_state(state).merge(faults)
 }
 
 #[derive(Deserialize)]
@@ -54,9 +27,9 @@ struct Advance {
 }
 
 async fn advance(State(state): State<AppState>, JsonBody(step): JsonBody<Advance>) -> Result<Json<Value>, ApiError> {
-    let step: Period = step.advance.parse().map_err(|error| ApiError::bad_request(&error))?;
+    let step: Period = step.advance.parse().map_err(|error| ApiError::request(&error))?;
     if MAX_ADVANCE.parse().is_ok_and(|max: Period| step > max) {
-        return Err(ApiError::bad_request(&format!("the clock moves at most {MAX_ADVANCE} at a time, not {step}")));
+        return Err(ApiError::request(&format!("the clock moves at most {MAX_ADVANCE} at a time, not {step}")));
     }
     let ahead_ms = state.clock.advance(step.as_ms());
     state.twilio.remember_clock(ahead_ms);

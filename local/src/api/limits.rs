@@ -31,11 +31,11 @@ async fn usage(
     query: Result<Query<UsageQuery>, QueryRejection>,
 ) -> Result<Json<Value>, ApiError> {
     let Query(query) = query.map_err(|_| {
-        ApiError::bad_request("phone_number and ip are required: /gate?phone_number=%2B14155550123&ip=203.0.113.7")
+        ApiError::request("phone_number and ip are required: /gate?phone_number=%2B14155550123&ip=203.0.113.7")
     })?;
     let phone = PhoneNumber::parse(&query.phone_number)
-        .map_err(|error| ApiError::bad_request(&format!("phone_number: {error}")))?;
-    let ip = ClientIp::parse(&query.ip).map_err(|error| ApiError::bad_request(&format!("ip: {error}")))?;
+        .map_err(|error| ApiError::request(&format!("phone_number: {error}")))?;
+    let ip = ClientIp::parse(&query.ip).map_err(|error| ApiError::request(&format!("ip: {error}")))?;
     let settings = &state.states()?.send_code.settings;
     let now_ms = state.clock.now_ms();
     let usage = LimitUsage::read(&state.table()?, &phone, &ip, &settings.limits, now_ms).await;

@@ -287,7 +287,7 @@ async fn a_malformed_check_is_an_error_that_names_the_field() {
         (json!({"code": CODE}), "no field phone_number"),
         (json!({"phone_number": PHONE}), "no field code"),
         (json!({"phone_number": PHONE, "code": 493_027}), "code must be a JSON string"),
-        (json!({"phone_number": "0415", "code": CODE}), "phone_number is wrong"),
+        (json!({"phone_number": "0415", "code": CODE}), "invalid `phone_number`; "),
         (json!({"phone_number": PHONE, "code": CODE, "ip": IP}), "none of phone_number, code"),
     ] {
         let error = check_code::handle(&local.system.check_code, "r", &event).await.unwrap_err();

@@ -152,7 +152,7 @@ async fn what_twilio_signed_but_is_no_status_is_a_400() {
         (status(&sid(1), "received", &[]), "incoming message"),
         (status(&sid(1), "", &[("SmsStatus", "received")]), "incoming message"),
         (status(&sid(1), "", &[]), "MessageStatus"),
-        (status(&sid(1), "exploded", &[]), "none that a message has"),
+        (status(&sid(1), "exploded", &[]), "MessageStatus is unknown"),
         (status("SM1", "sent", &[]), "32 hexadecimal"),
         (status("", "sent", &[]), "MessageSid"),
         (status(&sid(1), "sent", &[("AccountSid", "")]), "AccountSid"),

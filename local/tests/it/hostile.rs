@@ -91,6 +91,11 @@ fn hostile_events_never_panic_and_are_never_taken_for_twilios_or_for_a_clear_req
     assert!(local.texts().len() <= 1, "one number, one IP, one SMS an hour");
 }
 
+/// Whether an error begins with the variable that it is about.
+fn names(error: &str, variable: &str) -> bool {
+    error.starts_with(&format!("invalid {variable}: ")) || error.starts_with(&format!("{variable} is not set"))
+}
+
 #[test]
 fn a_wrong_setting_names_its_variable_and_the_reason() {
     let right = [
@@ -114,8 +119,8 @@ fn a_wrong_setting_names_its_variable_and_the_reason() {
         ("TWILIO_FROM", "", "is not set"),
         ("TWILIO_FROM", "4155550123", "must be a number such as"),
         ("TWILIO_FROM", "MG123", "Messaging Service SID"),
-        ("TWILIO_BASE_URL", "http://api.twilio.com", "must begin with https://"),
-        ("TWILIO_BASE_URL", "http://127.0.0.1.evil.example", "must begin with https://"),
+        ("TWILIO_BASE_URL", "http://api.twilio.com", "must start with https://"),
+        ("TWILIO_BASE_URL", "http://127.0.0.1.evil.example", "must start with https://"),
         ("ALLOWED_COUNTRIES", "", "is not set"),
         ("ALLOWED_COUNTRIES", "US,UK", "\"UK\""),
         ("ALLOWED_COUNTRIES", "USA", "two letters"),
@@ -123,32 +128,32 @@ fn a_wrong_setting_names_its_variable_and_the_reason() {
         ("PHONE_LIMIT", "", "is not set"),
         ("PHONE_LIMIT", "3 per hour", "is not of the form count/window"),
         ("IP_LIMIT", "500/1d", "whole number from 1 to 80"),
-        ("PHONE_LIMIT", "3/1h, 3/60m", "is there twice"),
+        ("PHONE_LIMIT", "3/1h, 3/60m", "occurs twice"),
         ("TOTAL_LIMIT", "1000/30s", "shorter than 1m"),
         ("RANGE_LIMIT", "observe", "is not of the form count/window"),
         ("COUNTRY_LIMIT", "2000000000/1d", "whole number from 1 to 1000000000"),
-        ("CHECK_LIMIT", "off", "neither off nor only observed"),
-        ("CHECK_LIMIT", "observe 5/10m", "neither off nor only observed"),
+        ("CHECK_LIMIT", "off", "must be enforced"),
+        ("CHECK_LIMIT", "observe 5/10m", "must be enforced"),
         ("MESSAGE_TEMPLATES", "{\"de\": \"Ihr Code\"}", "{code} exactly once"),
         ("MESSAGE_TEMPLATES", "de", "JSON"),
         ("APP_DOMAIN", "https://example.com", "host"),
-        ("TEST_NUMBERS", "+14152345678=123456", "may be somebody's number"),
+        ("TEST_NUMBERS", "+14152345678=123456", "may be a real number"),
         ("MESSAGE_TEMPLATE", "Your code", "must contain {code} exactly once"),
         ("MESSAGE_TEMPLATE", "{code} {code}", "must contain {code} exactly once"),
-        ("CODE_LIFETIME", "ten minutes", "not a length of time"),
+        ("CODE_LIFETIME", "ten minutes", "not a duration"),
         ("CODE_LIFETIME", "11h", "from 6s to 10h"),
     ] {
         let error = send_code(with(variable, value)).unwrap().to_string();
-        assert!(error.starts_with(variable) && error.contains(reason), "{variable}={value}: {error}");
+        assert!(names(&error, variable) && error.contains(reason), "{variable}={value}: {error}");
     }
     for (variable, value, reason) in [
-        ("PUBLIC_URL", "http://sms.example.com", "must begin with https://"),
+        ("PUBLIC_URL", "http://sms.example.com", "must start with https://"),
         ("PUBLIC_URL", "https://sms.example.com/sms?a=b", "no query"),
         ("REPLY_TEXT", "bell \u{7}", "control character"),
         ("REPLY_LIMIT", "x", "is not of the form"),
-        ("MESSAGE_LIFETIME", "x", "not a length of time"),
+        ("MESSAGE_LIFETIME", "x", "not a duration"),
     ] {
         let error = inbound_sms(with(variable, value)).unwrap().to_string();
-        assert!(error.starts_with(variable) && error.contains(reason), "{variable}={value}: {error}");
+        assert!(names(&error, variable) && error.contains(reason), "{variable}={value}: {error}");
     }
 }

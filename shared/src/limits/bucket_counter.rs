@@ -1,20 +1,22 @@
-//! The counter behind [`CounterRules`](crate::limits::rules::CounterRules): any number of admissions in a sliding window, in one small item.
+//! The counter of a rule of [`CounterRules`](crate::limits::rules::CounterRules): any number of admissions in a sliding window,
+//! in one small item.
 //!
-//! DynamoDB's conditions allow no arithmetic, but they compare attributes. `c` counts the admissions so far, `d` is always `c` + limit,
-//! and `q<k>` is what `d` was when bucket *k* began: so "fewer than the limit since bucket *k* began" is `c < q<k>`. The window is cut
-//! into four buckets, and all that began within it are compared: the limit is never exceeded in any window, and its wait is the
-//! window's length and at most one bucket more. The limit is part of `d` and `q`, so it must be part of the item's key as well.
+//! DynamoDB's conditions allow no arithmetic, but they compare attributes. `c` counts the admissions so far, `d` is always `c` +
+//! limit, and `q<k>` is the value of `d` when bucket *k* began. So "fewer than the limit since bucket *k* began" is `c < q<k>`.
+//! The window has four buckets, and the condition covers all that began within it. The limit is never exceeded in any window, and
+//! the wait is the window's length plus at most one bucket. The limit is part of `d` and `q`, so it must be part of the item's
+//! key as well.
 //!
-//! Such a busy item must not be part of a transaction, where concurrent writes conflict. Plain updates queue.
+//! An item this busy must stay out of transactions, where writes collide. Single writes queue.
 
 use crate::limits::rules::Rule;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::hash::BuildHasher;
 
-/// How many buckets a window is cut into.
+/// The number of buckets in a window.
 const BUCKETS: u64 = 4;
-/// How many old buckets an admission clears away at most: those of a window in which nobody came.
+/// The most old buckets that one admission removes: those of the two windows before its own.
 const CLEARED: u64 = 8;
 
 /// One update of a counter: what it sets, and on which condition.
@@ -45,12 +47,12 @@ fn bucket(rule: Rule, at_ms: u64) -> u64 {
     at_ms / bucket_ms(rule)
 }
 
-/// The bucket that a window which ends in `bucket` begins in.
+/// The first bucket of the window that ends in `bucket`.
 fn first_of_window(bucket: u64) -> u64 {
     bucket.saturating_sub(BUCKETS)
 }
 
-/// Counts one at `now_ms`, on the condition that the rule allows it.
+/// Counts one admission at `now_ms`, if the rule allows it.
 pub(crate) fn admit(rule: Rule, now_ms: u64) -> CounterUpdate {
     let now = bucket(rule, now_ms);
     let expires_s = (now_ms + 2 * rule.window().as_ms()) / 1000 + 3600;
@@ -62,8 +64,8 @@ pub(crate) fn admit(rule: Rule, now_ms: u64) -> CounterUpdate {
     for (index, old) in (first.saturating_sub(CLEARED)..first).enumerate() {
         let _ = write!(expression, "{}q{old}", if index == 0 { " REMOVE " } else { ", " });
     }
-    // A comparison with a missing attribute is false: a bucket in which nobody came refuses nobody. Buckets to come are asked
-    // as well: to others, whose clock is ahead or whose request was quicker, they may have begun.
+    // A comparison with a missing attribute is false, so a bucket without admissions refuses nothing. Future buckets are
+    // included: for a function whose clock is ahead, or whose request was faster, they may have begun.
     let refuses: Vec<_> = (first..=now + BUCKETS).map(|bucket| format!("c >= q{bucket}")).collect();
     let values = [(":zero", 0), (":one", 1), (":limit", u64::from(rule.count())), (":exp", expires_s)];
     CounterUpdate {
@@ -72,13 +74,13 @@ pub(crate) fn admit(rule: Rule, now_ms: u64) -> CounterUpdate {
     }
 }
 
-/// Takes one back that was counted at `at_ms`: windows that begin later never counted it, and still don't. Exact as long as the
-/// clocks agree on which bucket it is.
+/// Releases an admission that was counted at `at_ms`. Windows that begin later never counted it, and still don't. Exact as long as
+/// the clocks agree on the bucket.
 pub(crate) fn release(rule: Rule, at_ms: u64, now_ms: u64) -> CounterUpdate {
     let (then, now) = (bucket(rule, at_ms), bucket(rule, now_ms));
     let mut expression = "SET c = c - :one, d = d - :one".to_owned();
     for later in (then + 1).max(first_of_window(now))..=now {
-        // Of a bucket in which nobody came since, `q` would be `d` as it is now.
+        // Without an admission since it began, a bucket's `q` would be the present `d`.
         let _ = write!(expression, ", q{later} = if_not_exists(q{later}, d) - :one");
     }
     CounterUpdate {
@@ -87,27 +89,27 @@ pub(crate) fn release(rule: Rule, at_ms: u64, now_ms: u64) -> CounterUpdate {
     }
 }
 
-/// An update that clears away the buckets which no window begins in any more, of those that a counter had; `None` if there are
-/// hardly any. An admission clears the latest itself, but after a long quiet time older ones would stay for ever.
+/// An update that removes the buckets of a counter in which no window begins any more; `None` if there are none. An admission
+/// removes the latest itself, but after a long pause older ones would never be removed.
 pub(crate) fn clear(rule: Rule, counter: &HashMap<String, u64>, now_ms: u64) -> Option<String> {
     let oldest = first_of_window(bucket(rule, now_ms)).saturating_sub(CLEARED);
     let is_stale = |name: &&String| {
         let bucket = name.strip_prefix('q').and_then(|bucket| bucket.parse::<u64>().ok());
         bucket.is_some_and(|bucket| bucket < oldest)
     };
-    // DynamoDB takes expressions of up to 4 KB; a bucket's name has some ten characters.
+    // An expression may have up to 4 KB, and a bucket's name has about ten characters.
     let stale: Vec<_> = counter.keys().filter(is_stale).take(100).map(String::as_str).collect();
     (!stale.is_empty()).then(|| format!("REMOVE {}", stale.join(", ")))
 }
 
-/// When the counter that refused at `now_ms` allows the next one, from its attributes; `None` if they refuse nothing.
+/// When a counter that refused at `now_ms` allows the next admission; `None` if its attributes refuse nothing.
 pub(crate) fn until_ms(rule: Rule, counter: &HashMap<String, u64>, now_ms: u64) -> Option<u64> {
     let now = bucket(rule, now_ms);
     let count = counter.get("c")?;
     let newest = (first_of_window(now)..=now + BUCKETS)
         .rev()
         .find(|bucket| counter.get(&format!("q{bucket}")).is_some_and(|most| count >= most))?;
-    // It refuses for as long as a window begins in it or before.
+    // It refuses as long as windows begin in it or before it.
     Some((newest + BUCKETS + 1) * bucket_ms(rule))
 }
 

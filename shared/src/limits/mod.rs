@@ -1,4 +1,4 @@
-//! Rate limits: the rules, and the two ways in which DynamoDB keeps them, a sliding log and a counter.
+//! Rate limits: the rules, and the two ways to enforce them in DynamoDB, a sliding log and a counter.
 
 pub mod bucket_counter;
 pub mod rules;

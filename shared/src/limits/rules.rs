@@ -1,14 +1,15 @@
-//! Rate limits as settings write them: rules such as `1/30s, 3/1h, 10/1d`, exact in every sliding window.
+//! Rate limits in the notation of settings: rules such as `1/30s, 3/1h, 10/1d`, exact in every sliding window.
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// The largest `n` of a rule "n per W". The log of one key then stays within DynamoDB's smallest write unit, 1 KB.
+/// The largest count of a [`WindowRules`]'s rule. It keeps the log of a key within DynamoDB's smallest write unit, 1 KB.
 pub const MAX_COUNT: u32 = 80;
-/// The largest `n` of a [`CounterRules`]'s rule.
+/// The largest count of a [`CounterRules`]'s rule.
 pub const MAX_COUNTER_COUNT: u32 = 1_000_000_000;
-/// The shortest window of a [`CounterRules`]'s rule: clocks that differ by a second must not matter to a quarter of it.
+/// The shortest window of a [`CounterRules`]'s rule. A quarter of it is a bucket, which must be long compared with the difference
+/// between two clocks, about a second.
 pub const MIN_COUNTER_WINDOW: Period = Period { ms: MINUTE_MS };
 /// The longest window of a rule.
 pub const MAX_WINDOW: Period = Period { ms: 366 * DAY_MS };
@@ -19,13 +20,13 @@ const HOUR_MS: u64 = 60 * MINUTE_MS;
 const DAY_MS: u64 = 24 * HOUR_MS;
 const UNITS: [(char, u64); 4] = [('d', DAY_MS), ('h', HOUR_MS), ('m', MINUTE_MS), ('s', SECOND_MS)];
 
-/// A length of time of whole seconds, as settings write it: `30s`, `10m`, `1h`, `7d`.
+/// A duration of whole seconds, in the notation of settings: `30s`, `10m`, `1h`, `7d`.
 ///
 /// ```
 /// use shared::limits::rules::Period;
 ///
-/// let span: Period = "90m".parse()?;
-/// assert_eq!((span.as_seconds(), span.to_string().as_str()), (5400, "90m"));
+/// let period: Period = "90m".parse()?;
+/// assert_eq!((period.as_seconds(), period.to_string().as_str()), (5400, "90m"));
 /// assert_eq!("3600s".parse::<Period>()?.to_string(), "1h");
 /// # Ok::<(), shared::limits::rules::LimitsError>(())
 /// ```
@@ -34,14 +35,14 @@ pub struct Period {
     ms: u64,
 }
 
-/// "At most `count` in any window of this length."
+/// At most `count` admissions in any window of this length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rule {
     count: u32,
     window: Period,
 }
 
-/// A limit as a setting writes it: rules, `observe` and rules, or `off`.
+/// A limit in the notation of settings: rules, `observe` and rules, or `off`.
 ///
 /// ```
 /// use shared::limits::rules::{Mode, WindowRules};
@@ -52,24 +53,24 @@ pub struct Rule {
 /// # Ok::<(), shared::limits::rules::LimitsError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Mode<L> {
-    /// Nothing is counted.
+pub enum Mode<R> {
+    /// Not counted.
     Off,
-    /// Counted and reported, but nothing is refused: to see what a limit would do before it does.
-    Observe(L),
-    /// Counted, and what exceeds it is refused.
-    Enforce(L),
+    /// Counted and reported, but nothing is refused: shows what a limit would do.
+    Observe(R),
+    /// Counted, and requests that exceed it are refused.
+    Enforce(R),
 }
 
-/// One or more rules that all hold for a key, small enough for a [`SlidingLog`](super::sliding_log::SlidingLog).
+/// One or more rules that all apply to a key, small enough for a [`SlidingLog`](super::sliding_log::SlidingLog).
 ///
 /// ```
 /// use shared::limits::rules::WindowRules;
 ///
-/// let limits: WindowRules = "1/30s, 3/1h".parse()?;
-/// // One admission, at 5 s: the next is good from 35 s on.
-/// assert!(limits.check(&[5_000], 34_999).is_err());
-/// assert!(limits.check(&[5_000], 35_000).is_ok());
+/// let rules: WindowRules = "1/30s, 3/1h".parse()?;
+/// // After an admission at 5 s, the next is allowed from 35 s on.
+/// assert!(rules.check(&[5_000], 34_999).is_err());
+/// assert!(rules.check(&[5_000], 35_000).is_ok());
 /// # Ok::<(), shared::limits::rules::LimitsError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,64 +78,65 @@ pub struct WindowRules {
     rules: Vec<Rule>,
 }
 
-/// Rules for what many share, a country or the whole bill: any count, kept by a counter (see [`crate::limits::bucket_counter`]).
+/// Rules for a key that many users share, a country or the total: any count, kept by a counter (see
+/// [`crate::limits::bucket_counter`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CounterRules {
     rules: Vec<Rule>,
 }
 
-/// What makes a text no list of rules, or no length of time.
+/// Why a text is not a list of rules, or not a duration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LimitsError {
-    /// Nothing is there; a limit that is missing by mistake must not be no limit.
-    #[error("it is empty: write at least one rule, such as 3/1h")]
+    /// Empty. A limit that is missing by mistake must not be unlimited.
+    #[error("it is empty; write at least one rule, such as 3/1h")]
     Empty,
-    /// A rule without its slash.
+    /// A rule without a slash.
     #[error("the rule {0:?} is not of the form count/window, such as 3/1h")]
     NoSlash(String),
-    /// A count that is no number, or more than can be kept: a log keeps a time for each, a counter at most a number.
+    /// A count that is not a number, is zero, or is too large for the log or the counter.
     #[error("the count of {0:?} must be a whole number from 1 to {1}")]
     Count(String, u32),
-    /// A length of time that can't be read or is zero.
-    #[error("{0:?} is not a length of time such as 30s, 10m, 1h or 1d")]
+    /// A duration that can't be parsed or is zero.
+    #[error("{0:?} is not a duration such as 30s, 10m, 1h or 1d")]
     Period(String),
-    /// A window too long to be kept.
+    /// A window that is too long.
     #[error("the window of {0:?} is longer than {MAX_WINDOW}")]
     Window(String),
-    /// A window too short for what is counted in quarters of it.
-    #[error("the window of {0} is shorter than {MIN_COUNTER_WINDOW}, which a limit that many share can't keep")]
+    /// A window that is too short for buckets.
+    #[error("the window of {0} is shorter than {MIN_COUNTER_WINDOW}, the minimum for a limit that many users share")]
     ShortWindow(Rule),
-    /// The same rule twice would count each admission twice.
-    #[error("the rule {0} is there twice")]
+    /// A repeated rule would count each admission twice.
+    #[error("the rule {0} occurs twice")]
     Twice(Rule),
-    /// A limit that protects from guessing can't be without effect.
-    #[error("this limit can be neither off nor only observed")]
+    /// The limit that protects codes from guessing must be enforced.
+    #[error("this limit must be enforced; it can't be off or observe")]
     MustBeEnforced,
 }
 
-/// The rule that refuses, and for how long.
+/// The rule that refuses, and until when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exceeded {
-    /// The rule that takes longest to allow the next one.
+    /// The rule with the longest wait.
     pub rule: Rule,
-    /// When, in milliseconds since the epoch, the next one is allowed.
+    /// When the next admission is allowed, in milliseconds since the epoch.
     pub until_ms: u64,
 }
 
 impl Period {
-    /// The length in milliseconds.
+    /// The duration in milliseconds.
     #[must_use]
     pub const fn as_ms(self) -> u64 {
         self.ms
     }
 
-    /// Both, one after the other.
+    /// The sum of two durations.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
         Self { ms: self.ms.saturating_add(other.ms) }
     }
 
-    /// The length in seconds; a span is always whole seconds.
+    /// The duration in seconds, without a remainder.
     #[must_use]
     pub const fn as_seconds(self) -> u64 {
         self.ms / SECOND_MS
@@ -142,8 +144,8 @@ impl Period {
 }
 
 impl From<Period> for Duration {
-    fn from(span: Period) -> Self {
-        Self::from_millis(span.ms)
+    fn from(period: Period) -> Self {
+        Self::from_millis(period.ms)
     }
 }
 
@@ -168,13 +170,13 @@ impl fmt::Display for Period {
 }
 
 impl Rule {
-    /// How many are allowed.
+    /// How many admissions are allowed.
     #[must_use]
     pub const fn count(self) -> u32 {
         self.count
     }
 
-    /// In any window of this length.
+    /// The length of the window.
     #[must_use]
     pub const fn window(self) -> Period {
         self.window
@@ -230,7 +232,7 @@ impl FromStr for CounterRules {
     }
 }
 
-impl<L: FromStr<Err = LimitsError>> FromStr for Mode<L> {
+impl<R: FromStr<Err = LimitsError>> FromStr for Mode<R> {
     type Err = LimitsError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -252,9 +254,9 @@ impl fmt::Display for WindowRules {
     }
 }
 
-impl<L> Mode<L> {
-    /// The rules that count, enforced or not.
-    pub const fn counted(&self) -> Option<&L> {
+impl<R> Mode<R> {
+    /// The rules that count, observed or enforced.
+    pub const fn counted(&self) -> Option<&R> {
         match self {
             Self::Off => None,
             Self::Observe(rules) | Self::Enforce(rules) => Some(rules),
@@ -262,15 +264,15 @@ impl<L> Mode<L> {
     }
 
     /// The rules that refuse.
-    pub const fn enforced(&self) -> Option<&L> {
+    pub const fn enforced(&self) -> Option<&R> {
         match self {
             Self::Enforce(rules) => Some(rules),
             Self::Off | Self::Observe(_) => None,
         }
     }
 
-    /// The rules that only report.
-    pub const fn observed(&self) -> Option<&L> {
+    /// The rules that report without refusing.
+    pub const fn observed(&self) -> Option<&R> {
         match self {
             Self::Observe(rules) => Some(rules),
             Self::Off | Self::Enforce(_) => None,
@@ -279,7 +281,7 @@ impl<L> Mode<L> {
 }
 
 impl CounterRules {
-    /// The rules, each of which is a counter of its own.
+    /// The rules. Each has a counter of its own.
     #[must_use]
     pub fn rules(&self) -> &[Rule] {
         &self.rules
@@ -287,33 +289,34 @@ impl CounterRules {
 }
 
 impl WindowRules {
-    /// How many admissions a log keeps so that every rule can be decided.
+    /// How many admissions a log must keep to decide every rule.
     #[must_use]
     pub fn slots(&self) -> u32 {
         self.rules.iter().map(|rule| rule.count).max().unwrap_or(1)
     }
 
-    /// The longest window: what is older decides nothing.
+    /// The longest window. Older admissions don't matter.
     #[must_use]
     pub fn longest_window(&self) -> Period {
         self.rules.iter().map(|rule| rule.window).max().unwrap_or(MAX_WINDOW)
     }
 
-    /// The most that these rules allow within any `span`: each rule as often as its window fits in, begun windows included.
+    /// The most admissions that these rules allow within any `period`: each rule's count times the number of its windows that begin
+    /// within it.
     #[must_use]
-    pub fn most_within(&self, span: Period) -> u32 {
+    pub fn most_within(&self, period: Period) -> u32 {
         let most = |rule: &Rule| {
-            let windows = u32::try_from(span.ms.div_ceil(rule.window.ms)).unwrap_or(u32::MAX);
+            let windows = u32::try_from(period.ms.div_ceil(rule.window.ms)).unwrap_or(u32::MAX);
             rule.count.saturating_mul(windows)
         };
         self.rules.iter().map(most).min().unwrap_or(u32::MAX)
     }
 
-    /// Decides whether one more is allowed at `now_ms`, for a log of admissions in milliseconds, newest first; 0 is an
-    /// empty slot. This is the same decision that [`SlidingLog`](super::sliding_log::SlidingLog) makes inside DynamoDB.
+    /// Decides whether another admission is allowed at `now_ms`, from a log of admissions in milliseconds, newest first; 0 is an
+    /// empty slot. [`SlidingLog`](super::sliding_log::SlidingLog) makes the same decision inside DynamoDB.
     ///
     /// # Errors
-    /// [`Exceeded`] names the rule that takes longest, and when it allows the next one.
+    /// [`Exceeded`] with the rule that has the longest wait.
     pub fn check(&self, log: &[u64], now_ms: u64) -> Result<(), Exceeded> {
         let blocking = self.rules.iter().filter_map(|rule| {
             let nth_newest = log.get(rule.count as usize - 1).copied().filter(|&at_ms| at_ms > 0)?;
@@ -323,13 +326,13 @@ impl WindowRules {
         blocking.max_by_key(|exceeded| exceeded.until_ms).map_or(Ok(()), Err)
     }
 
-    /// The rules, all of which hold.
+    /// The rules. All of them apply.
     #[must_use]
     pub fn rules(&self) -> &[Rule] {
         &self.rules
     }
 
-    /// How many more are allowed at `now_ms`, by the rule that allows least.
+    /// How many more admissions are allowed at `now_ms`, by the strictest rule.
     #[must_use]
     pub fn left(&self, log: &[u64], now_ms: u64) -> u32 {
         let left = |rule: &Rule| {
@@ -341,7 +344,7 @@ impl WindowRules {
     }
 }
 
-/// Digits only: `u32::from_str` would take `+3` too.
+/// Digits only: `u32::from_str` also accepts `+3`.
 fn whole_number(text: &str) -> Option<u32> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }

@@ -17,19 +17,18 @@ pub(crate) struct SlidingLog {
 }
 
 impl SlidingLog {
-    /// The log that just serves these rules.
+    /// The smallest log that can decide these rules.
     pub(crate) fn of(name: &'static str, limits: &WindowRules) -> Self {
         Self { name, slots: limits.slots() }
     }
 
-    /// The log that serves a limit, if it counts. One that is only observed is asked after it has counted, so its log keeps
-    /// one more.
+    /// The log for a limit, if it counts. An observed limit is evaluated after it has counted, so its log keeps one more admission.
     pub(crate) fn for_limit(name: &'static str, limit: &Mode<WindowRules>) -> Option<Self> {
         let one_more = u32::from(limit.observed().is_some());
         limit.counted().map(|limits| Self { name, slots: limits.slots() + one_more })
     }
 
-    /// The terms that record an admission at `now_ms`, on the condition that `limits` allow it.
+    /// Records an admission at `now_ms`, on the condition that `limits` allow it.
     pub(crate) fn admit(self, limits: Option<&WindowRules>, now_ms: u64) -> Terms {
         let Self { name, slots } = self;
         let mut terms = Terms { set: shift_in(name, slots), ..Terms::default() };
@@ -43,7 +42,7 @@ impl SlidingLog {
         terms
     }
 
-    /// The terms of the condition alone, that `limits` allow one more at `now_ms`.
+    /// Only the condition that `limits` allow another admission at `now_ms`.
     pub(crate) fn allow(self, limits: Option<&WindowRules>, now_ms: u64) -> Terms {
         let Self { name, .. } = self;
         let mut terms = Terms::default();
@@ -57,8 +56,8 @@ impl SlidingLog {
         terms
     }
 
-    /// The terms that take the admission of `at_ms` back out of slot `slot` (counted from 1), or `None` if there is no such
-    /// slot. What that admission had shifted out was already older than every window, so shifting back loses nothing.
+    /// Releases the admission of `at_ms` from slot `slot` (counted from 1); `None` if there is no such slot. The admission that
+    /// it had shifted out was older than every window, so nothing is lost.
     pub(crate) fn release(self, slot: u32, at_ms: u64) -> Option<Terms> {
         let Self { name, slots } = self;
         Some(Terms {
@@ -69,7 +68,7 @@ impl SlidingLog {
     }
 }
 
-/// Assignments that move each slot one further and put `:{name}new` into the first; `:{name}z` stands for an empty slot.
+/// Assignments that move each slot one further and put `:{name}new` into the first; `:{name}z` is an empty slot.
 pub(crate) fn shift_in(name: &str, slots: u32) -> String {
     let mut set = String::new();
     for slot in (2..=slots).rev() {
@@ -79,7 +78,7 @@ pub(crate) fn shift_in(name: &str, slots: u32) -> String {
     set
 }
 
-/// Assignments that take out one slot and move those behind it one nearer; `None` if there is no such slot.
+/// Assignments that remove one slot and move those after it one nearer; `None` if there is no such slot.
 pub(crate) fn shift_out(name: &str, slots: u32, slot: u32) -> Option<String> {
     if !(1..=slots).contains(&slot) {
         return None;

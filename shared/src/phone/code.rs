@@ -3,28 +3,28 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// A made code has six digits, of which there are so many.
+/// The number of six-digit codes.
 const CODES: u32 = 1_000_000;
 
-/// A code that can be texted and typed: 4 to 10 digits. Never printed.
+/// A verification code: 4 to 10 digits. `Debug` does not print it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct VerificationCode(String);
 
-/// Not 4 to 10 digits.
+/// The text is not 4 to 10 digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a code must have 4 to 10 digits, 0 to 9, and nothing else")]
+#[error("must be 4 to 10 digits, 0 to 9")]
 pub struct InvalidCode;
 
-/// Where random bytes come from: [`getrandom::fill`], the operating system's generator.
+/// A source of random bytes, such as [`getrandom::fill`], the operating system's generator.
 pub type Random = fn(&mut [u8]) -> Result<(), getrandom::Error>;
 
 impl VerificationCode {
-    /// Makes a six-digit code, each as likely as any other.
+    /// Generates a six-digit code, each with the same probability.
     ///
     /// # Errors
-    /// What the source of randomness says if it has none.
+    /// The error of the source.
     pub fn generate(random: Random) -> Result<Self, getrandom::Error> {
-        // Numbers at the top that do not fill a whole round are drawn again: a remainder of them would favour small codes.
+        // Numbers above the last whole multiple of CODES are drawn again: their remainders would favour small codes.
         const ACCEPTED: u32 = u32::MAX - u32::MAX % CODES;
         loop {
             let mut bytes = [0; 4];
@@ -52,7 +52,7 @@ impl FromStr for VerificationCode {
     }
 }
 
-/// What somebody typed as a code: digits of any script become ASCII, and what people put between them is dropped.
+/// A code as a user typed it: digits of other scripts become ASCII, and separators are dropped.
 ///
 /// ```
 /// use shared::phone::code::{Guess, VerificationCode};
@@ -67,9 +67,9 @@ impl FromStr for VerificationCode {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Guess(String);
 
-/// Longer than anything that somebody types as a code.
+/// The text is too long for a typed code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a typed code has at most {MAX_TYPED} characters")]
+#[error("must have at most {MAX_TYPED} characters")]
 pub struct GuessTooLong;
 
 /// Room for spaces and dashes between ten digits.

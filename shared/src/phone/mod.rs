@@ -1,4 +1,4 @@
-//! Who is texted, and what they type: phone numbers, the policy for them, test numbers, codes.
+//! Recipients and codes: phone numbers, the policy for them, test numbers, verification codes.
 
 pub mod code;
 pub mod number;

@@ -1,8 +1,8 @@
-//! Phone numbers: valid, in one spelling, and known by region and type.
+//! Phone numbers: valid, in one spelling, with their region and type.
 //!
-//! The one idea: every key and limit hangs on [`PhoneNumber`], and only [`PhoneNumber::parse`] makes one. So all spellings of
-//! a number count as one, nobody is texted at a number that can't exist, and the policy asks for the *region*, because a
-//! dial code says too little: +1 alone is shared by 25 regions.
+//! Every key and limit depends on [`PhoneNumber`], and only [`PhoneNumber::parse`] makes one. So all spellings of a number count
+//! as one, and no message goes to a number that can't exist. The policy checks the *region*, because a dial code is not enough:
+//! 25 regions share +1.
 //!
 //! What is assigned where comes from Google's libphonenumber metadata, compiled into the `rlibphonenumber` crate; newly
 //! opened number ranges arrive with its updates.
@@ -11,20 +11,20 @@ use rlibphonenumber::{PHONE_NUMBER_UTIL, ParseError, PhoneNumberFormat, PhoneNum
 use std::fmt;
 use std::str::FromStr;
 
-/// No spelling of a number needs more characters; it bounds the work that one request can cause.
+/// The longest text that is parsed. No spelling of a number is longer; it bounds the work of one request.
 const MAX_CHARACTERS: usize = 40;
 /// The most digits that E.164 allows, country code included.
 const MAX_DIGITS: usize = 15;
-/// How many numbers make a range: the last three digits, 1,000 numbers.
+/// A range has as many numbers as these last digits: 1,000.
 const RANGE_DIGITS: usize = 3;
-/// How many digits a masked number hides at least.
+/// The fewest digits that a masked number hides.
 const HIDDEN_DIGITS: usize = 3;
-/// The number in our messages: from the block 555-01xx that is reserved for fiction.
+/// The example in error messages, from the block 555-01xx that is reserved for fiction.
 const EXAMPLE: &str = "+1 415 555 0123";
 
 /// A valid phone number in E.164 format.
 ///
-/// It is personal, so `Debug` prints the [masked](Self::masked) form and there is no `Display`.
+/// It is personal data, so `Debug` prints the [masked](Self::masked) form and there is no `Display`.
 ///
 /// ```
 /// use shared::phone::number::{InvalidPhoneNumber, PhoneNumber};
@@ -47,47 +47,49 @@ pub struct PhoneNumber {
     number_type: NumberType,
 }
 
-/// Why a text is no phone number that can be texted. It never repeats the text, which may be somebody's number.
+/// Why a text is not a phone number that can receive SMS. The message never repeats the text, which may be a person's number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPhoneNumber {
-    /// Nothing but spaces and punctuation.
-    #[error("the phone number is empty: send it in international format, such as {EXAMPLE}")]
+    /// Only spaces and punctuation.
+    #[error("the phone number is empty; send it in international format, such as {EXAMPLE}")]
     Empty,
     /// No `+` before the first digit: the country would have to be guessed.
-    #[error("the phone number does not start with +: send + and the country code first, such as {EXAMPLE}")]
+    #[error("the phone number does not start with +; send + and the country code first, such as {EXAMPLE}")]
     NoPlus,
     /// `00` is how some countries dial a `+`; others dial 011 or 010.
-    #[error("the phone number starts with 00: send + in its place, such as {EXAMPLE}")]
+    #[error("the phone number starts with 00; send + instead, such as {EXAMPLE}")]
     DoubleZero,
     /// An extension, or tones to be dialled after the call is answered.
-    #[error("the phone number has an extension, which no SMS can reach: send the number alone, such as {EXAMPLE}")]
+    #[error("the phone number has an extension, which no SMS can reach; send only the number, such as {EXAMPLE}")]
     Extension,
     /// Letters, as in a vanity number.
-    #[error("the phone number has letters: send its digits, such as {EXAMPLE}")]
+    #[error("the phone number has letters; send only digits, such as {EXAMPLE}")]
     Letters,
-    /// Control characters, a second `+`, or anything else that is no part of a number.
+    /// Control characters, a second `+`, or anything else that is not part of a number.
     #[error(
-        "the phone number has characters other than one leading +, digits, spaces, dots, dashes and parentheses: \
+        "the phone number has characters other than one leading +, digits, spaces, dots, dashes and parentheses; \
          send it in international format, such as {EXAMPLE}"
     )]
     Characters,
     /// Fewer digits than any number of its country.
-    #[error("the phone number has too few digits: send all of it, from + and the country code on, such as {EXAMPLE}")]
+    #[error(
+        "the phone number has too few digits; send all of them, starting with + and the country code, such as {EXAMPLE}"
+    )]
     TooShort,
     /// More digits than any number of its country, or than E.164 allows.
-    #[error("the phone number has too many digits: send one number, without an extension, such as {EXAMPLE}")]
+    #[error("the phone number has too many digits; send one number, without an extension, such as {EXAMPLE}")]
     TooLong,
     /// The digits after the `+` are not a country code.
-    #[error("the phone number has an unknown country code: send + and the country code first, such as {EXAMPLE}")]
+    #[error("the phone number has an unknown country code; send + and the country code first, such as {EXAMPLE}")]
     UnknownCountryCode,
-    /// The right shape, but in a range that its country has not assigned.
-    #[error("the phone number is in no range that its country assigns: check it for wrong, missing or extra digits")]
+    /// The right length, but in a range that its country has not assigned.
+    #[error("the phone number is not in an assigned range; check it for wrong, missing or extra digits")]
     Unassigned,
 }
 
 impl PhoneNumber {
-    /// Takes a number in international format. Spaces, dots, dashes, parentheses and a national prefix, as in
-    /// `+44 (0)20 7946 0123`, may be there and are dropped; full-width and Arabic digits become ASCII.
+    /// Parses a number in international format. Drops spaces, dots, dashes, parentheses and a national prefix, as in
+    /// `+44 (0)20 7946 0123`; full-width and Arabic digits become ASCII.
     ///
     /// # Errors
     /// [`InvalidPhoneNumber`] says what is wrong and what to send instead.
@@ -114,25 +116,25 @@ impl PhoneNumber {
         })
     }
 
-    /// The number in E.164 format: `+` and digits, the one spelling that all others have in common.
+    /// The number in E.164 format: `+` and digits.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.e164
     }
 
-    /// Where the number belongs; `None` for the codes of no country, such as satellite phones (+881).
+    /// The region of the number; `None` for dial codes without a country, such as satellite phones (+881).
     #[must_use]
     pub fn region(&self) -> Option<Region> {
         self.region
     }
 
-    /// What kind of number it is, as far as its digits tell.
+    /// The type of the number, as far as its digits show it.
     #[must_use]
     pub fn number_type(&self) -> NumberType {
         self.number_type
     }
 
-    /// The block of 1,000 numbers that it is in.
+    /// The block of 1,000 numbers that contains it.
     #[must_use]
     pub fn range(&self) -> NumberRange {
         // A country's shortest numbers have four digits, so the country code always stays whole.
@@ -141,8 +143,8 @@ impl PhoneNumber {
 
     /// The number as logs may show it: its country code, at most three more leading digits and the last four.
     ///
-    /// At least three digits are hidden, always as three dots: the mask doesn't tell how many. Of a short number less is
-    /// shown: the last digits as long as there are any, for they are what people recognise a number by.
+    /// At least three digits are hidden, always as three dots, so the mask doesn't show how many. A short number shows fewer
+    /// digits, and of those the last ones first, by which people recognize a number.
     ///
     /// ```
     /// use shared::phone::number::PhoneNumber;
@@ -167,10 +169,10 @@ impl fmt::Debug for PhoneNumber {
     }
 }
 
-/// A block of 1,000 neighbouring numbers. Pumping texts numbers that the attacker earns from, and those are rented in blocks:
-/// so texts are counted per block too.
+/// A block of 1,000 consecutive numbers. Pumping sends messages to numbers that the attacker earns from, and those are rented in
+/// blocks, so sends are also counted per block.
 ///
-/// `Debug` shows nothing of it: beside a masked number, which shows the last digits, a range would complete the number.
+/// `Debug` does not print it: next to a masked number, which shows the last digits, a range would complete the number.
 ///
 /// ```
 /// use shared::phone::number::PhoneNumber;
@@ -182,7 +184,7 @@ impl fmt::Debug for PhoneNumber {
 pub struct NumberRange(String);
 
 impl NumberRange {
-    /// What all numbers of the range start with: `+` and digits.
+    /// The digits that all numbers of the range start with, with a `+`.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -195,7 +197,7 @@ impl fmt::Debug for NumberRange {
     }
 }
 
-/// A region that has phone numbers: two letters of ISO 3166-1, or one of the three that telephony counts beside it, `AC`
+/// A region with phone numbers: two letters of ISO 3166-1, or one of the three that telephony adds, `AC`
 /// (Ascension), `TA` (Tristan da Cunha) and `XK` (Kosovo).
 ///
 /// ```
@@ -210,25 +212,25 @@ impl fmt::Debug for NumberRange {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Region(rlibphonenumber::Region);
 
-/// What makes a text no [`Region`].
+/// Why a text is not a [`Region`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidRegion {
     /// Not two letters.
-    #[error("{0:?} is not a region: write two letters of ISO 3166-1, such as US, CA or GB")]
+    #[error("{0:?} is not a region; write two letters of ISO 3166-1, such as US, CA or GB")]
     NotTwoLetters(String),
-    /// Two letters, but no phone number belongs there. A list that names it means something else.
-    #[error("{0:?} is not a region that has phone numbers: write two letters of ISO 3166-1, such as US, CA or GB")]
+    /// Two letters, but not a region with phone numbers.
+    #[error("{0:?} is not a region with phone numbers; write two letters of ISO 3166-1, such as US, CA or GB")]
     Unknown(String),
 }
 
 impl Region {
-    /// The digits that its numbers begin with, after the `+`: 1 for the US and for 24 others.
+    /// The digits after the `+` of its numbers: 1 for the US and for 24 other regions.
     #[must_use]
     pub fn dial_code(self) -> Option<i32> {
         PHONE_NUMBER_UTIL.get_country_code_for_region(self.0)
     }
 
-    /// The library's region if numbers belong to it; it has one for each pair of letters, and one for "no country".
+    /// The library's region if it has phone numbers. The library has a region for each pair of letters, and one for "no country".
     fn of(region: rlibphonenumber::Region) -> Option<Self> {
         PHONE_NUMBER_UTIL.get_country_code_for_region(region).map(|_| Self(region))
     }
@@ -250,7 +252,7 @@ impl fmt::Display for Region {
     }
 }
 
-/// What kind of number it is, as far as its digits tell.
+/// The type of a number, as far as its digits show it.
 ///
 /// ```
 /// use shared::phone::number::{NumberType, PhoneNumber};
@@ -267,13 +269,13 @@ pub enum NumberType {
     Mobile,
     /// A landline.
     FixedLine,
-    /// Either of the two; in the US and Canada, numbers don't tell.
+    /// Either of the two. Numbers of the US and Canada don't show which.
     FixedLineOrMobile,
-    /// The called pays, as for +1 800.
+    /// The recipient pays, as for +1 800.
     TollFree,
-    /// The caller pays more, and the called earns.
+    /// The caller pays more, and the recipient earns.
     PremiumRate,
-    /// Caller and called share the cost.
+    /// Caller and recipient share the cost.
     SharedCost,
     /// Voice over IP.
     Voip,
@@ -285,7 +287,7 @@ pub enum NumberType {
     Uan,
     /// A mailbox for voice messages.
     Voicemail,
-    /// None that is known.
+    /// Not known.
     Unknown,
 }
 
@@ -316,8 +318,9 @@ impl NumberType {
 
 /// Unpacks the metadata and compiles the patterns that the first number would otherwise wait for.
 ///
-/// Call it while the function starts, which is when Lambda lends it the most CPU. Measured in a release build on x86-64: it
-/// takes 5 ms, unless a setting that names a region has unpacked the metadata before; after it, a country's first number takes 0.02 ms to 1 ms, the next ones less than 0.1 ms.
+/// Call it while the function starts, when Lambda gives it the most CPU. In a release build on x86-64 it took 5 ms, unless a
+/// setting with a region had unpacked the metadata before. Afterwards, the first number of a country took 0.02 ms to 1 ms, and
+/// the next ones less than 0.1 ms.
 pub fn warm_up() {
     let _ = PhoneNumber::parse(EXAMPLE);
 }
@@ -340,8 +343,8 @@ pub fn is_e164(text: &str) -> bool {
     })
 }
 
-/// A plus and ASCII digits, all that the library gets to see. It would take much more, such as vanity letters, extensions
-/// and the first of two numbers, and each of these would be one more spelling.
+/// A plus and ASCII digits: the only text that the library gets. It would accept much more, such as vanity letters, extensions and
+/// the first of two numbers, and each of these would be another spelling.
 fn plus_and_digits(text: &str) -> Result<String, InvalidPhoneNumber> {
     if text.chars().nth(MAX_CHARACTERS).is_some() {
         return Err(InvalidPhoneNumber::TooLong);
@@ -367,7 +370,7 @@ fn plus_and_digits(text: &str) -> Result<String, InvalidPhoneNumber> {
     }
 }
 
-/// Why the library can't read a plus and digits; of those, only too few are "not a number".
+/// Why the library can't parse a plus and digits. Of those, only too few are "not a number".
 fn unreadable(error: &ParseError) -> InvalidPhoneNumber {
     match error {
         ParseError::InvalidCountryCode => InvalidPhoneNumber::UnknownCountryCode,
@@ -575,7 +578,7 @@ mod tests {
             ("+979023456789", Unassigned),
             // Mexico dropped the 1 before mobile numbers; a number must not have a second spelling that is texted too.
             ("+5215512345678", TooLong),
-            // Without Italy's zero it is nobody's.
+            // Without Italy's zero it is not assigned.
             ("+39236618300", Unassigned),
         ] {
             assert_eq!(PhoneNumber::parse(text), Err(error), "{text:?}");
@@ -621,7 +624,7 @@ mod tests {
         for text in ["", "U", "USA", "1", "É", "U\u{0}", "U S"] {
             assert_eq!(text.parse::<Region>(), Err(InvalidRegion::NotTwoLetters(text.to_owned())));
         }
-        // The United Kingdom is GB, nobody has a number of Antarctica's AQ, and 001 is how the library writes "no country".
+        // The United Kingdom is GB, Antarctica's AQ has no numbers, and 001 is how the library writes "no country".
         for text in ["UK", "EU", "AQ", "ZZ", "001"] {
             assert_eq!(text.parse::<Region>(), Err(InvalidRegion::Unknown(text.to_owned())));
         }

@@ -1,14 +1,14 @@
-//! Who may be texted at all, whatever the limits: by region, prefix and type of number. Pure.
+//! Which numbers may receive codes at all, whatever the limits: by region, prefix and type. Pure.
 
 use crate::phone::number::{NumberType, PhoneNumber, Region};
 use crate::runtime::settings::{Environment, SettingError};
 use std::str::FromStr;
 
-/// Codes that belong to no country: freephone, shared cost, satellite phones, international networks, premium rate. Fraud
-/// lives there, and a number's type does not give it away (+881 counts as mobile), so they are refused by list, always.
+/// Dial codes without a country: freephone, shared cost, satellite phones, international networks, premium rate. They are common in
+/// fraud, and a number's type does not reveal them (+881 counts as mobile), so this list is always refused.
 const NON_GEOGRAPHIC: [&str; 9] = ["+800", "+808", "+870", "+878", "+881", "+882", "+883", "+888", "+979"];
 
-/// Types that no person receives a code on, or that earn the called money: personal numbers (+44 70) do.
+/// Types that can't receive a code, or that pay the recipient, as personal numbers (+44 70) do.
 const REFUSED_TYPES: [NumberType; 8] = [
     NumberType::PremiumRate,
     NumberType::SharedCost,
@@ -20,15 +20,15 @@ const REFUSED_TYPES: [NumberType; 8] = [
     NumberType::Unknown,
 ];
 
-/// What Twilio's "magic" test numbers begin with. They are personal numbers that nobody has, so they may pass.
+/// The prefix of Twilio's "magic" test numbers. They are personal numbers that are not assigned, so they may pass.
 const TEST_NUMBERS: &str = "+1500555000";
 
-/// The countries that may be texted, and the prefixes that may not.
+/// The allowed countries and the blocked prefixes.
 #[derive(Clone, Debug)]
 pub struct Policy {
     /// Regions, not dial codes: +1 is shared by 25 of them.
     pub allowed_countries: Vec<Region>,
-    /// Beside those that belong to no country.
+    /// Besides those without a country.
     pub blocked_prefixes: Vec<Prefix>,
 }
 
@@ -36,9 +36,9 @@ pub struct Policy {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prefix(String);
 
-/// Not a `+` and digits.
+/// The text is not a `+` and digits.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a prefix: write + and 1 to 15 digits, such as +1900")]
+#[error("{0:?} is not a prefix; write + and 1 to 15 digits, such as +1900")]
 pub struct InvalidPrefix(String);
 
 impl FromStr for Prefix {
@@ -51,14 +51,14 @@ impl FromStr for Prefix {
     }
 }
 
-/// What a number does not have that the policy asks for.
+/// Why the policy refuses a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Violation {
     /// It begins with a blocked prefix.
     Prefix,
-    /// It belongs to a region that is not allowed, or to none.
+    /// Its region is not allowed, or it has none.
     Country(Option<Region>),
-    /// It is of a type that is never texted.
+    /// Its type is refused.
     NumberType(NumberType),
 }
 
@@ -66,7 +66,7 @@ impl Policy {
     /// Reads `ALLOWED_COUNTRIES` and `BLOCKED_PREFIXES`.
     ///
     /// # Errors
-    /// [`SettingError`] names the variable that is wrong, and the reason.
+    /// [`SettingError`] names the variable that is invalid, and the reason.
     pub fn from_environment(environment: &Environment) -> Result<Self, SettingError> {
         environment.required("ALLOWED_COUNTRIES")?;
         Ok(Self {
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_that_earn_or_that_nobody_reads_are_refused() {
+    fn numbers_that_earn_or_that_receive_no_sms_are_refused() {
         for (number, number_type) in [
             ("+19002345678", NumberType::PremiumRate),
             ("+18002345678", NumberType::TollFree),

@@ -1,12 +1,12 @@
-//! Numbers that are never texted and whose fixed code always works: for CI, and for the reviewers of an app store.
+//! Numbers that never receive SMS and whose fixed code always works: for CI, and for the reviewers of an app store.
 //!
-//! The one idea: whoever knows a test number and its code can verify that number, so it must be a number that nobody can
-//! have. Regulators keep such numbers for films and books; any other is refused at start unless the setting says
+//! Anyone who knows a test number and its code can verify that number, so it must be a number that can't belong to a person.
+//! Regulators reserve such numbers for films and books. The function refuses to start with any other, unless the setting says
 //! `allow-real`.
 //!
-//! Some of them are no [`PhoneNumber`], because libphonenumber follows what is assigned and these never will be: Britain's
-//! mobile numbers 07700 900xxx, its 01632 and 0115 496 0xxx, France's mobile numbers 06 39 98 xx xx. So a test number is
-//! also found [by its spelling](TestNumbers::find).
+//! Some of them are not a [`PhoneNumber`], because libphonenumber knows only assigned ranges: Britain's mobile numbers 07700
+//! 900xxx, its 01632 and 0115 496 0xxx, France's mobile numbers 06 39 98 xx xx. So a test number is also found [by its
+//! digits](TestNumbers::find).
 
 use crate::phone::code::{InvalidCode, VerificationCode};
 use crate::phone::number::{InvalidPhoneNumber, PhoneNumber};
@@ -15,17 +15,17 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-/// The item of the setting that admits numbers which somebody may have.
+/// The item of the setting that allows numbers of real people.
 const ALLOW_REAL: &str = "allow-real";
-/// No spelling of a number needs more characters; it bounds the work that one request can cause.
+/// The longest text that is parsed. No spelling of a number is longer; it bounds the work of one request.
 const MAX_CHARACTERS: usize = 40;
 
 /// 555-0100 to 555-0199 (ATIS-0300115), but not in every area code: see [`NOT_RESERVED`].
 const NORTH_AMERICA: &str = "+1xxx55501xx";
-/// Area codes where 555-01xx is not kept free: those of freephone and premium rate.
+/// Area codes in which 555-01xx is not reserved: those of freephone and premium rate.
 const NOT_RESERVED: [&str; 9] = ["800", "822", "833", "844", "855", "866", "877", "888", "900"];
 
-/// Numbers that nobody has; each `x` is any digit.
+/// Reserved numbers; each `x` is any digit.
 const FICTITIOUS: &[&str] = &[
     // Twilio's "magic" numbers, https://www.twilio.com/docs/iam/test-credentials#magic-input
     "+1500555000x",
@@ -119,9 +119,9 @@ const FICTITIOUS: &[&str] = &[
     "+3363998xxxx",
 ];
 
-/// Numbers and their codes, from a setting such as `+15005550006=123456, +14155550100=000000`; an empty one has none.
+/// Numbers and their codes, from a setting such as `+15005550006=123456, +14155550100=000000`, which may be empty.
 ///
-/// `Debug` shows how many there are and nothing of them.
+/// `Debug` prints only how many there are.
 ///
 /// ```
 /// use shared::phone::test_numbers::TestNumbers;
@@ -129,10 +129,10 @@ const FICTITIOUS: &[&str] = &[
 /// let numbers: TestNumbers = "+14155550100=000000, +447700900123=493027".parse()?;
 /// assert_eq!(numbers.find("+1 415 555 0100").map(|(number, _)| number), Some("+14155550100"));
 /// assert_eq!(numbers.find("+1 415 555 0101"), None);
-/// // No number that libphonenumber knows.
+/// // libphonenumber does not know this one.
 /// assert_eq!(numbers.find("+44 7700 900123").map(|(number, _)| number), Some("+447700900123"));
 ///
-/// // Somebody may have this one.
+/// // This one may belong to a person.
 /// assert!("+14152345678=000000".parse::<TestNumbers>().is_err());
 /// assert!("+14152345678=000000, allow-real".parse::<TestNumbers>().is_ok());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -143,7 +143,7 @@ pub struct TestNumbers {
     codes: BTreeMap<String, VerificationCode>,
 }
 
-/// What makes a text no list of test numbers. It says which item is wrong, and repeats neither a number nor a code.
+/// Why a text is not a list of test numbers. The message gives the position of the item, and repeats neither a number nor a code.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidTestNumbers {
     /// No `=`.
@@ -153,31 +153,31 @@ pub enum InvalidTestNumbers {
         item: usize,
     },
     /// Not a number.
-    #[error("item {item}: {reason}")]
+    #[error("in item {item}, {reason}")]
     Number {
         /// Counted from 1.
         item: usize,
-        /// What is wrong with it.
+        /// Why it is invalid.
         reason: InvalidPhoneNumber,
     },
     /// Not a code.
-    #[error("item {item}: {reason}")]
+    #[error("the code of item {item} {reason}")]
     Code {
         /// Counted from 1.
         item: usize,
-        /// What is wrong with it.
+        /// Why it is invalid.
         reason: InvalidCode,
     },
     /// The same number twice.
-    #[error("item {item} is a number that is there already")]
+    #[error("item {item} repeats a number")]
     Twice {
         /// Counted from 1.
         item: usize,
     },
-    /// A number that somebody may have.
+    /// A number that may belong to a person.
     #[error(
-        "item {item} ({masked}) may be somebody's number, which anyone who learns its code could then verify: \
-         use one that is kept for fiction, such as +14155550100, or add the item {ALLOW_REAL}"
+        "item {item} ({masked}) may be a real number, which anyone who learns its code could verify; \
+         use one that is reserved for fiction, such as +14155550100, or add the item {ALLOW_REAL}"
     )]
     Real {
         /// Counted from 1.
@@ -191,23 +191,23 @@ impl TestNumbers {
     /// Reads `TEST_NUMBERS`.
     ///
     /// # Errors
-    /// [`SettingError`] says which item is wrong, and why.
+    /// [`SettingError`] with the position of the invalid item, and why it is invalid.
     pub fn from_environment(environment: &Environment) -> Result<Self, SettingError> {
         let numbers = environment.text("TEST_NUMBERS").parse();
         numbers.map_err(|reason: InvalidTestNumbers| Environment::invalid("TEST_NUMBERS", reason))
     }
 
-    /// Whether there are none, as there should be in production unless reviewers need one.
+    /// Whether there are none, as is usual in production.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.codes.is_empty()
     }
 
-    /// The test number that a request means, in E.164, and its code. Spaces, dots, dashes and parentheses make no difference. It
-    /// also finds those that are no [`PhoneNumber`], so ask it before a number is refused.
+    /// The test number in a request, in E.164, and its code. Ignores spaces, dots, dashes and parentheses. Also finds numbers
+    /// that are not a [`PhoneNumber`], so call it before the number is validated.
     #[must_use]
     pub fn find(&self, text: &str) -> Option<(&str, &VerificationCode)> {
-        // Without test numbers, which is the rule, nothing is parsed.
+        // Usually there are no test numbers, and nothing needs to be parsed.
         if self.is_empty() {
             return None;
         }
@@ -242,7 +242,7 @@ impl fmt::Debug for TestNumbers {
     }
 }
 
-/// Whether a number in E.164 format is one that nobody has.
+/// Whether a number in E.164 format is reserved for fiction or tests.
 ///
 /// ```
 /// use shared::phone::test_numbers::is_fictitious;
@@ -252,9 +252,9 @@ impl fmt::Debug for TestNumbers {
 /// ```
 #[must_use]
 pub fn is_fictitious(e164: &str) -> bool {
-    let kept_free = |area: &str| area.starts_with(|digit: char| digit > '1') && !NOT_RESERVED.contains(&area);
+    let is_reserved = |area: &str| area.starts_with(|digit: char| digit > '1') && !NOT_RESERVED.contains(&area);
     FICTITIOUS.iter().any(|range| is_in(range, e164))
-        && (!is_in(NORTH_AMERICA, e164) || e164.get(2..5).is_some_and(kept_free))
+        && (!is_in(NORTH_AMERICA, e164) || e164.get(2..5).is_some_and(is_reserved))
 }
 
 fn is_in(range: &str, number: &str) -> bool {
@@ -265,7 +265,7 @@ fn is_in(range: &str, number: &str) -> bool {
             .all(|(wanted, byte)| wanted == byte || wanted == b'x' && byte.is_ascii_digit())
 }
 
-/// A number of the setting in E.164 format. Fictitious ones that libphonenumber does not know are taken by their digits.
+/// A number of the setting in E.164 format. Fictitious ones that libphonenumber does not know are identified by their digits.
 fn e164(text: &str, item: usize, allow_real: bool) -> Result<String, InvalidTestNumbers> {
     match PhoneNumber::parse(text) {
         Ok(number) if allow_real || is_fictitious(number.as_str()) => Ok(number.as_str().to_owned()),
@@ -276,7 +276,7 @@ fn e164(text: &str, item: usize, allow_real: bool) -> Result<String, InvalidTest
     }
 }
 
-/// A plus and ASCII digits, whatever of spaces, dots, dashes and parentheses is between them.
+/// A plus and ASCII digits, without the spaces, dots, dashes and parentheses between them.
 fn plus_and_digits(text: &str) -> Option<String> {
     if text.chars().nth(MAX_CHARACTERS).is_some() {
         return None;
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn the_neighbours_of_a_range_may_be_somebodys() {
+    fn the_neighbours_of_a_range_may_be_real() {
         for number in [
             "+14155550099",
             "+14155550200",
@@ -368,19 +368,19 @@ mod tests {
     }
 
     #[test]
-    fn a_real_number_needs_the_word() {
+    fn a_real_number_needs_allow_real() {
         let error = parse("+14155550100=000000, +1 415 234 5678=123456").unwrap_err();
         assert_eq!(error, InvalidTestNumbers::Real { item: 2, masked: "+1415•••5678".to_owned() });
         assert_eq!(
             error.to_string(),
-            "item 2 (+1415•••5678) may be somebody's number, which anyone who learns its code could then verify: \
-             use one that is kept for fiction, such as +14155550100, or add the item allow-real"
+            "item 2 (+1415•••5678) may be a real number, which anyone who learns its code could verify; \
+             use one that is reserved for fiction, such as +14155550100, or add the item allow-real"
         );
         for text in ["allow-real,+1 415 234 5678=123456", "+1 415 234 5678=123456 , allow-real"] {
             let numbers = parse(text).unwrap();
             assert_eq!(code_of(&numbers, "+1 (415) 234-5678"), Some("123456"));
         }
-        // The word makes no number of what is none.
+        // It does not make a number valid.
         assert!(parse("allow-real, +447700899999=123456").is_ok());
         assert!(parse("allow-real, +447797=123456").is_err());
     }

@@ -1,7 +1,7 @@
 //! The AWS clients, from the variables that Lambda itself sets.
 //!
-//! `aws-config` would look for credentials in ten places; a function has them in one, and looking in one is faster, smaller
-//! and can't pick up the wrong ones.
+//! `aws-config` looks for credentials in ten places. A function has them in one, and reading only that one is faster, smaller and
+//! can't pick up the wrong ones.
 
 use crate::runtime::backoff::Backoff;
 use crate::runtime::http::{self, Connections, HttpError, Timeouts, Tls};
@@ -13,30 +13,30 @@ use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use std::time::Duration;
 
-/// How long a connection to AWS may take to come about, TLS included.
+/// For a connection to AWS, TLS included.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(700);
 
-/// The two services that the functions use.
+/// Clients for the two services that the functions use.
 #[derive(Clone, Debug)]
 pub struct Aws {
-    /// The table's service.
+    /// For the table.
     pub dynamodb: aws_sdk_dynamodb::Client,
-    /// The secrets' service.
+    /// For the secrets.
     pub secrets_manager: aws_sdk_secretsmanager::Client,
 }
 
-/// Where AWS is and who asks.
+/// How to connect to AWS.
 #[derive(Clone, Debug)]
 pub struct AwsSettings {
     /// The region, such as `us-east-1`.
     pub region: String,
-    /// Another address for all services, for a stand-in of AWS.
+    /// One address for all services, to use an emulator instead of AWS.
     pub endpoint: Option<String>,
-    /// The credentials; the SDK's type prints none of them.
+    /// The credentials. The SDK's type redacts them in `Debug`.
     pub credentials: Credentials,
-    /// How the SDK tries again on lost connections, time-outs, throttling and 5xx.
+    /// How the SDK retries lost connections, timeouts, throttling and 5xx.
     pub backoff: Backoff,
-    /// How long one try of a call may take.
+    /// For one attempt of a call.
     pub attempt_timeout: Duration,
 }
 
@@ -62,7 +62,7 @@ impl AwsSettings {
         })
     }
 
-    /// The clients, over one HTTP client.
+    /// Builds the clients over one HTTP client.
     ///
     /// # Errors
     /// [`HttpError`] if that can't be built.
@@ -71,7 +71,7 @@ impl AwsSettings {
         Ok(self.connect_over(http::for_aws(tls.client(timeouts, Connections::Kept)?)))
     }
 
-    /// The clients, over the given HTTP client.
+    /// Builds the clients over the given HTTP client.
     #[must_use]
     pub fn connect_over(&self, http: SharedHttpClient) -> Aws {
         let sleep = SharedAsyncSleep::new(TokioSleep::new());
@@ -111,15 +111,16 @@ impl AwsSettings {
     }
 }
 
-/// What went wrong with a call, without anything of what was sent or answered, which may be secret or personal.
+/// Why a call failed, as the end of "the secret X can't be read from Secrets Manager: …". Contains nothing of the request or the
+/// answer, which may be secret or personal.
 pub fn reason<E: ProvideErrorMetadata>(error: &SdkError<E>) -> String {
     match error {
         SdkError::TimeoutError(_) => "it did not answer in time".to_owned(),
         SdkError::DispatchFailure(_) => "the connection failed".to_owned(),
         SdkError::ServiceError(service) => {
-            let code = service.err().code().unwrap_or("an error without a code");
+            let code = service.err().code().unwrap_or("without an error code");
             format!("it answered {code} (HTTP {})", service.raw().status().as_u16())
         }
-        _ => "its answer can't be read".to_owned(),
+        _ => "its answer can't be parsed".to_owned(),
     }
 }

@@ -1,26 +1,26 @@
-//! When to try again: exponential backoff with full jitter and an end.
+//! When to retry: exponential backoff with full jitter and a limit.
 
 use std::time::Duration;
 
-/// How often something is tried, and how long to wait in between.
+/// How many attempts to make, and how long to wait between them.
 ///
-/// The wait before try *n* + 1 is drawn evenly from zero to `base · 2ⁿ`, at most `cap`: "full jitter", so that those who
-/// collided once don't collide again.
+/// The wait after attempt *n* is drawn evenly from zero to `base · 2ⁿ⁻¹`, at most `cap`. This "full jitter" keeps writers that
+/// collided once from colliding again.
 #[derive(Clone, Copy, Debug)]
 pub struct Backoff {
-    /// The most tries, the first one included.
+    /// The maximum number of attempts, the first included.
     pub tries: u32,
-    /// The longest wait before the second try.
+    /// The longest wait before the second attempt.
     pub base: Duration,
-    /// The longest wait of all.
+    /// The longest wait before any attempt.
     pub cap: Duration,
 }
 
 impl Backoff {
-    /// For writes of the table that collide: they are over in milliseconds.
+    /// For writes that collide in the table, which takes milliseconds.
     pub const FOR_WRITES: Self = Self { tries: 5, base: Duration::from_millis(25), cap: Duration::from_millis(200) };
 
-    /// Waits before another try; `false` if `tried` were enough.
+    /// Waits before the next attempt, or returns `false` if there is none after `tried` attempts.
     pub async fn wait(&self, tried: u32) -> bool {
         if tried >= self.tries {
             return false;
@@ -31,7 +31,7 @@ impl Backoff {
     }
 }
 
-/// Evenly from 0 to 1. A machine that can't draw waits as long as it may.
+/// Evenly from 0 to 1; 1 if the machine has no random numbers, which waits longest.
 fn random_fraction() -> f64 {
     getrandom::u32().map_or(1.0, |drawn| f64::from(drawn) / f64::from(u32::MAX))
 }

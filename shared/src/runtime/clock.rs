@@ -1,10 +1,10 @@
-//! Time as a parameter: what needs the present time is given a [`Clock`], so that tests move it by hand.
+//! Time as a parameter: code that needs the present time takes a [`Clock`], which tests move by hand.
 
 use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Tells the time in milliseconds since the epoch.
+/// A source of the present time.
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> u64 + Send + Sync>);
 
@@ -18,7 +18,7 @@ impl Clock {
         })
     }
 
-    /// A clock that says what `now_ms` says.
+    /// A clock that calls `now_ms`, which returns milliseconds since the epoch.
     pub fn new(now_ms: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
         Self(Arc::new(now_ms))
     }
@@ -30,7 +30,7 @@ impl Clock {
     }
 }
 
-/// A time as answers give it: RFC 3339 in UTC, whole seconds, rounded up so that it is never too early.
+/// A time in answers: RFC 3339 in UTC, rounded up to whole seconds so that it is never too early.
 ///
 /// ```
 /// assert_eq!(shared::runtime::clock::rfc3339(1_800_000_000_001), "2027-01-15T08:00:01Z");

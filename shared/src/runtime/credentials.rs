@@ -1,9 +1,9 @@
-//! The secrets: fetched from AWS Secrets Manager, cached while warm, and never behind a rotation for long.
+//! The secrets: fetched from AWS Secrets Manager, cached while warm, and refreshed when a rotation makes the cache stale.
 //!
-//! The one idea: what is cached is only ever a guess at what is live. A credential that fails (a webhook's signature, a 401
-//! from Twilio) makes us look again, at most once a minute, at the current, the pending and the previous version, because while
-//! a secret rotates any of the three may be the live one. The shapes are those of Secrets Manager's managed rotation for
-//! Twilio, `TwilioAuthToken` and `TwilioApiKey`.
+//! A cached value is only a guess at what is live. After a credential fails (a webhook's signature, a 401 from Twilio), the
+//! secret is fetched again, at most once a minute: its current, its pending and its previous version, because during a rotation
+//! any of the three may be live. AWS's `aws_secretsmanager_caching` has no such refetch. The formats are those of Secrets
+//! Manager's managed rotation for Twilio, `TwilioAuthToken` and `TwilioApiKey`.
 
 use crate::runtime::aws::reason;
 use crate::runtime::clock::Clock;
@@ -18,15 +18,15 @@ use std::str::FromStr;
 use std::sync::Arc;
 use tokio::sync::Mutex;
 
-/// How long a cached secret is used before the current version is asked for again: a token that was revoked because it had
-/// leaked is refused after this time even if nothing else makes us look.
+/// How long a cached secret is used before the current version is fetched again. A leaked token that was replaced is rejected after
+/// this time, even without a failure that causes a refetch.
 const MAX_AGE_MS: u64 = 5 * 60 * 1000;
-/// How often a failed credential, or a failed refresh, may make us look again.
+/// The shortest time between two refetches that failed credentials cause, and after a failed refresh.
 const REFETCH_INTERVAL_MS: u64 = 60 * 1000;
-/// The same when looking again failed: a hiccup of Secrets Manager must not cost a minute of webhooks.
+/// The same after a failed refetch: a short outage of Secrets Manager must not cost a minute of webhooks.
 const REFETCH_AFTER_FAILURE_MS: u64 = 2 * 1000;
-/// How long the previous version of a secret is accepted after a new one was made. Long enough to put a new token into the
-/// secret first and promote it at Twilio afterwards; not for ever, since a leaked token becomes the previous version.
+/// How long the previous version of a secret is accepted after a new one was created. Long enough to put a new token into the
+/// secret first and promote it at Twilio afterwards; limited, because a leaked token becomes the previous version.
 const PREVIOUS_GRACE_MS: u64 = 60 * 60 * 1000;
 
 /// A secret in Secrets Manager, read as a `T`.
@@ -48,48 +48,48 @@ struct Cache<T> {
     refetch_from_ms: u64,
 }
 
-/// Why there is no credential.
+/// Why a secret gives no credentials.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CredentialsError {
-    /// The secret was read, but what is in it can't be used.
+    /// The secret was read, but its value is invalid.
     #[error(
-        "the secret {id} {problem}; fill it with: aws secretsmanager put-secret-value --secret-id {id} --secret-string '{fill_with}'"
+        "the secret {id} {problem}; fill it in with: aws secretsmanager put-secret-value --secret-id {id} --secret-string '{fill_with}'"
     )]
     InvalidSecret {
-        /// The secret's name or ARN.
+        /// Its name or ARN.
         id: String,
-        /// What is wrong with it.
+        /// Why it is invalid.
         problem: InvalidSecret,
-        /// What it should look like.
+        /// An example of a valid value.
         fill_with: &'static str,
     },
     /// The secret could not be read.
     #[error("the secret {id} can't be read from Secrets Manager: {reason}")]
     Unavailable {
-        /// The secret's name or ARN.
+        /// Its name or ARN.
         id: String,
-        /// What Secrets Manager said, or that it said nothing.
+        /// Why the call failed.
         reason: String,
     },
 }
 
-/// What is wrong with the text of a secret. It never repeats the text.
+/// Why the value of a secret is invalid. Each text goes after "the secret X"; none repeats the value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidSecret {
-    /// There is no text.
+    /// It has no text.
     #[error("has no text value")]
     Empty,
     /// It is not a JSON object with text in its fields.
     #[error("is not a JSON object of text fields")]
     NotJson,
-    /// A field is not there.
+    /// A field is missing or empty.
     #[error("has no field {0}")]
     Missing(&'static str),
-    /// A field still is what the stack was created with.
+    /// A field still has the value that the stack was created with.
     #[error("still has a placeholder in its field {0}")]
     Placeholder(&'static str),
-    /// A field is not of the shape that Twilio gives it.
-    #[error("has something else in its field {0} than {1}")]
+    /// A field does not have the format that Twilio gives it.
+    #[error("has an invalid field {0}, which must be {1}")]
     Shape(&'static str, &'static str),
 }
 
@@ -97,7 +97,7 @@ pub enum InvalidSecret {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountSid(String);
 
-/// What verifies webhooks: the account and its auth token, which nothing else in the project reads.
+/// The account and its auth token, which verify webhooks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signer {
     /// The account whose webhooks are signed with this token.
@@ -106,7 +106,7 @@ pub struct Signer {
     pub auth_token: AuthToken,
 }
 
-/// What authorises calls of Twilio's API: an API key, or the account with its auth token.
+/// Credentials for Twilio's API: an API key, or the account with its auth token.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ApiKey {
     /// The account that sends and pays.
@@ -115,7 +115,7 @@ pub struct ApiKey {
     password: String,
 }
 
-/// The key under which phone numbers and addresses stand in the table.
+/// The key of the HMACs that replace phone numbers and IP addresses in the table.
 #[derive(Clone)]
 pub struct HmacKey(Vec<u8>);
 
@@ -182,8 +182,8 @@ impl Secret<Signer> {
 }
 
 impl Secret<ApiKey> {
-    /// The secret with an API key: `{"accountSid": "AC…", "apiKeySid": "SK…", "apiKeySecret": "…"}`. One with an auth token
-    /// serves as well.
+    /// The secret with an API key: `{"accountSid": "AC…", "apiKeySid": "SK…", "apiKeySecret": "…"}`. A secret with an auth token
+    /// works as well.
     #[must_use]
     pub fn api_key(client: Client, id: &str, clock: Clock) -> Self {
         let fill_with = r#"{"accountSid":"AC…","apiKeySid":"SK…","apiKeySecret":"…"}"#;
@@ -211,10 +211,11 @@ impl<T> Secret<T> {
         Self { client, id: id.to_owned(), clock, parse, fill_with, cache }
     }
 
-    /// The versions that are known, fetched if there are none or they are old. Concurrent first uses fetch once.
+    /// The cached versions, fetched if there are none or they are too old. Concurrent first uses fetch once.
     ///
     /// # Errors
-    /// [`CredentialsError`] if there is nothing to go on. A refresh that fails keeps what was cached.
+    /// [`CredentialsError`] if nothing is cached, or the secret has become invalid. A refresh that can't reach Secrets Manager
+    /// keeps the cached versions.
     pub async fn get(&self) -> Result<Versions<T>, CredentialsError> {
         let mut cache = self.cache.lock().await;
         let now_ms = self.clock.now_ms();
@@ -223,9 +224,9 @@ impl<T> Secret<T> {
         }
         match (self.current().await, cache.versions.clone()) {
             (Ok((current, _)), _) => Ok(cache.keep([current].into(), now_ms)),
-            // Not to be reached is no reason to stop; to be emptied is.
+            // An outage of Secrets Manager doesn't make the cached value wrong. An emptied secret does.
             (Err(error @ CredentialsError::Unavailable { .. }), Some(versions)) => {
-                tracing::error!(%error, "a secret can't be refreshed; its cached value stays in use");
+                tracing::error!(%error, "can't refresh a secret; its cached value stays in use");
                 cache.stale_from_ms = now_ms + REFETCH_INTERVAL_MS;
                 Ok(versions)
             }
@@ -236,15 +237,15 @@ impl<T> Secret<T> {
         }
     }
 
-    /// Looks again after the versions in `failed` did not do: the current, the pending and the previous one. `None` if that
-    /// was done within the last minute, so a stream of forged requests costs one look a minute and no more.
+    /// Fetches the current, the pending and the previous version, after those in `failed` did not work. `None` if that was done
+    /// within the last minute: a stream of forged requests causes one refetch a minute.
     ///
     /// # Errors
     /// [`CredentialsError`] if the secret can't be read.
     pub async fn refetch(&self, failed: &Versions<T>) -> Result<Option<Versions<T>>, CredentialsError> {
         let mut cache = self.cache.lock().await;
         if let Some(versions) = cache.versions.as_ref().filter(|versions| !Arc::ptr_eq(versions, failed)) {
-            return Ok(Some(versions.clone())); // Another request looked in the meantime.
+            return Ok(Some(versions.clone())); // Another request has refetched.
         }
         let now_ms = self.clock.now_ms();
         if now_ms < cache.refetch_from_ms {
@@ -253,30 +254,30 @@ impl<T> Secret<T> {
         cache.refetch_from_ms = now_ms + REFETCH_AFTER_FAILURE_MS;
         let (current, pending, previous) =
             tokio::join!(self.current(), self.fetch("AWSPENDING"), self.fetch("AWSPREVIOUS"));
-        let (current, made_ms) = current?;
+        let (current, created_ms) = current?;
         cache.refetch_from_ms = now_ms + REFETCH_INTERVAL_MS;
         let mut versions = vec![current];
-        // These two are extra chances: where there is none, or it is half filled, the current one still stands.
+        // These two are optional: if one is absent or incomplete, the current version is enough.
         versions.extend(pending.ok().and_then(|pending| self.read(&pending).ok()));
-        if now_ms < made_ms.saturating_add(PREVIOUS_GRACE_MS) {
+        if now_ms < created_ms.saturating_add(PREVIOUS_GRACE_MS) {
             versions.extend(previous.ok().and_then(|previous| self.read(&previous).ok()));
         }
         Ok(Some(cache.keep(versions.into(), now_ms)))
     }
 
-    /// The current version, and when it was made.
+    /// The current version, and when it was created.
     async fn current(&self) -> Result<(T, u64), CredentialsError> {
         let output = self
             .fetch("AWSCURRENT")
             .await
             .map_err(|error| CredentialsError::Unavailable { id: self.id.clone(), reason: reason(&error) })?;
-        let made_ms = output.created_date().and_then(|date| date.to_millis().ok()).unwrap_or_default();
+        let created_ms = output.created_date().and_then(|date| date.to_millis().ok()).unwrap_or_default();
         let current = self.read(&output).map_err(|problem| CredentialsError::InvalidSecret {
             id: self.id.clone(),
             problem,
             fill_with: self.fill_with,
         })?;
-        Ok((current, u64::try_from(made_ms).unwrap_or_default()))
+        Ok((current, u64::try_from(created_ms).unwrap_or_default()))
     }
 
     async fn fetch(&self, stage: &str) -> Result<GetSecretValueOutput, SdkError<GetSecretValueError>> {
@@ -295,7 +296,7 @@ impl<T> Cache<T> {
     }
 }
 
-/// The fields of both shapes. Snake case is accepted as well, since people write it.
+/// The fields of all formats. Snake case is accepted as well, because people write it.
 #[derive(Deserialize)]
 struct Fields {
     #[serde(rename = "accountSid", alias = "account_sid")]
@@ -355,7 +356,7 @@ fn parse_hmac_key(text: &str) -> Result<HmacKey, InvalidSecret> {
     Ok(HmacKey(key.as_bytes().to_vec()))
 }
 
-/// A field that has something in it, and not what stands there before somebody fills it in.
+/// A field's value, unless it is empty or a placeholder.
 fn filled<'a>(field: &'static str, value: Option<&'a str>) -> Result<&'a str, InvalidSecret> {
     let value = value.map(str::trim).filter(|value| !value.is_empty()).ok_or(InvalidSecret::Missing(field))?;
     let lower_case = value.to_ascii_lowercase();

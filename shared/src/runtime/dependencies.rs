@@ -93,9 +93,9 @@ impl Dependencies {
 impl Deadlines {
     /// The deadlines on Lambda.
     ///
-    /// A call of AWS usually takes a few milliseconds, and 3.2 s at worst, with all its attempts (see [`crate::runtime::aws`]). A send
-    /// in which any two calls are at their worst and Twilio takes `twilio_total` ends within the 25 s of send-code. If all of them
-    /// are, Lambda ends the invocation, and a repeat under the same key answers `unknown`.
+    /// A call of AWS usually takes a few milliseconds, and 3.2 s at worst, with all its attempts (see [`crate::runtime::aws`]). A
+    /// send in which any two calls are at their worst and Twilio takes `twilio_total` ends within the 25 s of send-code. If all
+    /// of them are, Lambda ends the invocation, and a repeat under the same key answers `unknown`.
     pub const LAMBDA: Self = Self {
         twilio: Timeouts { connect: Duration::from_secs(2), total: Duration::from_secs(6) },
         twilio_total: Duration::from_secs(8),

@@ -1,6 +1,7 @@
 //! The one HTTP and TLS stack: reqwest over rustls, for Twilio and, through a small adapter, under the AWS SDK.
 //!
-//! One stack instead of two is 2 MB less in each function and one place that says how long a peer may take.
+//! The adapter is 45 lines. It gives Twilio and AWS the same TLS configuration, the same connection settings and the same kinds of
+//! errors, and keeps a second HTTP client out of every function.
 
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
@@ -16,42 +17,42 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a peer may take before it counts as away.
+/// How long a peer may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Timeouts {
-    /// To a connection, TLS included.
+    /// For the connection, TLS included.
     pub connect: Duration,
-    /// To the whole answer.
+    /// For everything: connection, request and answer.
     pub total: Duration,
 }
 
-/// Why no HTTP client could be built.
+/// Why an HTTP client can't be built.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
-    /// No protocol version fits the cryptography that is built in.
-    #[error("TLS can't be set up: {0}")]
+    /// TLS can't be configured.
+    #[error("can't set up TLS: {0}")]
     Tls(#[from] rustls::Error),
-    /// No certificate authorities, or no resolver.
-    #[error("the HTTP client can't be set up: {0}")]
+    /// The client can't be built.
+    #[error("can't build the HTTP client: {0}")]
     Client(#[from] reqwest::Error),
 }
 
 /// Whether a connection may serve several requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Connections {
-    /// Kept open while warm: for calls that may safely be made again.
+    /// Kept open while the sandbox is warm, for calls that may safely be made twice.
     Kept,
-    /// A new one for each request. A sandbox that was frozen finds its connections dead only when it writes to them, and
-    /// then nobody knows whether a request that must not be made twice has arrived.
+    /// A new one for each request. After a freeze, a sandbox notices that a connection is dead only when it writes to it. Then it
+    /// is unknown whether the request has arrived, and a message must not be sent twice.
     Fresh,
 }
 
-/// TLS, set up once: reading the machine's certificate authorities is most of the work of building a client.
+/// TLS, configured once: reading the machine's certificate authorities is most of the work of building a client.
 #[derive(Clone)]
 pub struct Tls(ClientConfig);
 
 impl Tls {
-    /// Takes the cryptography of `ring`, TLS 1.2 and 1.3, and the certificate authorities that the machine trusts.
+    /// Uses the cryptography of `ring`, TLS 1.2 and 1.3, and the certificate authorities that the machine trusts.
     ///
     /// # Errors
     /// [`HttpError::Tls`] if the machine trusts none.
@@ -65,7 +66,7 @@ impl Tls {
         Ok(Self(tls))
     }
 
-    /// Builds a client that follows no redirect, so that credentials go nowhere but where they were sent.
+    /// Builds a client that follows no redirects, so credentials reach only the host they were meant for.
     ///
     /// # Errors
     /// [`HttpError::Client`] if the client can't be built.
@@ -80,9 +81,9 @@ impl Tls {
             .timeout(timeouts.total)
             .pool_max_idle_per_host(most_idle)
             .redirect(reqwest::redirect::Policy::none())
-            // What is in the environment does not decide through whom credentials go.
+            // A proxy from the environment would see credentials.
             .no_proxy()
-            // A resolver might have it elsewhere.
+            // A resolver might point it elsewhere.
             .resolve_to_addrs("localhost", &[(Ipv4Addr::LOCALHOST, 0).into(), (Ipv6Addr::LOCALHOST, 0).into()])
             .user_agent(concat!("tollgate/", env!("CARGO_PKG_VERSION")))
             .build()?;
@@ -90,7 +91,7 @@ impl Tls {
     }
 }
 
-/// The client as the AWS SDK wants it.
+/// Adapts a client to the AWS SDK.
 #[must_use]
 pub fn for_aws(client: reqwest::Client) -> SharedHttpClient {
     SharedHttpClient::new(ForAws(client))
@@ -110,7 +111,7 @@ impl HttpConnector for ForAws {
         let client = self.0.clone();
         HttpConnectorFuture::new(async move {
             let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
-            // Every request that we make has its whole body in memory; a stream could not be tried again anyway.
+            // Every request of ours has its whole body in memory. A stream could not be retried anyway.
             let request = request.map(|body| body.bytes().map(<[u8]>::to_vec).unwrap_or_default());
             let request = reqwest::Request::try_from(request).map_err(|error| ConnectorError::user(error.into()))?;
             let response = client.execute(request).await.map_err(connector_error)?;
@@ -128,7 +129,7 @@ impl HttpConnector for ForAws {
     }
 }
 
-/// Tells the SDK which failures are passing, so that its retries know.
+/// Classifies a failure, so that the SDK knows whether to retry.
 fn connector_error(error: reqwest::Error) -> ConnectorError {
     if error.is_timeout() {
         ConnectorError::timeout(error.into())

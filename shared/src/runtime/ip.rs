@@ -1,22 +1,22 @@
 //! The end user's IP address, as the app declares it, in the form that limits count.
 //!
-//! The one idea: what is counted is what one user can't change at will. That is a whole IPv4 address, but the /64 of an
-//! IPv6 address: within its /64 every phone picks new addresses for itself, as many as it likes.
+//! A limit must count what one user can't change at will: a whole IPv4 address, but the /64 of an IPv6 address, because every phone
+//! picks new addresses within its /64.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// An address that limits can count: an IPv4 address, or the /64 of an IPv6 address.
 ///
-/// An IPv6 address that stands for an IPv4 address counts as that one, so that nobody counts twice and nobody shares a key
-/// with the whole IPv4 Internet: IPv4-mapped (`::ffff:0:0/96`), what a dual-stack socket reports; NAT64 (`64:ff9b::/96`,
+/// An IPv6 address that embeds an IPv4 address counts as the latter, so no user counts twice, and no user shares a key with the
+/// whole IPv4 Internet: IPv4-mapped (`::ffff:0:0/96`), what a dual-stack socket reports; NAT64 (`64:ff9b::/96`,
 /// RFC 6052), what servers see of IPv4 clients behind a stateless translator; and 6to4 (`2002::/16`, RFC 3056), by which
 /// one IPv4 address would own 65,536 of our /64s.
 ///
-/// Private and loopback addresses are taken: local development and company networks have no others. An app whose proxy
-/// hides its users declares one such address for all of them, and then all share one limit: declare the user's address.
+/// Private and loopback addresses are accepted: local development and company networks have no others. An app behind a proxy must
+/// declare the user's address and not the proxy's, or all its users share one limit.
 ///
-/// It is personal, so `Debug` doesn't print it.
+/// It is personal data, so `Debug` doesn't print it.
 ///
 /// ```
 /// use shared::runtime::ip::ClientIp;
@@ -32,34 +32,34 @@ pub struct ClientIp(
     IpAddr,
 );
 
-/// Why a text is no address of a client. It never repeats the text, which may be somebody's address.
+/// Why a text is not a client's address. Each text goes after the name of the field; none repeats the address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidIp {
-    /// Nothing is there.
-    #[error("the IP address is empty: send the end user's, such as 203.0.113.7 or 2001:db8::7")]
+    /// It is empty.
+    #[error("is empty; send the end user's address, for example 203.0.113.7 or 2001:db8::7")]
     Empty,
-    /// Several addresses, as in `X-Forwarded-For`. Which of them is true, only the app can know.
-    #[error("the IP address is a list: send the end user's address alone, such as 203.0.113.7 or 2001:db8::7")]
+    /// Several addresses, as in `X-Forwarded-For`. Only the app can know which one is true.
+    #[error("is a list; send only the end user's address, for example 203.0.113.7 or 2001:db8::7")]
     List,
-    /// An address with a port, or in the brackets that URLs have.
-    #[error("the IP address has a port or brackets: send the address alone, such as 203.0.113.7 or 2001:db8::7")]
+    /// An address with a port, or in a URL's brackets.
+    #[error("has a port or brackets; send only the address, for example 203.0.113.7 or 2001:db8::7")]
     Port,
     /// A network instead of an address.
-    #[error("the IP address has a prefix length: send one address, such as 203.0.113.7 or 2001:db8::7")]
+    #[error("has a prefix length; send one address, for example 203.0.113.7 or 2001:db8::7")]
     Prefix,
-    /// A zone, which names a network interface of whoever wrote it down.
-    #[error("the IP address has a zone: send the address without % and what follows, such as 2001:db8::7")]
+    /// A zone, which names a network interface of one machine.
+    #[error("has a zone; send the address without % and what follows it, for example 2001:db8::7")]
     Zone,
-    /// `0.0.0.0` or `::`: nobody's address.
-    #[error("the IP address is the unspecified one, which nobody has: send the end user's, such as 203.0.113.7")]
+    /// `0.0.0.0` or `::`, which is not an address of any client.
+    #[error("is the unspecified address; send the end user's, for example 203.0.113.7")]
     Unspecified,
     /// Anything else.
-    #[error("this is not an IP address: send the end user's, such as 203.0.113.7 or 2001:db8::7")]
+    #[error("is not an IP address; send the end user's, for example 203.0.113.7 or 2001:db8::7")]
     NotAnAddress,
 }
 
 impl ClientIp {
-    /// Takes one IPv4 or IPv6 address, as text.
+    /// Parses one IPv4 or IPv6 address.
     ///
     /// # Errors
     /// [`InvalidIp`] says what is wrong and what to send instead.
@@ -69,14 +69,14 @@ impl ClientIp {
             IpAddr::V4(_) => address,
             IpAddr::V6(address) => embedded_ipv4(address).map_or_else(|| network(address).into(), IpAddr::V4),
         };
-        // `::` is asked for before its network is taken: other addresses of ::/64, as the loopback ::1, are good.
+        // `::` is compared before its network is taken, because other addresses of ::/64, such as the loopback ::1, are valid.
         if address.is_unspecified() || counted == IpAddr::V4(Ipv4Addr::UNSPECIFIED) {
             return Err(InvalidIp::Unspecified);
         }
         Ok(Self(counted))
     }
 
-    /// The text that a key is made from: `203.0.113.7`, or `2001:db8:1:2::/64`.
+    /// The text that a key of the table is made from: `203.0.113.7`, or `2001:db8:1:2::/64`.
     #[must_use]
     pub fn canonical(&self) -> String {
         match self.0 {
@@ -92,13 +92,13 @@ impl fmt::Debug for ClientIp {
     }
 }
 
-/// The /64 that an address is in.
+/// The /64 of an address.
 fn network(address: Ipv6Addr) -> Ipv6Addr {
     let [a, b, c, d, ..] = address.segments();
     Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0)
 }
 
-/// The IPv4 address that an IPv6 address stands for.
+/// The IPv4 address that an IPv6 address embeds.
 fn embedded_ipv4(address: Ipv6Addr) -> Option<Ipv4Addr> {
     match address.segments() {
         [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => {
@@ -108,7 +108,7 @@ fn embedded_ipv4(address: Ipv6Addr) -> Option<Ipv4Addr> {
     }
 }
 
-/// Why a text is not an address, for the mistakes that people make.
+/// The most helpful error for a text that can't be parsed.
 fn cause(text: &str) -> InvalidIp {
     match text {
         _ if text.trim().is_empty() => InvalidIp::Empty,
@@ -143,7 +143,7 @@ mod tests {
             ("2001:DB8:1:2::", "2001:db8:1:2::/64"),
             ("2001:0db8:0001:0002:ffff:ffff:ffff:ffff", "2001:db8:1:2::/64"),
             ("2001:db8::7", "2001:db8::/64"),
-            // A translator's own prefix (RFC 8215): where the IPv4 address stands in it, only its owner knows.
+            // A translator's own prefix (RFC 8215): only its owner knows where it contains the IPv4 address.
             ("64:ff9b:1::203.0.113.7", "64:ff9b:1::/64"),
         ] {
             assert_eq!(canonical(text), key, "{text}");
@@ -209,7 +209,7 @@ mod tests {
         }
 
         #[test]
-        fn nobody_gets_a_new_key_by_changing_the_lower_half(prefix in 0x2003_u64 << 48.., low: [u64; 2]) {
+        fn changing_the_lower_half_gives_no_new_key(prefix in 0x2003_u64 << 48.., low: [u64; 2]) {
             let key = |low: u64| canonical(&Ipv6Addr::from(u128::from(prefix) << 64 | u128::from(low)).to_string());
             prop_assert_eq!(key(low[0]), key(low[1]));
         }

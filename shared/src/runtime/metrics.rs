@@ -1,12 +1,12 @@
-//! Metrics: one line of CloudWatch's embedded metric format per invocation, on standard output, which Lambda collects anyway. It takes
-//! no call, no permission and no time to wait.
+//! Metrics: one line of CloudWatch's embedded metric format per invocation, on standard output, which Lambda collects anyway. It
+//! takes no call, no permission and no time to wait.
 //!
 //! An invocation emits a list of [`Metric`]s, and the line is a pure function of that list, so it can be tested like an answer. The
 //! `metrique` crate serves the same purpose, but as of August 2026 it is at 0.1 and writes through a process-wide sink.
 //!
-//! Each combination of dimension values is a metric that costs money, so there are few: the stack, and for some metrics one more, with
-//! few values. None is personal data.
-//! Format: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
+//! Each combination of dimension values is a metric that costs money, so there are few: the stack, and for some metrics one more,
+//! with few values. None is personal data. Format:
+//! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
 
 use crate::phone::number::Region;
 use crate::runtime::settings::Environment;
@@ -19,49 +19,49 @@ use strum::IntoEnumIterator as _;
 /// The namespace of all metrics.
 pub const NAMESPACE: &str = "Tollgate";
 
-/// Something that happened in an invocation.
+/// Something that happened in an invocation. The variants' names are the metrics' names in CloudWatch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::EnumIter, strum::IntoStaticStr)]
 pub enum Metric {
-    /// Twilio has taken a code.
+    /// Twilio accepted a message with a code.
     Sent,
     /// A send was refused, for this reason.
     Refused(&'static str),
-    /// So many codes were approved: over [`Metric::Sent`] this is the conversion, which pumping does not have. A send counts as none:
-    /// what is never written is missing and not zero, and then nobody could tell that nobody verifies.
+    /// This many codes were approved. Divided by [`Metric::Sent`] it is the conversion, which pumping lowers. A send emits 0:
+    /// without it, CloudWatch has missing data where conversion is zero, and the alarm would stay silent.
     Verified(u64),
     /// A code was wrong.
     CheckIncorrect,
-    /// A message to this country has arrived.
+    /// A message to this country was delivered.
     Delivered(Option<Region>),
-    /// A message to this country will not arrive.
+    /// A message to this country was not delivered.
     Undelivered(Option<Region>),
-    /// Why it will not, by Twilio's code: 30007 is carrier filtering, 30450 a block against SMS pumping.
+    /// Why it was not delivered, as Twilio's error code: 30007 is carrier filtering, 30450 a block against SMS pumping.
     DeliveryErrors(u32),
-    /// Somebody who is not Twilio has called a webhook.
+    /// A webhook was called by a sender other than Twilio.
     ForgedWebhooks,
-    /// Twilio did not take a message for no fault of its recipient's, or did not say whether it did.
+    /// Twilio rejected a message for a reason other than its recipient, or its answer is unknown.
     TwilioErrors,
-    /// A caller's mistake: the function ends with an error, which is in Lambda's own count, but nothing here is broken.
+    /// The caller sent an invalid request. Lambda counts it among its own errors, but no part of the stack is broken.
     InvalidRequests,
-    /// The table, or AWS as a whole, did not answer as it should.
+    /// The table, or another service of AWS, failed.
     StoreErrors,
-    /// A secret can't be read or used, or Twilio does not accept what is in it.
+    /// A secret can't be read or is invalid, or Twilio rejects its credentials.
     CredentialErrors,
-    /// How long send-code took, in milliseconds.
+    /// The duration of send-code, in milliseconds.
     SendLatency(u64),
-    /// What was texted costs about this.
+    /// The estimated cost of what was sent.
     EstimatedSpend(Dollars),
-    /// How many checks of the checklist have failed.
+    /// The number of failed checks of the checklist.
     ChecklistFailures(u64),
 }
 
-/// The second dimension of a metric, beside the stack.
+/// The second dimension of a metric, besides the stack.
 enum By {
-    /// None: the stack's metric only.
+    /// Only the stack's metric.
     Nothing,
-    /// The stack's metric, and one for each value.
+    /// The stack's metric, and one per value.
     Also(&'static str, String),
-    /// One for each value.
+    /// Only one per value.
     Only(&'static str, String),
 }
 
@@ -77,7 +77,7 @@ impl Metric {
         self.into()
     }
 
-    /// CloudWatch knows no currency.
+    /// CloudWatch has no unit for money.
     const fn unit(self) -> &'static str {
         match self {
             Self::SendLatency(_) => "Milliseconds",
@@ -106,7 +106,7 @@ impl Metric {
     }
 }
 
-/// The line that makes CloudWatch count these metrics of a stack; `None` without any. An invocation has each metric once.
+/// The line that CloudWatch reads these metrics of a stack from; `None` without metrics. No metric may occur twice.
 #[must_use]
 pub fn line(metrics: &[Metric], stack: &str, now_ms: u64) -> Option<String> {
     if metrics.is_empty() {
@@ -138,31 +138,31 @@ pub fn line(metrics: &[Metric], stack: &str, now_ms: u64) -> Option<String> {
     Some(Value::Object(members).to_string())
 }
 
-/// Where the lines go.
+/// Takes the lines of metrics.
 #[derive(Clone)]
 pub struct Sink(Arc<dyn Fn(&str) + Send + Sync>);
 
 impl Sink {
-    /// Standard output, from where Lambda takes them to CloudWatch.
+    /// Standard output, which Lambda sends to CloudWatch.
     #[must_use]
     pub fn stdout() -> Self {
-        // A line that can't be written is a metric that is missing; the invocation goes on.
+        // A line that can't be written is lost, and the invocation continues.
         Self::new(|line| drop(writeln!(std::io::stdout(), "{line}")))
     }
 
-    /// Nowhere.
+    /// Discards them.
     #[must_use]
     pub fn none() -> Self {
         Self::new(|_| {})
     }
 
-    /// To whoever takes them.
+    /// Passes each line to `take`.
     pub fn new(take: impl Fn(&str) + Send + Sync + 'static) -> Self {
         Self(Arc::new(take))
     }
 }
 
-/// Writes the lines of a stack.
+/// Records the metrics of a stack.
 #[derive(Clone)]
 pub struct Meter {
     stack: String,
@@ -170,13 +170,13 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// Metrics of the stack in `STACK_NAME`.
+    /// For the stack that `STACK_NAME` names.
     #[must_use]
     pub fn new(environment: &Environment, sink: Sink) -> Self {
         Self { stack: environment.optional("STACK_NAME").unwrap_or("tollgate").to_owned(), sink }
     }
 
-    /// Writes what an invocation came to, if it came to anything.
+    /// Writes the metrics of an invocation, if there are any.
     pub fn record(&self, metrics: &[Metric], now_ms: u64) {
         if let Some(line) = line(metrics, &self.stack, now_ms) {
             (self.sink.0)(&line);

@@ -10,9 +10,9 @@ use std::fmt::{Debug, Display};
 
 /// Builds the state once and handles invocations until Lambda ends the process.
 ///
-/// An event arrives as any JSON, and each function reads it itself, for two reasons: the errors of Lambda's runtime would repeat the
-/// event in the log, and a webhook's signature needs the event as it is. (`lambda_http::run` rebuilds the URL from headers, and
-/// panics on some events.)
+/// An event arrives as any JSON, and each function reads it itself, for two reasons: the errors of Lambda's runtime would repeat
+/// the event in the log, and a webhook's signature needs the event as it is. (`lambda_http::run` rebuilds the URL from headers,
+/// and panics on some events.)
 ///
 /// # Errors
 /// [`StartError`], after it was logged, or whatever ends Lambda's loop.

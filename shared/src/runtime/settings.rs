@@ -1,12 +1,12 @@
-//! The environment, parsed once at start and refused early: each message names the variable, what is wrong and what to write.
+//! The environment, parsed once at start. An error names the variable, the problem and a valid value.
 //!
-//! Each function has a `Settings` of its own that reads from here only what it needs.
+//! Each function has its own `Settings`, and reads only what it needs.
 
 use std::collections::HashMap;
 use std::fmt::Display;
 use std::str::FromStr;
 
-/// What a variable is when it is not set; `template.yaml` and the README say the same, and a test holds them to it.
+/// The default values. A test compares them with `template.yaml`.
 const DEFAULTS: [(&str, &str); 20] = [
     ("ALLOWED_COUNTRIES", "US,CA"),
     ("APP_DOMAIN", ""),
@@ -30,31 +30,31 @@ const DEFAULTS: [(&str, &str); 20] = [
     ("TWILIO_FROM", ""),
 ];
 
-/// The variables of a process, or those that a test or the local system gives instead.
+/// The variables of a process, or those that a test or the local system sets instead.
 #[derive(Clone, Default)]
 pub struct Environment(HashMap<String, String>);
 
-/// A variable that a function can't start with.
+/// Why a variable can't be used. The function does not start.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SettingError {
-    /// It is not set, or empty, and there is no default.
-    #[error("{variable} is not set, or empty")]
+    /// It is not set or empty, and has no default.
+    #[error("{variable} is not set or empty")]
     Missing {
-        /// Its name.
+        /// The variable's name.
         variable: &'static str,
     },
     /// Its value can't be parsed.
     #[error("invalid {variable}: {reason}")]
     Invalid {
-        /// Its name.
+        /// The variable's name.
         variable: &'static str,
-        /// What is wrong with it.
+        /// Why, and what a valid value looks like.
         reason: String,
     },
 }
 
 impl Environment {
-    /// The variables of this process. One that is not UTF-8 counts as not set.
+    /// The variables of this process. A value that is not UTF-8 counts as not set.
     #[must_use]
     pub fn of_process() -> Self {
         let readable = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
@@ -63,7 +63,7 @@ impl Environment {
         Self(std::env::vars_os().filter_map(readable).collect())
     }
 
-    /// These variables and no others.
+    /// Only these variables.
     pub fn of<N: Into<String>, V: Into<String>>(variables: impl IntoIterator<Item = (N, V)>) -> Self {
         Self(variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
     }
@@ -73,20 +73,20 @@ impl Environment {
         DEFAULTS.into_iter()
     }
 
-    /// A variable as it is set, or its default; `""` without either. An empty value is a value: it switches off.
+    /// A variable's value, or its default; `""` without either. An empty value overrides the default.
     #[must_use]
     pub fn text(&self, variable: &str) -> &str {
         let default = || DEFAULTS.into_iter().find(|(name, _)| *name == variable).map_or("", |(_, default)| default);
         self.0.get(variable).map_or_else(default, String::as_str)
     }
 
-    /// A variable that may be left out.
+    /// A variable's value without white space around it; `None` if that is empty.
     #[must_use]
     pub fn optional(&self, variable: &str) -> Option<&str> {
         Some(self.text(variable).trim()).filter(|value| !value.is_empty())
     }
 
-    /// A variable that must be there.
+    /// A required variable.
     ///
     /// # Errors
     /// [`SettingError::Missing`] if it is not set or empty.
@@ -94,32 +94,32 @@ impl Environment {
         self.optional(variable).ok_or(SettingError::Missing { variable })
     }
 
-    /// A variable that must be there and be readable as a `T`.
+    /// A required variable, parsed.
     ///
     /// # Errors
-    /// [`SettingError`] names the variable, and the reason that `T` gives.
+    /// [`SettingError`] with the variable and the error of `T`.
     pub fn parsed<T: FromStr<Err: Display>>(&self, variable: &'static str) -> Result<T, SettingError> {
         self.required(variable)?.parse().map_err(|reason: T::Err| Self::invalid(variable, reason))
     }
 
-    /// A variable that may be left out, and must be readable as a `T` if it is there.
+    /// An optional variable, parsed.
     ///
     /// # Errors
-    /// [`SettingError::Invalid`] names the variable, and the reason that `T` gives.
+    /// [`SettingError::Invalid`] with the variable and the error of `T`.
     pub fn parsed_if_set<T: FromStr<Err: Display>>(&self, variable: &'static str) -> Result<Option<T>, SettingError> {
         self.optional(variable).map(|_| self.parsed(variable)).transpose()
     }
 
-    /// A list with commas in between, which may be empty, each readable as a `T`.
+    /// A list separated by commas, which may be empty, parsed.
     ///
     /// # Errors
-    /// [`SettingError`] names the variable, and the reason that `T` gives for the first that is wrong.
+    /// [`SettingError`] with the variable and the error of the first item that is invalid.
     pub fn list<T: FromStr<Err: Display>>(&self, variable: &'static str) -> Result<Vec<T>, SettingError> {
         let pieces = self.text(variable).split(',').map(str::trim).filter(|piece| !piece.is_empty());
         pieces.map(|piece| piece.parse().map_err(|reason: T::Err| Self::invalid(variable, reason))).collect()
     }
 
-    /// The error of a variable that can't be read as what it stands for.
+    /// The error for a variable that can't be parsed.
     pub fn invalid(variable: &'static str, reason: impl Display) -> SettingError {
         SettingError::Invalid { variable, reason: reason.to_string() }
     }

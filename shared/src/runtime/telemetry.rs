@@ -1,7 +1,7 @@
-//! Logs: one JSON line an event, on standard output, where Lambda collects them.
+//! Logs: one JSON object per line, on standard output, which Lambda collects.
 //!
-//! The one idea: only what this project logs itself gets out below the level of a warning. The AWS SDK and the HTTP client show
-//! whole requests at their finer levels, numbers and codes included; no log level may turn that on.
+//! The log level applies only to this project's own crates. At their finer levels, the AWS SDK and the HTTP client log whole
+//! requests, with phone numbers and codes; no log level turns that on.
 
 use crate::runtime::settings::Environment;
 use tracing::Subscriber;
@@ -13,7 +13,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::Registry;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// The crates whose logs follow the level that is set.
+/// The crates that the log level applies to.
 const OURS: [&str; 8] =
     ["check_code", "checklist", "delivery_status", "fake_twilio", "inbound_sms", "local", "send_code", "shared"];
 
@@ -21,11 +21,11 @@ const OURS: [&str; 8] =
 /// `INFO` without one. Later calls change nothing.
 pub fn start(environment: &Environment) {
     let level = environment.optional("AWS_LAMBDA_LOG_LEVEL").and_then(|level| level.parse().ok());
-    // An error only means that logging has been started before.
+    // An error only means that logging was started before.
     let _ = subscriber(level.unwrap_or(LevelFilter::INFO), std::io::stdout).try_init();
 }
 
-/// What [`start`] starts, writing elsewhere.
+/// The subscriber of [`start`], with another level or writer.
 pub fn subscriber(
     level: LevelFilter,
     writer: impl for<'w> MakeWriter<'w> + Send + Sync + 'static,

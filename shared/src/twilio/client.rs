@@ -1,7 +1,7 @@
-//! Twilio's REST API, as far as we call it: creating a message.
+//! Creates messages with Twilio's REST API.
 //!
-//! The one idea: Twilio has no idempotency key, so what matters about a failure is only whether the message may have gone.
-//! [`SendError`] says exactly that, and nothing is sent again unless it certainly has not gone.
+//! Twilio has no idempotency keys, so the only question about a failure is whether the message may have been sent. [`SendError`]
+//! answers it, and only a message that was certainly not sent is sent again.
 
 use super::error_code::TwilioErrorCode;
 use super::sid::is_sid;
@@ -15,20 +15,20 @@ use serde::Deserialize;
 use std::fmt;
 use std::str::FromStr;
 
-/// Where Twilio's API is.
+/// The base URL of Twilio's API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BaseUrl(String);
 
-/// Whom the messages come from.
+/// The sender of messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sender {
-    /// A number of ours, in E.164.
+    /// One of the account's numbers, in E.164.
     Number(String),
     /// A Messaging Service, which picks the number.
     MessagingService(String),
 }
 
-/// Where Twilio reports how a message fares.
+/// The URL for Twilio's status callbacks.
 ///
 /// ```
 /// use shared::twilio::client::StatusCallback;
@@ -40,31 +40,31 @@ pub enum Sender {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StatusCallback(String);
 
-/// An address or sender that can't be used.
+/// Why a URL or sender is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TwilioSettingError {
-    /// Not HTTPS: the credentials would travel in the open.
-    #[error("it must begin with https:// (or http:// and a loopback address, for a stand-in)")]
+    /// Not HTTPS, so credentials would be sent in the clear.
+    #[error("it must start with https:// (or http:// and a loopback address, for tests)")]
     NotHttps,
-    /// Twilio refuses such a host name with error 21609, and the message with it.
-    #[error("its host name has an underscore, which Twilio takes for no valid URL")]
+    /// Twilio rejects messages with such a status callback, with error 21609.
+    #[error("its host name has an underscore, which Twilio rejects")]
     Underscore,
-    /// Neither a number nor a service.
+    /// Neither a number nor a Messaging Service.
     #[error("it must be a number such as +14155550123 or a Messaging Service SID (MG and 32 hexadecimal digits)")]
     NotASender,
 }
 
 /// A client of Twilio's API.
 pub struct Twilio {
-    /// The HTTP client; its time-outs end a call, its connections are not reused (see [`crate::runtime::http::Connections`]).
+    /// The HTTP client. It must not reuse connections (see [`crate::runtime::http::Connections::Fresh`]).
     pub http: reqwest::Client,
-    /// Where the API is.
+    /// The base URL of the API.
     pub base_url: BaseUrl,
-    /// Whom the messages come from.
+    /// The sender of messages.
     pub sender: Sender,
-    /// Where Twilio reports how they fare, if anywhere.
+    /// The URL for status callbacks, if they are wanted.
     pub status_callback: Option<StatusCallback>,
-    /// How often a message that certainly has not gone is tried again.
+    /// How often to retry a message that was certainly not sent.
     pub backoff: Backoff,
 }
 
@@ -83,39 +83,41 @@ pub struct OutboundMessage<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessageSid(String);
 
-/// A message that was not, or may not have been, sent.
+/// Why a message was not sent, or may not have been.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
-    /// Twilio will not text this number; nothing on our side changes that.
-    #[error("Twilio refused this message: {0}")]
+    /// Twilio doesn't send messages to this number, for a reason that no change on our side removes.
+    #[error("Twilio rejected the message: {0}")]
     Rejected(TwilioErrorCode),
-    /// Twilio does not accept the credentials. The message has not gone.
+    /// Twilio rejected the credentials. The message was not sent.
     #[error(
-        "Twilio does not accept the credentials ({0}): check the secret that send-code reads, and that the account is active"
+        "Twilio rejected the credentials ({0}); check the secret that send-code reads, and that the account is active"
     )]
     Unauthorized(TwilioErrorCode),
-    /// Twilio does not accept our set-up. The message has not gone.
-    #[error("Twilio does not accept the set-up: {0}")]
+    /// Twilio rejected the sender or another setting. The message was not sent.
+    #[error("Twilio rejected the sender configuration: {0}")]
     Misconfigured(TwilioErrorCode),
-    /// Twilio was too busy each time. The message has not gone.
-    #[error("Twilio answered 429 (too many requests) each time: lower the load or raise the account's concurrency")]
+    /// Twilio answered every attempt with 429. The message was not sent.
+    #[error(
+        "Twilio answered every attempt with 429 (too many requests); lower the load or raise the account's concurrency"
+    )]
     Busy,
-    /// Twilio could not be reached. The message has not gone.
-    #[error("Twilio could not be reached: check the network, TWILIO_BASE_URL, and Twilio's status page")]
+    /// No connection to Twilio. The message was not sent.
+    #[error("Twilio could not be reached; check the network, TWILIO_BASE_URL and Twilio's status page")]
     Unreachable,
-    /// The request went out and no answer that can be relied on came back. The message may have gone.
-    #[error("no usable answer from Twilio ({0}): the message may have gone")]
+    /// The request was sent, but no definite answer came back. The message may have been sent.
+    #[error("no definite answer from Twilio ({0}); the message may have been sent")]
     Unknown(Doubt),
 }
 
-/// What kept us from knowing whether a message has gone.
+/// Why it is unknown whether a message was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Doubt {
     /// No answer in time.
     TimedOut,
-    /// The connection broke after the request was on its way.
+    /// The connection broke after the request was sent.
     ConnectionLost,
-    /// An answer that is not Twilio's, or that says Twilio itself failed; with its HTTP status.
+    /// An answer that is not from Twilio's API, or a server error; with its HTTP status.
     Answer(u16),
 }
 
@@ -202,7 +204,7 @@ impl Twilio {
     }
 }
 
-/// Only a connection that never came about proves that nothing was sent.
+/// Only a connection that was never established proves that nothing was sent.
 fn no_answer(error: &reqwest::Error) -> SendError {
     if error.is_connect() {
         SendError::Unreachable
@@ -213,7 +215,7 @@ fn no_answer(error: &reqwest::Error) -> SendError {
     }
 }
 
-/// What an answer means. Twilio's own message text is left alone: it repeats the number.
+/// Reads an answer. Ignores Twilio's error text, which repeats the number.
 fn read_answer(status: StatusCode, answer: &[u8]) -> Result<MessageSid, SendError> {
     #[derive(Deserialize)]
     struct Message {
@@ -238,17 +240,17 @@ fn read_answer(status: StatusCode, answer: &[u8]) -> Result<MessageSid, SendErro
     })
 }
 
-/// What a definite refusal with this code means for us. Codes: <https://www.twilio.com/docs/api/errors>
+/// The meaning of a definite rejection. Codes: <https://www.twilio.com/docs/api/errors>
 fn meaning(code: TwilioErrorCode) -> SendError {
     match code.0 {
         20003 => SendError::Unauthorized(code),
         20429 => SendError::Busy,
-        // The account, the sender, the body or the trial: ours to mend, and no fault of the recipient's.
+        // About the account, the sender, the body or the trial, not about the recipient.
         21212 | 21601..=21603 | 21606 | 21608 | 21609 | 21611 | 21617 | 21659..=21661 | 21701..=21705 => {
             SendError::Misconfigured(code)
         }
-        // The families that judge a message and its recipient. Anything else is about us: an account that is not active,
-        // a key without the permission to send.
+        // About the message and its recipient. All other families are about the account or the key, such as a key without the
+        // permission to send.
         21000..=21999 | 30000..=30999 | 60000..=60999 => SendError::Rejected(code),
         _ => SendError::Misconfigured(code),
     }
@@ -265,7 +267,7 @@ impl fmt::Display for Doubt {
 }
 
 impl BaseUrl {
-    /// The address, without a slash at its end.
+    /// The URL, without a trailing slash.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

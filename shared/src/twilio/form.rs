@@ -49,8 +49,8 @@ pub enum FormError {
 impl Form {
     /// Decodes a form body or a query string. Never fails: every input is a form.
     ///
-    /// Splits at `&` only, then at the first `=`; `+` is a space; `%XX` is a byte; a malformed `%` stays as it is. An empty piece is
-    /// skipped; without `=`, the value is empty.
+    /// Splits at `&` only, then at the first `=`; `+` is a space; `%XX` is a byte; a malformed `%` stays as it is. An empty piece
+    /// is skipped; without `=`, the value is empty.
     #[must_use]
     pub fn parse(encoded: &[u8]) -> Self {
         let mut bytes = Vec::with_capacity(encoded.len());

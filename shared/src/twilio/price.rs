@@ -1,4 +1,4 @@
-//! What SMS cost.
+//! The price of SMS.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,7 +7,7 @@ use std::str::FromStr;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Dollars(u64);
 
-/// What a segment of an SMS costs.
+/// The price of one segment of an SMS.
 ///
 /// ```
 /// use shared::twilio::price::SegmentPrice;
@@ -20,13 +20,13 @@ pub struct Dollars(u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SegmentPrice(Dollars);
 
-/// Not a price.
+/// Why a text is not a price.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("it must be a price in dollars with at most 3 digits before the point and 6 after it, such as 0.0083")]
 pub struct InvalidPrice;
 
 impl SegmentPrice {
-    /// What so many segments cost.
+    /// The cost of this many segments.
     #[must_use]
     pub const fn of(self, segments: usize) -> Dollars {
         Dollars(self.0.0.saturating_mul(segments as u64))
@@ -50,7 +50,7 @@ impl FromStr for SegmentPrice {
 }
 
 impl Dollars {
-    /// The amount in dollars, for a line of metrics.
+    /// The amount in dollars.
     #[expect(clippy::cast_precision_loss, reason = "exact to nine billion dollars")]
     pub(crate) const fn as_f64(self) -> f64 {
         self.0 as f64 / 1e6

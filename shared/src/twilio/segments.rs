@@ -1,12 +1,13 @@
 //! How many SMS segments a text costs. Twilio bills each segment as a message.
 //!
-//! The one idea: a segment has 140 bytes. They hold 160 characters while all of them are in GSM-7; a single one that is not
-//! turns the whole text into UCS-2, of which they hold 70. When a text takes several segments, each gives six bytes to the
-//! header that joins them, which leaves 153 or 67.
+//! A segment has 140 bytes. They hold 160 characters if all are in GSM-7. A single other character turns the whole text into
+//! UCS-2, of which a segment holds 70. In a text of several segments, each spends six bytes on the header that joins them, which
+//! leaves 153 or 67. A constant table is all that the count needs, and the crates that count segments are not maintained, so it
+//! is written here.
 //!
 //! Sources: 3GPP TS 23.038, 6.2.1 (the alphabet and its extension) and TS 23.040, 9.2.3.24 (the header);
 //! <https://www.twilio.com/docs/glossary/what-is-gsm-7-character-encoding>, whose characters are the same. Twilio's "smart
-//! encoding", an option of messaging services that replaces some characters before they are counted, is left out.
+//! encoding", an option of Messaging Services that replaces some characters before they are counted, is left out.
 
 use std::fmt;
 
@@ -16,41 +17,41 @@ pub const MAX_BODY: usize = 1600;
 /// The default alphabet of GSM, one septet each, in the order of its codes; between Ξ and Æ is the escape.
 const BASIC: &str = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?\
                      ¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà";
-/// What an escape and a second septet stand for; the first is the page break.
+/// The characters of an escape and a second septet; the first is the page break.
 const EXTENSION: &str = "\u{c}^{}\\[~]|€";
 
-/// How a text is written into a segment.
+/// The encoding of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
-    /// Seven bits a character, 14 for those of the extension table.
+    /// Seven bits per character, 14 for those of the extension table.
     Gsm7,
-    /// UTF-16: 16 bits a character, 32 beyond U+FFFF.
+    /// UTF-16: 16 bits per character, 32 beyond U+FFFF.
     Ucs2,
 }
 
-/// What a text costs.
+/// The size of a text.
 ///
 /// ```
 /// use shared::twilio::segments::{Encoding, Segments};
 ///
 /// let plain = Segments::of("Your verification code is: 493027");
 /// assert_eq!(plain, Segments { encoding: Encoding::Gsm7, count: 1, units: 33 });
-/// // "ê" is in no table of GSM-7, so all the rest takes twice as much room too.
+/// // GSM-7 has no "ê", so the whole text is encoded as UCS-2.
 /// let french = Segments::of(&format!("{}ê", "e".repeat(70)));
 /// assert_eq!(french, Segments { encoding: Encoding::Ucs2, count: 2, units: 71 });
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Segments {
-    /// How the text is written.
+    /// The encoding of the whole text.
     pub encoding: Encoding,
-    /// How many segments it takes, at least one.
+    /// The number of segments, at least one.
     pub count: usize,
-    /// How long it is: septets of GSM-7, or code units of UTF-16.
+    /// The length, in septets of GSM-7 or code units of UTF-16.
     pub units: usize,
 }
 
 impl Encoding {
-    /// How many units the only segment of a text holds.
+    /// How many units a single segment holds.
     #[must_use]
     pub const fn alone(self) -> usize {
         match self {
@@ -68,7 +69,7 @@ impl Encoding {
         }
     }
 
-    /// How many units a character takes. In GSM-7 this is asked only of its own characters.
+    /// How many units a character takes. For GSM-7, the character must be in its tables.
     fn units(self, character: char) -> usize {
         match self {
             Self::Gsm7 => septets(character).unwrap_or(1),
@@ -121,8 +122,8 @@ fn septets(character: char) -> Option<usize> {
     }
 }
 
-/// Fills segments one after the other. A character that no longer fits whole begins the next one: neither an escape and
-/// what it escapes nor a surrogate pair is ever split, so this may take more than the units divided by their room.
+/// Fills segments one after the other. A character that doesn't fit starts the next one: an escape sequence or a surrogate pair is
+/// never split, so the count may exceed the units divided by the size of a segment.
 fn count_joined(text: &str, encoding: Encoding) -> usize {
     let mut count = 1;
     let mut used = 0;

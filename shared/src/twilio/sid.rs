@@ -1,4 +1,4 @@
-//! Twilio's SIDs.
+//! Twilio's identifiers.
 
 /// Whether this is a Twilio SID: a prefix of two capitals and 32 hexadecimal digits.
 #[must_use]

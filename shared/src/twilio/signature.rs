@@ -1,10 +1,10 @@
 //! Twilio request signatures: is this request from Twilio?
 //!
-//! `X-Twilio-Signature = base64(HMAC-SHA1(auth token, URL ‖ parameters))`. The one idea: what [`verify`] returns is the only
-//! place where a form can be read from, so parameters are never read from bytes that were not signed.
+//! `X-Twilio-Signature = base64(HMAC-SHA1(auth token, URL ‖ parameters))`. Only [`verify`] returns the form of a request, so
+//! parameters are never read from bytes that were not signed.
 //!
-//! Sources: Twilio's "Webhooks security" page and the seven official helper libraries; where those differ, the choice is
-//! the one that fails closed. `tests/data/signature.json` holds their vectors.
+//! Sources: Twilio's "Webhooks security" page and the seven official helper libraries. Where those differ, this fails closed.
+//! `tests/data/signature.json` holds their vectors.
 
 use crate::twilio::form::Form;
 use base64::Engine as _;
@@ -28,10 +28,10 @@ pub struct AuthToken(String);
 pub struct EmptyAuthToken;
 
 impl AuthToken {
-    /// Takes a token as it stands in a secret; white space around it is dropped.
+    /// A token from a secret, without white space around it.
     ///
     /// # Errors
-    /// [`EmptyAuthToken`] if nothing is left: anybody could sign with an empty key.
+    /// [`EmptyAuthToken`] if nothing is left: anyone could sign with an empty key.
     pub fn new(token: &str) -> Result<Self, EmptyAuthToken> {
         match token.trim() {
             "" => Err(EmptyAuthToken),
@@ -58,10 +58,10 @@ impl fmt::Debug for AuthToken {
 
 /// A request as it arrived, with nothing decoded but the body's base64 transfer encoding.
 #[derive(Clone, Copy)]
-pub struct Request<'a> {
+pub struct SignedRequest<'a> {
     /// The HTTP method, in capitals.
     pub method: &'a str,
-    /// The URL that Twilio was configured with, byte for byte.
+    /// The URL that is configured at Twilio, byte for byte.
     pub url: &'a str,
     /// The `Content-Type` header.
     pub content_type: Option<&'a str>,
@@ -74,53 +74,53 @@ pub struct Request<'a> {
 /// The proof that Twilio signed a request.
 #[derive(Debug)]
 pub struct Verified {
-    /// Which of the given tokens signed it.
+    /// The index of the token that signed it.
     pub token: usize,
     /// The parameters, if the body is a form.
     pub form: Option<Form>,
 }
 
-/// Why a request is not accepted as Twilio's.
+/// Why a request is not signed by Twilio.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
     /// No `X-Twilio-Signature`.
     #[error("the request has no X-Twilio-Signature header")]
     Unsigned,
-    /// Not what a signature looks like; also what two signatures joined by a proxy look like.
+    /// Not the format of a signature. Two signatures that a proxy joined look like this too.
     #[error("the X-Twilio-Signature header is not one signature of 28 characters")]
     Malformed,
     /// Twilio calls webhooks with GET or POST.
     #[error("Twilio signs only GET and POST requests")]
     Method,
-    /// A GET is signed by its URL alone, so nothing vouches for a body.
+    /// The signature of a GET covers only its URL, so a body would be unsigned.
     #[error("a GET request must not have a body")]
     BodyOfGet,
-    /// The body is no form and the URL names no `bodySHA256`, so nothing vouches for it.
-    #[error("the body is not a form and the URL has no bodySHA256 that vouches for it")]
+    /// The body is not a form and the URL has no `bodySHA256`, so the signature doesn't cover the body.
+    #[error("the body is not a form and the URL has no bodySHA256, so the body is unsigned")]
     UnsignedBody,
-    /// The URL's `bodySHA256` is another body's.
-    #[error("the body does not have the SHA-256 that the URL names")]
+    /// The URL's `bodySHA256` belongs to another body.
+    #[error("the body does not match the URL's bodySHA256")]
     BodyHash,
-    /// No token gives this signature for this URL and these parameters.
-    #[error("no auth token gives this signature for this URL and these parameters")]
+    /// No token produces this signature.
+    #[error("no auth token produces this signature for this URL and these parameters")]
     Mismatch,
 }
 
-/// Checks that Twilio signed `request` with one of `tokens`, and gives its parameters.
+/// Verifies that Twilio signed `request` with one of `tokens`, and returns its parameters.
 ///
-/// All tokens and all forms of the URL that Twilio may have signed are tried, each compared in constant time.
+/// Tries all tokens and all variants of the URL that Twilio may have signed, and compares each in constant time.
 ///
 /// # Errors
-/// [`SignatureError`] says why not.
+/// [`SignatureError`] with the reason.
 ///
 /// ```
 /// use shared::twilio::form::Form;
-/// use shared::twilio::signature::{AuthToken, Request, sign, verify};
+/// use shared::twilio::signature::{AuthToken, SignedRequest, sign, verify};
 ///
 /// let token = AuthToken::new("0123456789abcdef0123456789abcdef")?;
 /// let url = "https://example.com/sms";
 /// let signature = sign(&token, url, &Form::from_pairs([("Body", "Hi")]));
-/// let request = Request {
+/// let request = SignedRequest {
 ///     method: "POST",
 ///     url,
 ///     content_type: Some("application/x-www-form-urlencoded"),
@@ -128,12 +128,12 @@ pub enum SignatureError {
 ///     signature: Some(&signature),
 /// };
 /// assert!(verify([&token], &request).is_ok());
-/// assert!(verify([&token], &Request { body: b"Body=Ho", ..request }).is_err());
+/// assert!(verify([&token], &SignedRequest { body: b"Body=Ho", ..request }).is_err());
 /// # Ok::<(), shared::twilio::signature::EmptyAuthToken>(())
 /// ```
 pub fn verify<'t>(
     tokens: impl IntoIterator<Item = &'t AuthToken>,
-    request: &Request<'_>,
+    request: &SignedRequest<'_>,
 ) -> Result<Verified, SignatureError> {
     let signature = request.signature.filter(|text| !text.is_empty()).ok_or(SignatureError::Unsigned)?.as_bytes();
     if signature.len() != SIGNATURE_LENGTH {
@@ -142,8 +142,8 @@ pub fn verify<'t>(
     let form = (request.method == "POST" && is_form(request.content_type)).then(|| Form::parse(request.body));
     let nothing = Form::default();
 
-    // What may stand behind the URL in the signed text. Twilio signs a form's parameters; it may instead sign the URL
-    // alone, with a hash in it that vouches for the body.
+    // What the signed text may contain after the URL. Twilio signs a form's parameters, or the URL alone, with a hash of the body
+    // in it.
     let signed_after_url: &[&Form] = match (request.method, &form) {
         ("GET" | "HEAD", _) if !request.body.is_empty() => return Err(SignatureError::BodyOfGet),
         ("GET" | "HEAD", _) => &[&nothing],
@@ -162,13 +162,13 @@ pub fn verify<'t>(
     Ok(Verified { token, form })
 }
 
-/// Signs as Twilio does: the URL alone for a GET or an empty form, else the URL and the form's parameters.
+/// Signs like Twilio: the URL alone for a GET or an empty form, otherwise the URL and the form's parameters.
 #[must_use]
 pub fn sign(token: &AuthToken, url: &str, form: &Form) -> String {
     token.hmac().map(|key| BASE64.encode(mac(key, &[without_fragment(url)], form))).unwrap_or_default()
 }
 
-/// Which token signed, tried without an early exit: the time taken tells nothing about how near a guess came.
+/// The index of the token that signed. There is no early exit, so the time taken doesn't show how close a guess came.
 fn signing_token<'t>(
     tokens: impl IntoIterator<Item = &'t AuthToken>,
     url: &str,
@@ -205,7 +205,7 @@ fn mac(mut key: Hmac<Sha1>, url: &[&str], form: &Form) -> [u8; 20] {
     key.finalize().into_bytes().into()
 }
 
-/// Exactly Twilio's media type, whatever its case and parameters. Anything near it is not a form: nothing is guessed.
+/// Exactly Twilio's media type, in any case and with any parameters. Nothing similar is accepted as a form.
 pub(crate) fn is_form(content_type: Option<&str>) -> bool {
     let media_type = content_type.and_then(|value| value.split(';').next()).unwrap_or_default();
     media_type.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
@@ -218,8 +218,8 @@ enum BodyHash {
     Differs,
 }
 
-/// Compares the body with every `bodySHA256` of the URL, which is part of what is signed; the hash is no secret.
-fn body_hash(request: &Request<'_>) -> BodyHash {
+/// Compares the body with every `bodySHA256` of the URL, which is signed. The hash isn't secret.
+fn body_hash(request: &SignedRequest<'_>) -> BodyHash {
     let url = without_fragment(request.url);
     let query = Form::parse(url.split_once('?').map_or("", |(_, query)| query).as_bytes());
     let mut hashes = query.values("bodySHA256").peekable();
@@ -243,15 +243,15 @@ fn without_fragment(url: &str) -> &str {
     url.split_once('#').map_or(url, |(url, _)| url)
 }
 
-/// The URLs that Twilio may have signed for a request to `url`, each in up to three pieces: as given; without its port;
-/// or, if it has none, with its scheme's default port. Twilio itself is inconsistent about ports, and about nothing else.
+/// The URLs that Twilio may have signed for a request to `url`, each in up to three pieces: as given, and without its port, or if
+/// it has none, with its scheme's default port. Twilio is inconsistent about ports only.
 fn url_candidates(url: &str) -> [Option<[&str; 3]>; 2] {
     let url = without_fragment(url);
     let as_given = Some([url, "", ""]);
     let Some(authority) = url.find("://").map(|colon| colon + "://".len()) else { return [as_given, None] };
     let end = url[authority..].find(['/', '?']).map_or(url.len(), |length| authority + length);
     let host = url[authority..end].rfind('@').map_or(authority, |at| authority + at + 1);
-    // The colons of an IPv6 host stand in brackets, before the port's.
+    // The colons of an IPv6 host are in brackets, before the port's.
     let after_brackets = url[host..end].rfind(']').map_or(host, |bracket| host + bracket);
     let other = match url[after_brackets..end].rfind(':').map(|colon| after_brackets + colon) {
         Some(port) => Some([&url[..port], "", &url[end..]]),

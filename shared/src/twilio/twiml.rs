@@ -1,13 +1,13 @@
-//! TwiML: the XML that answers a webhook.
+//! TwiML: the XML of an answer to a webhook.
 
 use super::segments::MAX_BODY;
 use quick_xml::escape::escape;
 use std::str::FromStr;
 
-/// The answer that says nothing back: Twilio takes the message and texts no reply.
+/// The answer without a reply.
 pub const NO_REPLY: &str = r#"<?xml version="1.0" encoding="UTF-8"?><Response/>"#;
 
-/// The text of an automatic reply: one that XML and an SMS can carry.
+/// The text of an automatic reply, valid in XML and in an SMS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplyText(String);
 
@@ -19,13 +19,13 @@ impl ReplyText {
     }
 }
 
-/// A text that can't be a reply.
+/// Why a text can't be a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidReplyText {
-    /// Longer than an SMS may be.
+    /// Longer than Twilio accepts.
     #[error("it is longer than {MAX_BODY} characters")]
     TooLong,
-    /// XML 1.0 has no way to write it.
+    /// XML 1.0 can't represent it.
     #[error("it contains a control character")]
     ControlCharacter,
 }
@@ -45,7 +45,7 @@ impl FromStr for ReplyText {
     }
 }
 
-/// The answer that texts this back.
+/// The answer with a reply.
 ///
 /// ```
 /// let text = "Fish & chips".parse()?;

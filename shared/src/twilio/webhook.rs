@@ -5,7 +5,7 @@
 //! URL parser that normalizes, so the event is read as it is.
 
 use super::form::{Form, FormError};
-use super::signature::{self, Request, SignatureError, verify};
+use super::signature::{self, SignatureError, SignedRequest, verify};
 use super::url::is_https_or_loopback;
 use crate::runtime::credentials::{CredentialsError, Signer};
 use crate::store::items::StoreError;
@@ -37,7 +37,7 @@ pub struct PublicUrl(String);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPublicUrl {
     /// Not HTTPS.
-    #[error("it must begin with https:// and a host name")]
+    #[error("it must start with https:// and a host name")]
     NotHttps,
     /// It goes on after the path.
     #[error("it must have no query and no fragment, only what comes before the webhook's path")]
@@ -182,7 +182,7 @@ impl Unverified {
     /// # Errors
     /// [`WebhookError::Forged`] or [`WebhookError::OtherAccount`], with a diagnosis.
     pub fn verify(&self, signers: &[Signer]) -> Result<Webhook, WebhookError> {
-        let request = Request {
+        let request = SignedRequest {
             method: &self.method,
             url: &self.url,
             content_type: self.content_type.as_deref(),
@@ -190,29 +190,29 @@ impl Unverified {
             signature: self.signature.as_deref(),
         };
         let verified = verify(signers.iter().map(|signer| &signer.auth_token), &request)
-            .map_err(|reason| WebhookError::Forged { reason, diagnosis: self.diagnosis() })?;
+            .map_err(|reason| WebhookError::Forged { reason, diagnosis: Box::new(self.diagnosis()) })?;
         let form = verified.form.unwrap_or_default();
         // Twilio concatenates parameters without delimiters, so a sender could move the boundaries between them under the same
         // signature. The account must match as well.
         let ours = signers.get(verified.token).map(|signer| signer.account_sid.as_str());
         match form.text("AccountSid") {
             Ok(theirs) if theirs.is_none() || theirs == ours => Ok(Webhook { form }),
-            _ => Err(WebhookError::OtherAccount(self.diagnosis())),
+            _ => Err(WebhookError::OtherAccount(Box::new(self.diagnosis()))),
         }
     }
 
-    fn diagnosis(&self) -> Box<Diagnosis> {
+    fn diagnosis(&self) -> Diagnosis {
         let (address, query) = self.url.split_once('?').unwrap_or((&self.url, ""));
         let query = names(&Form::parse(query.as_bytes()));
         let content_type = self.content_type.as_deref().unwrap_or("none");
         let is_form = signature::is_form(self.content_type.as_deref());
-        Box::new(Diagnosis {
+        Diagnosis {
             url: loggable_url(address) + if query.is_empty() { "" } else { "?" } + &query,
             // A body that is not a form may be personal text.
             parameters: if is_form { names(&Form::parse(&self.body)) } else { String::new() },
             content_type: loggable(content_type.split(';').next().unwrap_or_default()),
             body_bytes: self.body.len(),
-        })
+        }
     }
 }
 

@@ -18,20 +18,20 @@ fn rules_read_as_they_are_written() {
 #[test]
 fn a_rule_that_is_wrong_is_refused_with_its_reason() {
     for (written, reason) in [
-        ("", "it is empty: write at least one rule, such as 3/1h"),
+        ("", "it is empty; write at least one rule, such as 3/1h"),
         ("3/1h,", "the rule \"\" is not of the form count/window, such as 3/1h"),
         ("3 per hour", "the rule \"3 per hour\" is not of the form count/window, such as 3/1h"),
         ("0/1h", "the count of \"0/1h\" must be a whole number from 1 to 80"),
         ("81/1h", "the count of \"81/1h\" must be a whole number from 1 to 80"),
         ("-1/1h", "the count of \"-1/1h\" must be a whole number from 1 to 80"),
         ("+1/1h", "the count of \"+1/1h\" must be a whole number from 1 to 80"),
-        ("3/1", "\"1\" is not a length of time such as 30s, 10m, 1h or 1d"),
-        ("3/0s", "\"0s\" is not a length of time such as 30s, 10m, 1h or 1d"),
-        ("3/h", "\"h\" is not a length of time such as 30s, 10m, 1h or 1d"),
-        ("3/1w", "\"1w\" is not a length of time such as 30s, 10m, 1h or 1d"),
-        ("3/1😀", "\"1😀\" is not a length of time such as 30s, 10m, 1h or 1d"),
+        ("3/1", "\"1\" is not a duration such as 30s, 10m, 1h or 1d"),
+        ("3/0s", "\"0s\" is not a duration such as 30s, 10m, 1h or 1d"),
+        ("3/h", "\"h\" is not a duration such as 30s, 10m, 1h or 1d"),
+        ("3/1w", "\"1w\" is not a duration such as 30s, 10m, 1h or 1d"),
+        ("3/1😀", "\"1😀\" is not a duration such as 30s, 10m, 1h or 1d"),
         ("3/367d", "the window of \"3/367d\" is longer than 366d"),
-        ("3/99999999999d", "\"99999999999d\" is not a length of time such as 30s, 10m, 1h or 1d"),
+        ("3/99999999999d", "\"99999999999d\" is not a duration such as 30s, 10m, 1h or 1d"),
     ] {
         assert_eq!(written.parse::<WindowRules>().unwrap_err().to_string(), reason, "{written}");
     }

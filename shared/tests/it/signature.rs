@@ -2,7 +2,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use proptest::prelude::*;
 use shared::twilio::form::Form;
-use shared::twilio::signature::{AuthToken, Request, SignatureError, sign, verify};
+use shared::twilio::signature::{AuthToken, SignatureError, SignedRequest, sign, verify};
 
 #[derive(serde::Deserialize)]
 struct Vectors {
@@ -33,7 +33,7 @@ fn every_vector_of_the_official_libraries_gives_its_expectation() {
             (None, Some(encoded)) => BASE64.decode(encoded).unwrap(),
             (None, None) => panic!("{} has no body", vector.name),
         };
-        let request = Request {
+        let request = SignedRequest {
             method: &vector.method,
             url: &vector.url,
             content_type: vector.content_type.as_deref(),
@@ -61,7 +61,7 @@ fn any_live_token_signs_and_the_answer_tells_which() {
     let body = form.encoded();
     for (signer, expected) in [(&old, Some(1)), (&new, Some(0)), (&other, None)] {
         let signature = sign(signer, URL, &form);
-        let request = Request {
+        let request = SignedRequest {
             method: "POST",
             url: URL,
             content_type: Some(FORM),
@@ -84,8 +84,13 @@ fn the_port_forms_of_a_url_never_reach_into_its_path_query_or_userinfo() {
     let key = token("t");
     let accepts = |configured: &str, signed: &str| {
         let signature = sign(&key, signed, &Form::default());
-        let request =
-            Request { method: "GET", url: configured, content_type: None, body: b"", signature: Some(&signature) };
+        let request = SignedRequest {
+            method: "GET",
+            url: configured,
+            content_type: None,
+            body: b"",
+            signature: Some(&signature),
+        };
         verify([&key], &request).is_ok()
     };
     for (configured, signed, expected) in [
@@ -117,7 +122,7 @@ proptest! {
         let form = Form::from_pairs(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         let body = form.encoded();
         let signature = sign(&key, &url, &form);
-        let request = Request {
+        let request = SignedRequest {
             method: "POST", url: &url, content_type: Some(FORM), body: body.as_bytes(), signature: Some(&signature),
         };
         prop_assert_eq!(verify([&key], &request).unwrap().form, Some(form));
@@ -126,7 +131,7 @@ proptest! {
         let at = changed.index(forged.len());
         forged[at] = if forged[at] == b'A' { b'B' } else { b'A' };
         let forged = String::from_utf8(forged).unwrap();
-        let request = Request { signature: Some(&forged), ..request };
+        let request = SignedRequest { signature: Some(&forged), ..request };
         prop_assert!(verify([&key], &request).is_err());
     }
 
@@ -141,7 +146,7 @@ proptest! {
         body in prop::collection::vec(any::<u8>(), 0..200),
         signature in prop::option::of(".{0,40}|[A-Za-z0-9+/]{27}="),
     ) {
-        let request = Request {
+        let request = SignedRequest {
             method: &method, url: &url, content_type: content_type.as_deref(), body: &body, signature: signature.as_deref(),
         };
         prop_assert!(verify([&token("a key nobody guesses")], &request).is_err());

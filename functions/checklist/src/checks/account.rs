@@ -2,7 +2,7 @@
 
 use super::credentials::Credentials;
 use crate::report::{Check, Finding};
-use crate::twilio_api::{AccountStatus, AccountType, TwilioAccount};
+use crate::twilio_api::{AccountDetails, AccountStatus, AccountType};
 
 const CHECK: Check = Check::Account;
 
@@ -20,7 +20,7 @@ pub fn evaluate(credentials: &Credentials) -> Finding {
     }
 }
 
-fn evaluate_account(account: &TwilioAccount) -> Finding {
+fn evaluate_account(account: &AccountDetails) -> Finding {
     match (&account.status, &account.kind) {
         (AccountStatus::Active, AccountType::Trial) => Finding::fail(
             CHECK,

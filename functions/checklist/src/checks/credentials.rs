@@ -8,7 +8,7 @@
 //! - read the key's policy with the auth token. Only a restricted key has one.
 
 use crate::report::{Check, Finding};
-use crate::twilio_api::{KeyPolicy, Session, TwilioAccount, TwilioApi, TwilioError};
+use crate::twilio_api::{AccountDetails, KeyPolicy, Session, TwilioApi, TwilioError};
 use shared::runtime::credentials::{AccountSid, ApiKey, CredentialsError, Signer};
 use shared::twilio::error_code::TwilioErrorCode;
 
@@ -31,7 +31,7 @@ pub struct AuthTokenFacts {
     /// The account SID with the auth token.
     pub key: ApiKey,
     /// The account, read with them.
-    pub account: Result<TwilioAccount, TwilioError>,
+    pub account: Result<AccountDetails, TwilioError>,
 }
 
 /// What send-code signs in with.
@@ -49,7 +49,7 @@ pub struct ApiKeyFacts {
     /// The API key.
     pub key: ApiKey,
     /// The account, read with the API key.
-    pub account: Result<TwilioAccount, TwilioError>,
+    pub account: Result<AccountDetails, TwilioError>,
     /// Whether the API key can list numbers.
     pub numbers: Result<(), TwilioError>,
     /// The API key's policy, read with the auth token, or with the key itself if there is no auth token.
@@ -102,7 +102,7 @@ impl Credentials {
     }
 
     /// The account as each of the two secrets reads it, the auth token's answer first.
-    pub(super) fn account_answers(&self) -> impl Iterator<Item = &Result<TwilioAccount, TwilioError>> {
+    pub(super) fn account_answers(&self) -> impl Iterator<Item = &Result<AccountDetails, TwilioError>> {
         let by_auth_token = self.auth_token.as_ref().ok().map(|owner| &owner.account);
         let by_sending = self.sending.as_ref().ok().map(|sending| match sending {
             SendingCredential::AuthToken(AuthTokenFacts { account, .. })
@@ -235,12 +235,12 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn owner(account_sid: &str, account: Result<TwilioAccount, TwilioError>) -> AuthTokenFacts {
+    fn owner(account_sid: &str, account: Result<AccountDetails, TwilioError>) -> AuthTokenFacts {
         AuthTokenFacts { key: signer(account_sid).into(), account }
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "it is one of several answers, some of them errors")]
-    fn account(status: &str, kind: &str) -> Result<TwilioAccount, TwilioError> {
+    fn account(status: &str, kind: &str) -> Result<AccountDetails, TwilioError> {
         Ok(serde_json::from_value(json!({ "status": status, "type": kind })).unwrap())
     }
 

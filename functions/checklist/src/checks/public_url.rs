@@ -50,12 +50,12 @@ mod tests {
     use super::super::webhooks;
     use super::*;
     use crate::report::CheckStatus::{Fail, Pass};
-    use crate::twilio_api::IncomingNumber;
+    use crate::twilio_api::PhoneNumberResource;
     use shared::twilio::client::Sender;
 
     #[test]
     fn a_url_that_reaches_us_but_fits_no_signature_fails_this_check_and_not_webhooks() {
-        let facts = of_number(IncomingNumber { sms_url: Some(API.to_owned()), ..number() });
+        let facts = of_number(PhoneNumberResource { sms_url: Some(API.to_owned()), ..number() });
         let rows = webhooks::evaluate(&facts, &Sender::Number(NUMBER.to_owned()), &urls());
         assert_eq!(rows.iter().map(|row| row.result).collect::<Vec<_>>(), [Pass]);
         let row = evaluate(&facts, &urls());

@@ -3,7 +3,7 @@
 //! The checks `webhooks`, `public_url` and `sender_registration` share them, so Twilio is asked once.
 
 use crate::settings::WebhookUrls;
-use crate::twilio_api::{IncomingNumber, MessagingService, ServiceNumber, Session, TwilioError};
+use crate::twilio_api::{MessagingService, PhoneNumberResource, ServiceNumber, Session, TwilioError};
 use reqwest::Url;
 use shared::twilio::client::Sender;
 
@@ -119,8 +119,8 @@ impl WebhookUrls {
     }
 }
 
-impl From<IncomingNumber> for WebhookSettings {
-    fn from(number: IncomingNumber) -> Self {
+impl From<PhoneNumberResource> for WebhookSettings {
+    fn from(number: PhoneNumberResource) -> Self {
         Self {
             subject: number.phone_number,
             owner: WebhookOwner::Number(number.sid),
@@ -182,9 +182,9 @@ pub(crate) mod samples {
         WebhookUrls { signed: OURS.to_owned(), unsigned: Some(API.to_owned()) }
     }
 
-    pub(crate) fn number() -> IncomingNumber {
+    pub(crate) fn number() -> PhoneNumberResource {
         let text = |text: &str| Some(text.to_owned());
-        IncomingNumber {
+        PhoneNumberResource {
             sid: "PN1".to_owned(),
             phone_number: NUMBER.to_owned(),
             sms_url: text(OURS),
@@ -207,7 +207,7 @@ pub(crate) mod samples {
         }
     }
 
-    pub(crate) fn of_number(number: IncomingNumber) -> SenderFacts {
+    pub(crate) fn of_number(number: PhoneNumberResource) -> SenderFacts {
         SenderFacts { webhooks: vec![number.into()], service: None }
     }
 }

@@ -192,7 +192,7 @@ mod tests {
     use super::super::sender::samples::{NUMBER, OURS, number, of_number, service, urls};
     use super::*;
     use crate::report::CheckStatus::{self, Fail, Pass, Unknown};
-    use crate::twilio_api::{IncomingNumber, MessagingService, ServiceNumber};
+    use crate::twilio_api::{MessagingService, PhoneNumberResource, ServiceNumber};
 
     fn results(rows: &[Finding]) -> Vec<CheckStatus> {
         rows.iter().map(|row| row.result).collect()
@@ -206,8 +206,8 @@ mod tests {
     #[test]
     fn each_single_wrong_setting_of_a_number_fails_and_names_its_field() {
         let sender = Sender::Number(NUMBER.to_owned());
-        let url = |url: &str| IncomingNumber { sms_url: Some(url.to_owned()), ..number() };
-        let wrong: Vec<(IncomingNumber, &[(&str, &str)])> = vec![
+        let url = |url: &str| PhoneNumberResource { sms_url: Some(url.to_owned()), ..number() };
+        let wrong: Vec<(PhoneNumberResource, &[(&str, &str)])> = vec![
             (number(), &[]),
             (url("https://SMS.example.com:443/sms?a=b#rc=3"), &[]),
             (url("http://sms.example.com/sms"), &[("SmsUrl", OURS)]),
@@ -217,14 +217,17 @@ mod tests {
             (url("https://demo.twilio.com/welcome/sms/reply/"), &[("SmsUrl", OURS)]),
             (url("nonsense"), &[("SmsUrl", OURS)]),
             (url(""), &[("SmsUrl", OURS)]),
-            (IncomingNumber { sms_url: None, ..number() }, &[("SmsUrl", OURS)]),
-            (IncomingNumber { sms_method: Some("GET".to_owned()), ..number() }, &[("SmsMethod", "POST")]),
-            (IncomingNumber { sms_application_sid: Some("AP1".to_owned()), ..number() }, &[("SmsApplicationSid", "")]),
+            (PhoneNumberResource { sms_url: None, ..number() }, &[("SmsUrl", OURS)]),
+            (PhoneNumberResource { sms_method: Some("GET".to_owned()), ..number() }, &[("SmsMethod", "POST")]),
             (
-                IncomingNumber { sms_fallback_url: Some("http://sms.example.com/sms".to_owned()), ..number() },
+                PhoneNumberResource { sms_application_sid: Some("AP1".to_owned()), ..number() },
+                &[("SmsApplicationSid", "")],
+            ),
+            (
+                PhoneNumberResource { sms_fallback_url: Some("http://sms.example.com/sms".to_owned()), ..number() },
                 &[("SmsFallbackUrl", "")],
             ),
-            (IncomingNumber { sms_fallback_url: Some("https://other.example/sms".to_owned()), ..number() }, &[]),
+            (PhoneNumberResource { sms_fallback_url: Some("https://other.example/sms".to_owned()), ..number() }, &[]),
         ];
         for (number, expected_fields) in wrong {
             let facts = of_number(number.clone());
@@ -241,10 +244,10 @@ mod tests {
     fn a_service_decides_for_its_numbers_unless_it_delegates_to_them() {
         let sender = Sender::MessagingService("MG1".to_owned());
         let member = |sid: &str| ServiceNumber { sid: sid.to_owned(), phone_number: NUMBER.to_owned() };
-        let wrong_number = || IncomingNumber { sms_url: None, ..number() };
+        let wrong_number = || PhoneNumberResource { sms_url: None, ..number() };
         let delegating =
             || MessagingService { use_inbound_webhook_on_number: true, inbound_request_url: None, ..service() };
-        let facts = |service: MessagingService, members: Vec<ServiceNumber>, numbers: Vec<IncomingNumber>| {
+        let facts = |service: MessagingService, members: Vec<ServiceNumber>, numbers: Vec<PhoneNumberResource>| {
             let mut webhooks = vec![WebhookSettings::from(service.clone())];
             webhooks.extend(numbers.into_iter().map(WebhookSettings::from));
             SenderFacts { webhooks, service: Some((service, members)) }
@@ -273,7 +276,7 @@ mod tests {
     #[test]
     fn a_numbers_status_callback_for_calls_fails_over_plain_http_and_is_left_alone() {
         let plain = || Some("http://other.example/?token=1".to_owned());
-        let facts = of_number(IncomingNumber { status_callback: plain(), ..number() });
+        let facts = of_number(PhoneNumberResource { status_callback: plain(), ..number() });
         let rows = evaluate(&facts, &Sender::Number(NUMBER.to_owned()), &urls());
         assert!(rows[0].result == Fail && rows[0].found.contains("for calls"), "{rows:?}");
         assert!(rows[0].advice.contains("by hand") && !rows[0].advice.contains("apply"), "{rows:?}");

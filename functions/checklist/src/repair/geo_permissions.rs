@@ -1,7 +1,7 @@
 //! Opens and closes countries for SMS. Twilio answers a change with a code for each country, and answers HTTP 200 even if it
 //! refuses all of them; so each country is evaluated by itself.
 
-use super::{Deadlines, REPAIR_AGAIN, RUN_AGAIN, RepairOutcome};
+use super::{REPAIR_AGAIN, RUN_AGAIN, RepairDeadlines, RepairOutcome};
 use crate::checks::geo_permissions::Differences;
 use crate::report::{Check, Finding};
 use crate::twilio_api::{MessagingPermission, Session, TwilioError};
@@ -39,7 +39,7 @@ pub async fn repair(
     session: &Session<'_>,
     found: Vec<MessagingPermission>,
     allowed: &[Region],
-    deadlines: Deadlines,
+    deadlines: RepairDeadlines,
 ) -> RepairOutcome<Result<Vec<MessagingPermission>, TwilioError>> {
     let mut attempts = Vec::new();
     for batch in planned(&Differences::of(&found, allowed)).chunks(BATCH) {

@@ -25,7 +25,7 @@ pub struct RepairOutcome<Facts> {
 
 /// The deadlines of a check that can repair.
 #[derive(Clone, Copy, Debug)]
-pub struct Deadlines {
+pub struct RepairDeadlines {
     /// No change starts after this.
     pub changes: Instant,
     /// No call lasts longer than this.
@@ -39,7 +39,7 @@ impl<Facts> RepairOutcome<Facts> {
     }
 }
 
-impl Deadlines {
+impl RepairDeadlines {
     /// Makes a call, and gives it up at the deadline.
     ///
     /// # Errors

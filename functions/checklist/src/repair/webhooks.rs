@@ -1,6 +1,6 @@
 //! Points webhooks at this stack. A repair sets the wrong fields of a webhook in one call, and no other field.
 
-use super::{Deadlines, REPAIR_AGAIN, RUN_AGAIN, RepairOutcome};
+use super::{REPAIR_AGAIN, RUN_AGAIN, RepairDeadlines, RepairOutcome};
 use crate::checks::public_url;
 use crate::checks::sender::{SenderFacts, WebhookOwner};
 use crate::checks::webhooks::{WrongField, problems};
@@ -28,7 +28,7 @@ pub async fn repair(
     found: SenderFacts,
     sender: &Sender,
     urls: &WebhookUrls,
-    deadlines: Deadlines,
+    deadlines: RepairDeadlines,
 ) -> RepairOutcome<SenderFacts> {
     let mut attempts = Vec::new();
     for fix in fixes(&found, urls) {
@@ -120,18 +120,18 @@ mod tests {
     use super::*;
     use crate::checks::sender::samples::{API, NUMBER, OURS, number, of_number, urls};
     use crate::report::CheckStatus::{Fail, Pass, Unknown};
-    use crate::twilio_api::IncomingNumber;
+    use crate::twilio_api::PhoneNumberResource;
 
     #[test]
     fn a_repair_sets_the_wrong_fields_and_no_others() {
         let plain = || Some("http://other.example/?token=1".to_owned());
         for (number, expected) in [
             (number(), vec![]),
-            (IncomingNumber { status_callback: plain(), ..number() }, vec![]),
-            (IncomingNumber { sms_method: Some("GET".to_owned()), ..number() }, vec![("SmsMethod", "POST")]),
-            (IncomingNumber { sms_url: Some(API.to_owned()), ..number() }, vec![("SmsUrl", OURS)]),
+            (PhoneNumberResource { status_callback: plain(), ..number() }, vec![]),
+            (PhoneNumberResource { sms_method: Some("GET".to_owned()), ..number() }, vec![("SmsMethod", "POST")]),
+            (PhoneNumberResource { sms_url: Some(API.to_owned()), ..number() }, vec![("SmsUrl", OURS)]),
             (
-                IncomingNumber { sms_url: None, sms_fallback_url: plain(), ..number() },
+                PhoneNumberResource { sms_url: None, sms_fallback_url: plain(), ..number() },
                 vec![("SmsUrl", OURS), ("SmsFallbackUrl", "")],
             ),
         ] {
@@ -145,10 +145,11 @@ mod tests {
     #[test]
     fn a_repair_passes_only_if_twilio_shows_it_and_names_the_previous_value() {
         let old = "https://old.example/in?token=secret";
-        let before = of_number(IncomingNumber { sms_url: Some(old.to_owned()), sms_method: None, ..number() });
+        let before = of_number(PhoneNumberResource { sms_url: Some(old.to_owned()), sms_method: None, ..number() });
         let fix = fixes(&before, &urls()).remove(0);
         // A field that the repair did not set does not fail it.
-        let right = of_number(IncomingNumber { status_callback: Some("http://other.example".to_owned()), ..number() });
+        let right =
+            of_number(PhoneNumberResource { status_callback: Some("http://other.example".to_owned()), ..number() });
         let (refused, lost) = (TwilioError::NotFound, TwilioError::timed_out());
         for (answer, now, expected) in [
             (Ok(()), Some(&right), Pass),
