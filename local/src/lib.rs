@@ -11,6 +11,7 @@ pub mod demo;
 pub mod fake_account;
 pub mod fixtures;
 pub mod functions;
+pub mod limit_usage;
 pub mod overview;
 pub mod page;
 mod random;

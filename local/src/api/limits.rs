@@ -1,6 +1,7 @@
 //! `GET /gate`: how full each limit is for a phone and an IP address, and when each slot becomes free.
 
 use super::state::{ApiError, AppState};
+use crate::limit_usage::{LimitUsage, RuleUsage, UsedSlots};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::routing::get;
@@ -12,7 +13,6 @@ use shared::limits::rules::Mode;
 use shared::phone::number::PhoneNumber;
 use shared::runtime::ip::ClientIp;
 use shared::store::admission::LimitKind;
-use shared::store::limit_usage::{LimitUsage, RuleUsage, UsedSlots};
 use shared::store::send_limits::SendLimits;
 
 /// The route.
@@ -38,7 +38,7 @@ async fn usage(
     let ip = ClientIp::parse(&query.ip).map_err(|error| ApiError::request(&format!("ip: {error}")))?;
     let settings = &state.states()?.send_code.settings;
     let now_ms = state.clock.now_ms();
-    let usage = state.table()?.standing(&phone, &ip, &settings.limits, now_ms).await;
+    let usage = LimitUsage::read(&state.table()?, &phone, &ip, &settings.limits, now_ms).await;
     let usage = usage.map_err(|error| ApiError::unavailable(&error))?;
     let refused = settings.policy.check(&phone).err().map(Refused::violation);
     Ok(Json(json!({
@@ -66,7 +66,7 @@ fn limits(phone: &PhoneNumber, ip: &ClientIp, limits: &SendLimits, usage: &Limit
         (LimitKind::Check, "CheckLimit", phone.as_str(), "failed checks"),
     ];
     let limit = |(kind, parameter, subject, counts): (LimitKind, &str, &str, &str)| {
-        let rules: Vec<_> = usage.rules.iter().filter(|rule| rule.by == kind).map(rule).collect();
+        let rules: Vec<_> = usage.rules.iter().filter(|rule| rule.kind == kind).map(rule).collect();
         json!({
             "name": kind.as_str(),
             "parameter": parameter,
@@ -85,7 +85,7 @@ fn rule(usage: &RuleUsage) -> Value {
         "rule": usage.rule.to_string(),
         "limit": usage.rule.count(),
         "window_ms": usage.rule.window().as_ms(),
-        "entries": usage.places.iter().map(entry).collect::<Vec<_>>(),
+        "entries": usage.used.iter().map(entry).collect::<Vec<_>>(),
     })
 }
 

@@ -4,6 +4,7 @@ use super::otp;
 use super::state::{ApiError, AppState};
 use crate::aws::dynamodb::empty_table;
 use crate::fixtures::TABLE_NAME;
+use crate::limit_usage;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::{delete, get};
@@ -55,7 +56,7 @@ async fn forget(State(state): State<AppState>, Path(number): Path<String>) -> Re
     let number = e164(number)?;
     // Only a valid phone number has an item in the table.
     if let Ok(phone) = PhoneNumber::parse(&number) {
-        state.table()?.forget(&phone).await.map_err(|error| ApiError::unavailable(&error))?;
+        limit_usage::forget(&state.table()?, &phone).await.map_err(|error| ApiError::unavailable(&error))?;
     }
     state.twilio.forget(Some(&number));
     Ok(StatusCode::NO_CONTENT)

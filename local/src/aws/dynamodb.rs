@@ -28,7 +28,7 @@ const TARGET: &str = "DynamoDB_20120810.";
 const CONTINUOUS_BACKUPS: &str = r#"{"ContinuousBackupsDescription": {"ContinuousBackupsStatus": "ENABLED",
     "PointInTimeRecoveryDescription": {"PointInTimeRecoveryStatus": "ENABLED"}}}"#;
 
-/// Why the table can't be created or emptied.
+/// Why the table can't be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
     /// A request to DynamoDB is incomplete.
@@ -40,7 +40,7 @@ pub enum TableError {
 }
 
 impl TableError {
-    fn refused(error: impl Into<aws_sdk_dynamodb::Error>) -> Self {
+    pub(crate) fn refused(error: impl Into<aws_sdk_dynamodb::Error>) -> Self {
         Self::Refused(Box::new(error.into()))
     }
 }

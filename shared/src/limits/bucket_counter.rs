@@ -12,6 +12,7 @@
 use crate::limits::rules::Rule;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
+use std::hash::BuildHasher;
 
 /// The number of buckets in a window.
 const BUCKETS: u64 = 4;
@@ -114,7 +115,8 @@ pub(crate) fn until_ms(rule: Rule, counter: &HashMap<String, u64>, now_ms: u64) 
 
 /// The admissions that the counter still counts at `now_ms`, by bucket: until when, in milliseconds, and how many. One more is
 /// allowed while their sum is below the rule's count.
-pub(crate) fn places(rule: Rule, counter: &HashMap<String, u64>, now_ms: u64) -> Vec<(u64, u64)> {
+#[must_use]
+pub fn used(rule: Rule, counter: &HashMap<String, u64, impl BuildHasher>, now_ms: u64) -> Vec<(u64, u64)> {
     let first = first_of_window(bucket(rule, now_ms));
     let begun = |(name, most): (&String, &u64)| Some((name.strip_prefix('q')?.parse::<u64>().ok()?, *most));
     let begun: BTreeMap<u64, u64> = counter.iter().filter_map(begun).filter(|(bucket, _)| *bucket >= first).collect();

@@ -233,9 +233,9 @@ impl Table {
         let fingerprint = URL_SAFE_NO_PAD.encode(self.mac(&["request", phone, &ip, request.fingerprint]));
         let admission = Admission {
             send: self.pk("send", &request.idempotency_key.0),
-            phone: self.pk("phone", phone),
-            ip: self.pk("ip", &ip),
-            range: self.pk("range", request.phone.range().as_str()),
+            phone: self.phone_pk(request.phone),
+            ip: self.ip_pk(request.ip),
+            range: self.range_pk(request.phone),
             mac: self.code_mac(request.phone, request.code.as_str()),
             at_ms: now_ms,
             counted: CounterEntries::default(),

@@ -60,7 +60,7 @@ impl Table {
         limits: &SendLimits,
         now_ms: u64,
     ) -> Result<CheckResult, StoreError> {
-        let pk = self.pk("phone", phone.as_str());
+        let pk = self.phone_pk(phone);
         let mut item = match self.attempt(&pk, limits, IfAbsent::Reject, now_ms).await? {
             Attempt::Admitted(item) => item,
             Attempt::NoCode(item) => {
@@ -213,7 +213,7 @@ impl Table {
         let code = code(item, slot)?;
         Some(VerifiedSend {
             ip: code.ip.to_owned(),
-            range: self.pk("range", phone.range().as_str()),
+            range: self.range_pk(phone),
             country: CounterEntries::of_country(phone.region(), &limits.country, code.country),
             at_ms: code.at_ms,
         })

@@ -29,7 +29,9 @@ enum CounterDecision {
 }
 
 impl CounterScope {
-    pub(super) fn pk(self, rule: Rule) -> String {
+    /// The key of the item in which a rule counts.
+    #[must_use]
+    pub fn pk(self, rule: Rule) -> String {
         match self {
             Self::Country(region) => format!("country#{region}#{rule}"),
             Self::Total => format!("total#{rule}"),
@@ -99,7 +101,7 @@ impl Table {
             match self.items.update(write.plain_update(update.expression).at_most_once()).await {
                 Ok(Updated::Done(_)) => {}
                 Ok(Updated::Refused(_)) => {
-                    result = Err(StoreError::Corrupt("a counter is lower than what it releases"))
+                    result = Err(StoreError::Corrupt("a counter is lower than what it releases"));
                 }
                 Err(error) => result = Err(error),
             }

@@ -7,7 +7,6 @@ pub mod counters;
 pub mod deliveries;
 pub mod inbound;
 pub mod items;
-pub mod limit_usage;
 pub mod release;
 pub mod send_limits;
 pub mod table;

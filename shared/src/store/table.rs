@@ -23,7 +23,9 @@
 
 use super::items::{Items, StoreError};
 use crate::limits::rules::Period;
+use crate::phone::number::PhoneNumber;
 use crate::runtime::credentials::HmacKey;
+use crate::runtime::ip::ClientIp;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -45,6 +47,24 @@ pub struct Table {
 }
 
 impl Table {
+    /// The key of a phone's item.
+    #[must_use]
+    pub fn phone_pk(&self, phone: &PhoneNumber) -> String {
+        self.pk("phone", phone.as_str())
+    }
+
+    /// The key of an IP's item.
+    #[must_use]
+    pub fn ip_pk(&self, ip: &ClientIp) -> String {
+        self.pk("ip", &ip.canonical())
+    }
+
+    /// The key of the item of a phone's number range.
+    #[must_use]
+    pub fn range_pk(&self, phone: &PhoneNumber) -> String {
+        self.pk("range", phone.range().as_str())
+    }
+
     /// The key of an item about a person: an HMAC, so that a copy of the table identifies nobody.
     pub(super) fn pk(&self, kind: &'static str, subject: &str) -> String {
         format!("{kind}#{}", URL_SAFE_NO_PAD.encode(self.mac(&[kind, subject])))

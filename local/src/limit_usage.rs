@@ -1,0 +1,141 @@
+//! How full the limits are, for people and tests that look at them. No decision depends on what is read here, so it is not part of
+//! the deployed code: it reads the items as `docs/architecture.md` describes them.
+
+use crate::aws::dynamodb::TableError;
+use aws_sdk_dynamodb::types::AttributeValue;
+use shared::limits::bucket_counter;
+use shared::limits::rules::{CounterRules, Mode, Rule, WindowRules};
+use shared::phone::number::PhoneNumber;
+use shared::runtime::ip::ClientIp;
+use shared::store::admission::LimitKind;
+use shared::store::counters::CounterScope;
+use shared::store::send_limits::SendLimits;
+use shared::store::table::Table;
+use std::collections::HashMap;
+
+type Item = HashMap<String, AttributeValue>;
+
+/// How full the limits are for one phone and one IP address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LimitUsage {
+    /// Whether the phone has opted out.
+    pub opted_out: bool,
+    /// Each rule that counts, in the order in which send-code checks the limits.
+    pub rules: Vec<RuleUsage>,
+}
+
+/// How full one rule is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleUsage {
+    /// The limit that the rule belongs to.
+    pub kind: LimitKind,
+    /// The rule.
+    pub rule: Rule,
+    /// What it counts now.
+    pub used: Vec<UsedSlots>,
+}
+
+/// Slots that become free at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UsedSlots {
+    /// The number of slots.
+    pub count: u64,
+    /// When they become free, in milliseconds since the epoch.
+    pub until_ms: u64,
+}
+
+impl LimitUsage {
+    /// Reads how full the limits are that a send to `phone`, requested from `ip`, would meet.
+    ///
+    /// # Errors
+    /// [`TableError`] if the table can't be read.
+    pub async fn read(
+        table: &Table,
+        phone: &PhoneNumber,
+        ip: &ClientIp,
+        limits: &SendLimits,
+        now_ms: u64,
+    ) -> Result<Self, TableError> {
+        let phone_item = item(table, &table.phone_pk(phone)).await?;
+        let ip_item = item(table, &table.ip_pk(ip)).await?;
+        let range_item = item(table, &table.range_pk(phone)).await?;
+        let mut rules = Vec::new();
+        for (kind, mode, item) in [
+            (LimitKind::Phone, &limits.phone, &phone_item),
+            (LimitKind::Ip, &limits.ip, &ip_item),
+            (LimitKind::Range, &limits.range, &range_item),
+        ] {
+            rules.extend(mode.counted().into_iter().flat_map(|rules| of_log(kind, "a", rules, item, now_ms)));
+        }
+        if let Some(region) = phone.region() {
+            rules.extend(
+                of_counters(table, LimitKind::Country, CounterScope::Country(region), &limits.country, now_ms).await?,
+            );
+        }
+        rules.extend(of_counters(table, LimitKind::Total, CounterScope::Total, &limits.total, now_ms).await?);
+        rules.extend(of_log(LimitKind::Check, "f", &limits.check, &phone_item, now_ms));
+        Ok(Self { opted_out: phone_item.contains_key("opted_out"), rules })
+    }
+}
+
+/// Deletes what the table has about a phone: its log of sends, its codes, its failed checks and its opt-out. What its sends count
+/// for IP addresses, number range and country stays.
+///
+/// # Errors
+/// [`TableError`] if the table can't be written.
+pub async fn forget(table: &Table, phone: &PhoneNumber) -> Result<(), TableError> {
+    let key = AttributeValue::S(table.phone_pk(phone));
+    let deleted = table.items.client.delete_item().table_name(&table.items.table_name).key("pk", key).send().await;
+    deleted.map(|_| ()).map_err(TableError::refused)
+}
+
+/// The item of this key as it is now; empty if it doesn't exist.
+async fn item(table: &Table, pk: &str) -> Result<Item, TableError> {
+    let key = AttributeValue::S(pk.to_owned());
+    let read = table
+        .items
+        .client
+        .get_item()
+        .table_name(&table.items.table_name)
+        .key("pk", key)
+        .consistent_read(true)
+        .send()
+        .await;
+    Ok(read.map_err(TableError::refused)?.item.unwrap_or_default())
+}
+
+/// The rules of a sliding log, which keeps the times of admissions in the attributes `{log}1`, `{log}2` and so on.
+fn of_log(kind: LimitKind, log: &str, rules: &WindowRules, item: &Item, now_ms: u64) -> Vec<RuleUsage> {
+    let numbers = numbers(item);
+    let times: Vec<u64> =
+        (1..=rules.slots()).filter_map(|slot| numbers.get(&format!("{log}{slot}")).copied()).collect();
+    let usage = |rule: &Rule| {
+        // An empty slot is 0.
+        let until = times.iter().filter(|at_ms| **at_ms > 0).map(|at_ms| at_ms.saturating_add(rule.window().as_ms()));
+        let used = until.filter(|until_ms| *until_ms > now_ms).map(|until_ms| UsedSlots { count: 1, until_ms });
+        RuleUsage { kind, rule: *rule, used: used.collect() }
+    };
+    rules.rules().iter().map(usage).collect()
+}
+
+/// The rules of a counter, each of which has its own item.
+async fn of_counters(
+    table: &Table,
+    kind: LimitKind,
+    scope: CounterScope,
+    mode: &Mode<CounterRules>,
+    now_ms: u64,
+) -> Result<Vec<RuleUsage>, TableError> {
+    let mut usage = Vec::new();
+    for &rule in mode.counted().map_or(&[][..], CounterRules::rules) {
+        let counter = item(table, &scope.pk(rule)).await?;
+        let used = bucket_counter::used(rule, &numbers(&counter), now_ms).into_iter();
+        let used = used.map(|(until_ms, count)| UsedSlots { count, until_ms }).collect();
+        usage.push(RuleUsage { kind, rule, used });
+    }
+    Ok(usage)
+}
+
+fn numbers(item: &Item) -> HashMap<String, u64> {
+    item.iter().filter_map(|(name, value)| Some((name.clone(), value.as_n().ok()?.parse().ok()?))).collect()
+}
