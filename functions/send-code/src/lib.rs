@@ -11,13 +11,13 @@
 //! sent, and if something may have been sent, nothing is sent again.
 
 pub mod answer;
-pub mod message;
+pub mod messages;
 pub mod request;
 pub mod settings;
 pub mod state;
 
 use answer::{Answer, Refused};
-use message::Locale;
+use messages::locale::Locale;
 use request::{InvalidRequest, Request};
 use serde_json::Value;
 use shared::phone::code::VerificationCode;

@@ -1,6 +1,6 @@
 //! What the app asks for, parsed at the edge.
 
-use crate::message::{InvalidLocale, Locale};
+use crate::messages::locale::{InvalidLocale, Locale};
 use serde_json::{Map, Value};
 use shared::phone::code::{InvalidCode, VerificationCode};
 use shared::runtime::ip::{ClientIp, InvalidIp};
@@ -62,7 +62,7 @@ pub enum InvalidRequest {
     #[error("`code` {0}")]
     Code(#[from] InvalidCode),
     /// Not a language.
-    #[error("the field locale is wrong: {0}")]
+    #[error("`locale` {0}")]
     Locale(#[from] InvalidLocale),
     /// Not a key.
     #[error("the field idempotency_key is wrong: {0}")]

@@ -1,6 +1,7 @@
-//! What send-code is told by its environment.
+//! Settings, read from the environment.
 
-use crate::message::{AppDomain, Messages};
+use crate::messages::Messages;
+use crate::messages::app_domain::AppDomain;
 use shared::phone::policy::Policy;
 use shared::phone::test_numbers::TestNumbers;
 use shared::runtime::settings::{Environment, SettingError};
@@ -8,30 +9,30 @@ use shared::store::send_limits::SendLimits;
 use shared::twilio::client::{BaseUrl, Sender, StatusCallback};
 use shared::twilio::price::SegmentPrice;
 
-/// The settings, all of them right.
+/// The settings, parsed and valid.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The DynamoDB table.
+    /// The name of the DynamoDB table.
     pub table_name: String,
-    /// The secret with the key of the table.
+    /// The secret with the HMAC key of the table.
     pub hmac_key_secret: String,
     /// The secret with the credentials for sending.
     pub sending_secret: String,
-    /// Whom messages come from.
+    /// The number or Messaging Service that messages come from.
     pub twilio_from: Sender,
-    /// Where Twilio is.
+    /// The base URL of Twilio's API.
     pub twilio_base_url: BaseUrl,
-    /// Where Twilio reports how messages fare, if anywhere.
+    /// The URL to which Twilio reports the status of messages, if any.
     pub status_callback: Option<StatusCallback>,
-    /// Who may be texted.
+    /// Which numbers may be texted.
     pub policy: Policy,
-    /// How often, and how long a code is good.
+    /// The limits and the lifetime of a code.
     pub limits: SendLimits,
-    /// The texts around the code.
+    /// The texts of the messages.
     pub messages: Messages,
     /// Numbers that are never texted.
     pub test_numbers: TestNumbers,
-    /// What a segment of a message costs.
+    /// The price of a message segment, for the estimated spend.
     pub segment_price: SegmentPrice,
 }
 
@@ -39,7 +40,7 @@ impl Settings {
     /// Reads the settings.
     ///
     /// # Errors
-    /// [`SettingError`] names the first variable that is wrong, and the reason.
+    /// [`SettingError`] names the first invalid variable and the reason.
     pub fn from_environment(environment: &Environment) -> Result<Self, SettingError> {
         Ok(Self {
             table_name: environment.required("TABLE_NAME")?.to_owned(),
@@ -57,7 +58,7 @@ impl Settings {
     }
 }
 
-/// The texts, with a word in the log about each that costs more than one segment.
+/// The texts of the messages. Each that takes more than one segment is logged, since it costs more.
 fn messages(environment: &Environment) -> Result<Messages, SettingError> {
     let app_domain = environment.parsed_if_set::<AppDomain>("APP_DOMAIN")?;
     let default = environment.parsed("MESSAGE_TEMPLATE")?;
