@@ -71,7 +71,7 @@ pub enum SimulationError {
     #[error("a check failed: {0}")]
     Table(#[from] StoreError),
     /// A number of the script is none.
-    #[error("the script is wrong: {0}")]
+    #[error("a phone number of the script {0}")]
     Number(#[from] InvalidPhoneNumber),
     /// An answer is not one that the script can bring about: then the product is broken.
     #[error("this should not have come out: {0}")]

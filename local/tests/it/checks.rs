@@ -284,11 +284,11 @@ async fn a_malformed_check_is_an_error_that_names_the_field() {
     let local = start([]).await;
     for (event, message) in [
         (json!(null), "must be a JSON object"),
-        (json!({"code": CODE}), "no field phone_number"),
-        (json!({"phone_number": PHONE}), "no field code"),
-        (json!({"phone_number": PHONE, "code": 493_027}), "code must be a JSON string"),
-        (json!({"phone_number": "0415", "code": CODE}), "invalid `phone_number`; "),
-        (json!({"phone_number": PHONE, "code": CODE, "ip": IP}), "none of phone_number, code"),
+        (json!({"code": CODE}), "missing field `phone_number`"),
+        (json!({"phone_number": PHONE}), "missing field `code`"),
+        (json!({"phone_number": PHONE, "code": 493_027}), "`code` must be a string"),
+        (json!({"phone_number": "0415", "code": CODE}), "`phone_number` does not start with +"),
+        (json!({"phone_number": PHONE, "code": CODE, "ip": IP}), "unknown field `ip`; expected phone_number or code"),
     ] {
         let error = check_code::handle(&local.system.check_code, "r", &event).await.unwrap_err();
         assert_eq!(error.kind(), "InvalidRequest");

@@ -321,22 +321,39 @@ async fn a_malformed_request_is_an_error_that_names_the_field_and_repeats_nothin
     for (event, message) in [
         (json!(null), "must be a JSON object"),
         (json!([PRIVATE]), "must be a JSON object"),
-        (json!({"ip": IP}), "no field phone_number"),
-        (json!({"phone_number": PHONE}), "no field ip"),
-        (json!({"phone_number": 14_155_550_123_u64, "ip": IP}), "phone_number must be a JSON string"),
-        (json!({"phone_number": PHONE, "ip": ""}), "`ip` is empty"),
-        (json!({"phone_number": PHONE, "ip": "203.0.113.7, 10.0.0.1"}), "list"),
-        (json!({"phone_number": PHONE, "ip": "203.0.113.7:443"}), "port"),
-        (json!({"phone_number": PHONE, "ip": IP, "code": "12345a"}), "`code` must be"),
-        (json!({"phone_number": PHONE, "ip": IP, "code": 123_456}), "code must be a JSON string"),
-        (json!({"phone_number": PHONE, "ip": IP, "idempotency_key": ""}), "the field idempotency_key is wrong"),
-        (json!({"phone_number": PHONE, "ip": IP, "idempotencyKey": PRIVATE}), "none of phone_number, ip, code, locale"),
+        (json!({"ip": IP}), "missing field `phone_number`"),
+        (json!({"phone_number": PHONE}), "missing field `ip`"),
+        (json!({"phone_number": 14_155_550_123_u64, "ip": IP}), "`phone_number` must be a string"),
+        (
+            json!({"phone_number": PHONE, "ip": ""}),
+            "`ip` is empty; send the end user's address, for example 203.0.113.7",
+        ),
+        (json!({"phone_number": PHONE, "ip": "203.0.113.7, 10.0.0.1"}), "`ip` is a list"),
+        (json!({"phone_number": PHONE, "ip": "203.0.113.7:443"}), "`ip` has a port"),
+        (json!({"phone_number": PHONE, "ip": IP, "code": "12345a"}), "`code` must be 4 to 10 digits"),
+        (json!({"phone_number": PHONE, "ip": IP, "code": 123_456}), "`code` must be a string"),
+        (
+            json!({"phone_number": PHONE, "ip": IP, "idempotency_key": ""}),
+            "`idempotency_key` must have 1 to 255 characters",
+        ),
+        (json!({"phone_number": PHONE, "ip": IP, "locale": "english"}), "`locale` must be a language tag"),
+        (
+            json!({"phone_number": PHONE, "ip": IP, "idempotencyKey": PRIVATE}),
+            "unknown field `idempotencyKey`; expected phone_number, ip, code, locale or idempotency_key",
+        ),
+        (
+            json!({"phone_number": PHONE, "ip": IP, PHONE: PRIVATE}),
+            "unknown field; expected phone_number, ip, code, locale or idempotency_key",
+        ),
     ] {
         let error = local.invoke(event.clone()).await.unwrap_err();
         assert!(matches!(error, SendCodeError::InvalidRequest(_)), "{event}: {error:?}");
         let text = error.to_string();
         assert!(text.contains(message), "{event}: {text}");
-        assert!(!text.contains(PRIVATE) && !text.contains("12345a") && !text.contains("10.0.0.1"), "{text}");
+        assert!(
+            !text.contains(PRIVATE) && !text.contains("12345a") && !text.contains(PHONE) && !text.contains("10.0.0.1"),
+            "{text}"
+        );
     }
     assert!(local.texts().is_empty());
 }

@@ -47,43 +47,41 @@ pub struct PhoneNumber {
     number_type: NumberType,
 }
 
-/// Why a text is not a phone number that can receive SMS. The message never repeats the text, which may be a person's number.
+/// Why a text is not a phone number that can receive SMS. Each text goes after the name of the field; none repeats the number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPhoneNumber {
     /// Only spaces and punctuation.
-    #[error("the phone number is empty; send it in international format, such as {EXAMPLE}")]
+    #[error("is empty; send it in international format, such as {EXAMPLE}")]
     Empty,
     /// No `+` before the first digit: the country would have to be guessed.
-    #[error("the phone number does not start with +; send + and the country code first, such as {EXAMPLE}")]
+    #[error("does not start with +; send + and the country code first, such as {EXAMPLE}")]
     NoPlus,
     /// `00` is how some countries dial a `+`; others dial 011 or 010.
-    #[error("the phone number starts with 00; send + instead, such as {EXAMPLE}")]
+    #[error("starts with 00; send + instead, such as {EXAMPLE}")]
     DoubleZero,
     /// An extension, or tones to be dialled after the call is answered.
-    #[error("the phone number has an extension, which no SMS can reach; send only the number, such as {EXAMPLE}")]
+    #[error("has an extension, which no SMS can reach; send only the number, such as {EXAMPLE}")]
     Extension,
     /// Letters, as in a vanity number.
-    #[error("the phone number has letters; send only digits, such as {EXAMPLE}")]
+    #[error("has letters; send only digits, such as {EXAMPLE}")]
     Letters,
     /// Control characters, a second `+`, or anything else that is not part of a number.
     #[error(
-        "the phone number has characters other than one leading +, digits, spaces, dots, dashes and parentheses; \
+        "has characters other than one leading +, digits, spaces, dots, dashes and parentheses; \
          send it in international format, such as {EXAMPLE}"
     )]
     Characters,
     /// Fewer digits than any number of its country.
-    #[error(
-        "the phone number has too few digits; send all of them, starting with + and the country code, such as {EXAMPLE}"
-    )]
+    #[error("has too few digits; send all of them, starting with + and the country code, such as {EXAMPLE}")]
     TooShort,
     /// More digits than any number of its country, or than E.164 allows.
-    #[error("the phone number has too many digits; send one number, without an extension, such as {EXAMPLE}")]
+    #[error("has too many digits; send one number, without an extension, such as {EXAMPLE}")]
     TooLong,
     /// The digits after the `+` are not a country code.
-    #[error("the phone number has an unknown country code; send + and the country code first, such as {EXAMPLE}")]
+    #[error("has an unknown country code; send + and the country code first, such as {EXAMPLE}")]
     UnknownCountryCode,
     /// The right length, but in a range that its country has not assigned.
-    #[error("the phone number is not in an assigned range; check it for wrong, missing or extra digits")]
+    #[error("is not in an assigned range; check it for wrong, missing or extra digits")]
     Unassigned,
 }
 

@@ -153,7 +153,7 @@ pub enum InvalidTestNumbers {
         item: usize,
     },
     /// Not a number.
-    #[error("item {item} is invalid; {reason}")]
+    #[error("the number of item {item} {reason}")]
     Number {
         /// Counted from 1.
         item: usize,

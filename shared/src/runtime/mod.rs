@@ -1,4 +1,4 @@
-//! What every function runs on: settings, AWS clients, HTTP, secrets, the clock, metrics and logs.
+//! What every function runs on: settings, AWS clients, HTTP, secrets, the clock, request fields, metrics and logs.
 
 pub mod aws;
 pub mod backoff;
@@ -8,6 +8,7 @@ pub mod dependencies;
 pub mod http;
 pub mod ip;
 pub mod metrics;
+pub mod request_fields;
 pub mod serve;
 pub mod settings;
 pub mod telemetry;

@@ -26,9 +26,9 @@ const IN_PROGRESS_MS: u64 = 30 * 1000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdempotencyKey(String);
 
-/// The key is empty or too long.
+/// The key is empty or too long. The text goes after the name of the field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the idempotency key must have 1 to 255 characters")]
+#[error("must have 1 to 255 characters")]
 pub struct InvalidIdempotencyKey;
 
 impl FromStr for IdempotencyKey {
