@@ -1,40 +1,41 @@
-//! What the app is told. Every answer names its `status`, and says what can be done next.
+//! The answers to the back end. Every answer names its `status` and says what can be done next.
 
 use serde::{Deserialize, Serialize};
 use shared::limits::rules::Exceeded;
 use shared::runtime::clock::rfc3339;
 
 /// The answer to a request, as JSON: `{"status": "approved"}`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(tag = "status", rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Answer {
-    /// It is the code. It is used up now.
+    /// The code is correct, and now used up.
     Approved,
-    /// It is not.
+    /// The code is wrong.
     Incorrect {
-        /// How many more attempts are left.
+        /// How many attempts are left.
         attempts_left: u32,
-        /// When another code may be sent to this number, RFC 3339, as far as its own limit goes.
+        /// When the phone's own limit allows another code, RFC 3339.
         next_send_at: String,
     },
-    /// This number has no code that is still good: send another.
+    /// This number has no live code; send another.
     Expired {
-        /// As above.
+        /// When the phone's own limit allows another code, RFC 3339.
         next_send_at: String,
     },
-    /// Too many attempts have failed; this one was not looked at.
+    /// Too many attempts have failed. This one was not compared.
     TooManyAttempts {
-        /// The rule that decided.
+        /// The rule that is exceeded, such as `5/10m`.
         rule: String,
-        /// In how many seconds the next attempt is looked at.
+        /// In how many seconds the next attempt is compared.
         retry_after: u64,
-        /// As above.
+        /// When the phone's own limit allows another code, RFC 3339.
         next_send_at: String,
     },
 }
 
 impl Answer {
-    /// The rule that decided, if one did.
+    /// The rule that is exceeded, if any.
     #[must_use]
     pub fn rule(&self) -> Option<&str> {
         match self {
@@ -45,13 +46,8 @@ impl Answer {
 
     /// The answer's `status`.
     #[must_use]
-    pub const fn status(&self) -> &'static str {
-        match self {
-            Self::Approved => "approved",
-            Self::Incorrect { .. } => "incorrect",
-            Self::Expired { .. } => "expired",
-            Self::TooManyAttempts { .. } => "too_many_attempts",
-        }
+    pub fn status(&self) -> &'static str {
+        self.into()
     }
 
     pub(crate) fn incorrect(attempts_left: u32, next_send_ms: u64) -> Self {

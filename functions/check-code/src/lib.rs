@@ -1,13 +1,13 @@
-//! check-code: the app asks whether this is the code; an approved one gives its send back.
+//! check-code: checks a code that a user typed. A correct code is approved once, and its send is released.
 //!
 //! ```text
-//! request ─▶ PhoneNumber ─▶ attempt counted, codes read ─▶ compared ─▶ used up ─▶ send given back ─▶ answer
+//! request ─▶ PhoneNumber ─▶ attempt counted, codes read ─▶ compared ─▶ used up ─▶ send released ─▶ answer
 //!                           one write, before anything      by MAC      once       IP, range,
 //!                           is compared                                            country
 //! ```
 //!
-//! What stops SMS pumping is that pumped codes are never verified: the limits of the IP, the range and the country count sends
-//! that nobody has verified, so real users never fill them for long, and pumping always does.
+//! The release is what stops SMS pumping, since pumped codes are never verified: the limits of the IP, the range and the country
+//! count unverified sends only, so real users don't fill them for long, and pumping always does.
 
 pub mod answer;
 pub mod request;
@@ -23,43 +23,40 @@ use shared::store::items::StoreError;
 use state::State;
 use std::time::Duration;
 
-/// How long giving back may take: two calls of AWS at their slowest (3.2 s each, see [`shared::runtime::aws`]) and this are below the
+/// How long the release may take. Two calls of AWS at their slowest (3.2 s each, see [`shared::runtime::aws`]) and this fit into the
 /// function's 10 s.
-const GIVE_BACK_TIME: Duration = Duration::from_secs(3);
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Why there is no answer. Then nothing was approved.
-#[derive(Debug, thiserror::Error)]
+/// Why there is no answer. Nothing was approved.
+#[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
 pub enum CheckCodeError {
-    /// The request can't be understood.
+    /// The request is malformed.
     #[error("{0}")]
     InvalidRequest(#[from] InvalidRequest),
-    /// The table can't decide.
+    /// The table did not answer.
     #[error("{0}")]
     StoreUnavailable(#[from] StoreError),
 }
 
 impl CheckCodeError {
-    /// The error's type, as Lambda gives it to the caller.
+    /// The error's type, as Lambda gives it to the caller: the variant's name.
     #[must_use]
-    pub const fn kind(&self) -> &'static str {
-        match self {
-            Self::InvalidRequest(_) => "InvalidRequest",
-            Self::StoreUnavailable(_) => "StoreUnavailable",
-        }
+    pub fn kind(&self) -> &'static str {
+        self.into()
     }
 }
 
 /// Answers one request.
 ///
 /// # Errors
-/// [`CheckCodeError`] if the request can't be understood or decided.
+/// [`CheckCodeError`] if the request is malformed or can't be decided.
 pub async fn handle(state: &State, request_id: &str, event: &Value) -> Result<Answer, CheckCodeError> {
     let started_ms = state.clock.now_ms();
-    let told = check_code(state, event).await;
+    let handled = check_code(state, event).await;
     let now_ms = state.clock.now_ms();
     let took_ms = now_ms.saturating_sub(started_ms);
-    state.meter.record(metric(&told).as_slice(), now_ms);
-    let result = told.map(|told| told.answer);
+    state.meter.record(metric(&handled).as_slice(), now_ms);
+    let result = handled.map(|handled| handled.answer);
     match &result {
         Ok(answer) => {
             tracing::info!(request_id, took_ms, status = answer.status(), rule = answer.rule(), "check-code answered");
@@ -72,18 +69,18 @@ pub async fn handle(state: &State, request_id: &str, event: &Value) -> Result<An
     result
 }
 
-/// An answer, and whether it is about a number that nobody has.
-struct Told {
+/// An answer, and whether it is for a test number.
+struct Handled {
     answer: Answer,
     is_test: bool,
 }
 
-/// A test number counts as nothing: it would spoil the conversion, by which pumping is told from people.
-fn metric(told: &Result<Told, CheckCodeError>) -> Option<Metric> {
-    match told {
-        Ok(Told { is_test: true, .. }) => None,
+/// The metric of an invocation. Test numbers emit none: they would distort the conversion, which reveals pumping.
+fn metric(handled: &Result<Handled, CheckCodeError>) -> Option<Metric> {
+    match handled {
+        Ok(Handled { is_test: true, .. }) => None,
         Err(CheckCodeError::InvalidRequest(_)) => Some(Metric::InvalidRequests),
-        Ok(Told { answer, .. }) => match answer {
+        Ok(Handled { answer, .. }) => match answer {
             Answer::Approved => Some(Metric::Verified(1)),
             Answer::Incorrect { .. } => Some(Metric::CheckIncorrect),
             Answer::TooManyAttempts { .. } => Some(Metric::Refused(answer.status())),
@@ -93,7 +90,7 @@ fn metric(told: &Result<Told, CheckCodeError>) -> Option<Metric> {
     }
 }
 
-async fn check_code(state: &State, event: &Value) -> Result<Told, CheckCodeError> {
+async fn check_code(state: &State, event: &Value) -> Result<Handled, CheckCodeError> {
     let request = Request::parse(event)?;
     let now_ms = state.clock.now_ms();
     let test = state.test_numbers.find(&request.phone_number);
@@ -106,7 +103,7 @@ async fn check_code(state: &State, event: &Value) -> Result<Told, CheckCodeError
     let answer = match checked {
         CheckResult::Approved(verified) => {
             if let Some(verified) = verified {
-                give_back(state, verified).await;
+                release(state, verified).await;
             }
             Answer::Approved
         }
@@ -114,16 +111,16 @@ async fn check_code(state: &State, event: &Value) -> Result<Told, CheckCodeError
         CheckResult::Expired { next_send_ms } => Answer::expired(next_send_ms),
         CheckResult::TooMany { exceeded, next_send_ms } => Answer::too_many_attempts(exceeded, next_send_ms, now_ms),
     };
-    Ok(Told { answer, is_test: test.is_some() })
+    Ok(Handled { answer, is_test: test.is_some() })
 }
 
-/// An approval never fails because its send could not be given back: then the limits are only stricter than they need be.
-async fn give_back(state: &State, verified: VerifiedSend) {
-    let giving_back = state.table.release_verified(verified, &state.limits, state.clock.now_ms());
-    let error = match tokio::time::timeout(GIVE_BACK_TIME, giving_back).await {
+/// Releases a verified send. A failure never prevents the approval: the limits are then only stricter than necessary.
+async fn release(state: &State, verified: VerifiedSend) {
+    let release = state.table.release_verified(verified, &state.limits, state.clock.now_ms());
+    let error = match tokio::time::timeout(RELEASE_TIMEOUT, release).await {
         Ok(Ok(())) => return,
         Ok(Err(error)) => error.to_string(),
-        Err(_) => "it takes too long".to_owned(),
+        Err(_) => format!("not done after {RELEASE_TIMEOUT:?}"),
     };
-    tracing::error!(%error, "a verified send could not be given back; it stays counted as unverified");
+    tracing::error!(%error, "a verified send could not be released; it stays counted as unverified");
 }

@@ -1,4 +1,4 @@
-//! What a warm function keeps: built once, used by every invocation. It has no way to reach Twilio.
+//! What a warm function keeps: built once, used by every invocation. It has no access to Twilio.
 
 use shared::phone::number;
 use shared::phone::test_numbers::TestNumbers;

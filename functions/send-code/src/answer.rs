@@ -1,4 +1,4 @@
-//! What the app is told. Every answer names its `status`, and says what can be done next.
+//! The answers to the back end. Every answer names its `status` and says what can be done next.
 
 use crate::settings::Settings;
 use serde::{Deserialize, Serialize};
@@ -10,30 +10,31 @@ use shared::twilio::client::MessageSid;
 use shared::twilio::error_code::TwilioErrorCode;
 
 /// The answer to a request, as JSON: `{"status": "sent", …}`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(tag = "status", rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Answer {
-    /// Twilio has taken the message.
+    /// Twilio accepted the message.
     Sent {
-        /// Twilio's name for it.
+        /// Twilio's identifier of the message.
         message_sid: String,
         /// When the code expires, RFC 3339.
         expires_at: String,
-        /// When the next code may be sent to this number at the wish of this IP, RFC 3339; absent if that can't be told.
+        /// When the limits allow another code to this number from this IP, RFC 3339; absent if unknown.
         #[serde(skip_serializing_if = "Option::is_none")]
         next_send_at: Option<String>,
     },
     /// The message was not sent, and why.
     Refused(Refused),
-    /// Twilio did not answer: the message may have gone. It counts, and it is not sent again.
+    /// Twilio's answer is missing: the message may have been sent. It counts, and it is not sent again.
     Unknown {
-        /// As in [`Answer::Sent`].
+        /// When the limits allow another code to this number from this IP, RFC 3339; absent if unknown.
         #[serde(skip_serializing_if = "Option::is_none")]
         next_send_at: Option<String>,
     },
-    /// The same idempotency key is being answered right now.
+    /// A send with the same idempotency key is in progress.
     InProgress {
-        /// When to ask again, in seconds.
+        /// In how many seconds to repeat the request.
         retry_after: u64,
     },
 }
@@ -41,15 +42,15 @@ pub enum Answer {
 /// Why a message was not sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refused {
-    /// What decided.
+    /// The policy, the limit or Twilio's rejection.
     pub reason: Reason,
-    /// The rule that decided, such as `3/1h`.
+    /// The rule that is exceeded, such as `3/1h`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
-    /// In how many seconds the same request would not be refused by this limit; absent where waiting does not help.
+    /// In how many seconds this limit would allow the same request; absent where waiting does not help.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<u64>,
-    /// The same as a time, RFC 3339.
+    /// When the limits allow the next send, RFC 3339; absent where waiting does not help.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_send_at: Option<String>,
     /// Twilio's error code.
@@ -60,63 +61,58 @@ pub struct Refused {
     pub detail: Option<String>,
 }
 
-/// What decided against a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Why a message was not sent, in one word. Its name is the variant's, in answers, logs and metrics alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Reason {
-    /// No such number can exist.
+    /// The number can't exist.
     InvalidPhoneNumber,
     /// Its region is not among the allowed countries.
     CountryNotAllowed,
     /// It begins with a blocked prefix.
     PrefixBlocked,
-    /// Premium-rate, toll-free and other numbers that no person receives a code on.
+    /// Its type is premium-rate, toll-free or another on which no person receives a code.
     NumberTypeNotAllowed,
     /// The recipient has opted out by STOP.
     OptedOut,
-    /// The number has had its messages.
+    /// The limit of the phone number is reached.
     PhoneLimit,
-    /// The IP has had its unverified messages.
+    /// The limit of unverified sends of the IP address is reached.
     IpLimit,
-    /// The block of 1,000 numbers has had its unverified messages.
+    /// The limit of unverified sends of the block of 1,000 numbers is reached.
     RangeLimit,
-    /// The country has had its unverified messages.
+    /// The limit of unverified sends of the country is reached.
     CountryLimit,
-    /// Everybody together has had the messages that the bill allows.
+    /// The limit of all sends is reached.
     TotalLimit,
-    /// Too many checks of this number have failed: no code of it is looked at, so none is sent.
+    /// Too many checks of this number have failed. Its codes are not compared for now, so none is sent.
     CheckLimit,
-    /// Twilio will not text it.
+    /// Twilio rejected the message for a reason that lies with the recipient.
     RejectedByTwilio,
 }
 
-impl Reason {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::InvalidPhoneNumber => "invalid_phone_number",
-            Self::CountryNotAllowed => "country_not_allowed",
-            Self::PrefixBlocked => "prefix_blocked",
-            Self::NumberTypeNotAllowed => "number_type_not_allowed",
-            Self::OptedOut => "opted_out",
-            Self::PhoneLimit => "phone_limit",
-            Self::IpLimit => "ip_limit",
-            Self::RangeLimit => "range_limit",
-            Self::CountryLimit => "country_limit",
-            Self::TotalLimit => "total_limit",
-            Self::CheckLimit => "check_limit",
-            Self::RejectedByTwilio => "rejected_by_twilio",
+impl From<LimitKind> for Reason {
+    fn from(kind: LimitKind) -> Self {
+        match kind {
+            LimitKind::Phone => Self::PhoneLimit,
+            LimitKind::Ip => Self::IpLimit,
+            LimitKind::Range => Self::RangeLimit,
+            LimitKind::Country => Self::CountryLimit,
+            LimitKind::Total => Self::TotalLimit,
+            LimitKind::Check => Self::CheckLimit,
         }
     }
 }
 
 impl Answer {
-    /// Twilio has taken the message; its code expires at `expires_ms`.
+    /// Twilio accepted the message; its code expires at `expires_ms`.
     #[must_use]
     pub fn sent(sid: &MessageSid, expires_ms: u64, next_send_at: Option<String>) -> Self {
         Self::Sent { message_sid: sid.as_str().to_owned(), expires_at: rfc3339(expires_ms), next_send_at }
     }
 
-    /// What a test number is told, which is never texted.
+    /// The answer for a test number, which is never texted.
     #[must_use]
     pub fn test(now_ms: u64, settings: &Settings) -> Self {
         Self::Sent {
@@ -128,13 +124,8 @@ impl Answer {
 
     /// The answer's `status`.
     #[must_use]
-    pub const fn status(&self) -> &'static str {
-        match self {
-            Self::Sent { .. } => "sent",
-            Self::Refused(_) => "refused",
-            Self::Unknown { .. } => "unknown",
-            Self::InProgress { .. } => "in_progress",
-        }
+    pub fn status(&self) -> &'static str {
+        self.into()
     }
 
     /// The refusal, if it is one.
@@ -146,7 +137,7 @@ impl Answer {
         }
     }
 
-    /// Twilio's name for the message, if it was sent.
+    /// Twilio's identifier of the message, if it was sent.
     #[must_use]
     pub fn message_sid(&self) -> Option<&str> {
         match self {
@@ -167,10 +158,10 @@ impl Refused {
         Self { reason, rule: None, retry_after: None, next_send_at: None, twilio_code: None, detail: None }
     }
 
-    /// No such number can exist.
+    /// The number can't exist.
     #[must_use]
     pub fn invalid_phone_number(invalid: InvalidPhoneNumber) -> Self {
-        Self { detail: Some(invalid.to_string()), ..Self::because(Reason::InvalidPhoneNumber) }
+        Self { detail: Some(format!("the phone number {invalid}")), ..Self::because(Reason::InvalidPhoneNumber) }
     }
 
     /// The policy refuses the number.
@@ -198,39 +189,49 @@ impl Refused {
     /// A limit is reached.
     #[must_use]
     pub fn limited(limited: LimitReached, now_ms: u64) -> Self {
-        let reason = match limited.by {
-            LimitKind::Phone => Reason::PhoneLimit,
-            LimitKind::Ip => Reason::IpLimit,
-            LimitKind::Range => Reason::RangeLimit,
-            LimitKind::Country => Reason::CountryLimit,
-            LimitKind::Total => Reason::TotalLimit,
-            LimitKind::Check => Reason::CheckLimit,
-        };
         let until_ms = limited.exceeded.until_ms;
         Self {
             rule: Some(limited.exceeded.rule.to_string()),
             retry_after: Some(until_ms.saturating_sub(now_ms).div_ceil(1000)),
             next_send_at: Some(rfc3339(until_ms)),
-            ..Self::because(reason)
+            ..Self::because(limited.by.into())
         }
     }
 
-    /// Twilio will not text the number. The attempt counts: otherwise numbers could be probed for free.
+    /// Twilio does not send to the number. The send counts, since numbers could be probed for free otherwise.
     #[must_use]
     pub fn by_twilio(code: TwilioErrorCode, next_send_at: Option<String>) -> Self {
         let reason = if code.is_opt_out() { Reason::OptedOut } else { Reason::RejectedByTwilio };
         Self {
             twilio_code: Some(code.0),
             detail: Some(format!("Twilio's error {code}")),
-            // Another code to somebody who has opted out would be refused as well.
+            // After an opt-out, waiting does not help.
             next_send_at: next_send_at.filter(|_| !code.is_opt_out()),
             ..Self::because(reason)
         }
     }
 
-    /// The reason, as it stands in the answer.
+    /// The name of the reason.
     #[must_use]
-    pub const fn reason(&self) -> &'static str {
-        self.reason.as_str()
+    pub fn reason(&self) -> &'static str {
+        self.reason.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_and_a_status_have_the_same_name_in_answers_logs_and_metrics() {
+        for kind in
+            [LimitKind::Phone, LimitKind::Ip, LimitKind::Range, LimitKind::Country, LimitKind::Total, LimitKind::Check]
+        {
+            let refused = Refused::because(kind.into());
+            assert_eq!(refused.reason(), kind.as_str());
+            let answer = Answer::from(refused);
+            let json = serde_json::to_value(&answer).unwrap();
+            assert_eq!((&json["reason"], &json["status"]), (&kind.as_str().into(), &answer.status().into()));
+        }
     }
 }

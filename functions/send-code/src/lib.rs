@@ -1,4 +1,4 @@
-//! send-code: the app asks for a verification code to be texted; the gate decides.
+//! send-code: texts a verification code, if the policy and the limits allow it.
 //!
 //! ```text
 //! request ─▶ PhoneNumber ─▶ policy (pure) ─▶ one TransactWriteItems ─▶ Twilio ─▶ outcome recorded ─▶ answer
@@ -7,7 +7,7 @@
 //!                                             then country and total
 //! ```
 //!
-//! A refusal is an answer. An error is a request that can't be understood, or a machine that can't decide: then nothing is
+//! A refusal is an answer. An error is a malformed request, or a service without which there is no decision: then nothing is
 //! sent, and if something may have been sent, nothing is sent again.
 
 pub mod answer;
@@ -16,7 +16,7 @@ pub mod request;
 pub mod settings;
 pub mod state;
 
-use answer::{Answer, Refused};
+use answer::{Answer, Reason, Refused};
 use messages::locale::Locale;
 use request::{InvalidRequest, Request};
 use serde_json::Value;
@@ -32,37 +32,37 @@ use shared::twilio::segments::Segments;
 use state::State;
 
 /// Why there is no answer. Nothing was sent.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
 pub enum SendCodeError {
-    /// The request can't be understood.
+    /// The request is malformed.
     #[error("{0}")]
     InvalidRequest(#[from] InvalidRequest),
-    /// The same idempotency key came with another phone number, IP or code.
+    /// The idempotency key was used with another phone number, IP, code or locale.
     #[error(
-        "the idempotency key was used for another request: use a new key for each send, and the same key only to repeat it"
+        "the idempotency key was used for another request; use a new key for each send, and the same key only to repeat one"
     )]
     IdempotencyKeyReused,
-    /// The table can't decide, so nothing is sent.
+    /// The table did not answer, so nothing is sent.
     #[error("{0}")]
     StoreUnavailable(#[from] StoreError),
-    /// There are no credentials to send with.
+    /// The credentials for sending can't be read.
     #[error("{0}")]
     CredentialsUnavailable(#[from] CredentialsError),
-    /// Twilio can't be used as it is set up, or not now. The message has not gone, and does not count.
+    /// Twilio rejects the configuration, or does not answer. The message was not sent and does not count.
     #[error("{0}")]
     TwilioUnavailable(SendError),
     /// The operating system gives no random numbers, so there is no code.
-    #[error("no random numbers to make a code from: {0}")]
+    #[error("no random numbers to generate a code: {0}")]
     NoRandomness(getrandom::Error),
 }
 
 impl SendCodeError {
-    /// Whether the caller is to mend it.
+    /// Whether the caller made the mistake.
     const fn is_callers(&self) -> bool {
         matches!(self, Self::InvalidRequest(_) | Self::IdempotencyKeyReused)
     }
 
-    /// What it counts as. A machine without randomness is in Lambda's own count of errors.
+    /// The metric of an error. Missing randomness shows in Lambda's own count of errors.
     const fn metric(&self) -> Option<Metric> {
         match self {
             Self::StoreUnavailable(_) => Some(Metric::StoreErrors),
@@ -75,31 +75,24 @@ impl SendCodeError {
         }
     }
 
-    /// The error's type, as Lambda gives it to the caller.
+    /// The error's type, as Lambda gives it to the caller: the variant's name.
     #[must_use]
-    pub const fn kind(&self) -> &'static str {
-        match self {
-            Self::InvalidRequest(_) => "InvalidRequest",
-            Self::IdempotencyKeyReused => "IdempotencyKeyReused",
-            Self::StoreUnavailable(_) => "StoreUnavailable",
-            Self::CredentialsUnavailable(_) => "CredentialsUnavailable",
-            Self::TwilioUnavailable(_) => "TwilioUnavailable",
-            Self::NoRandomness(_) => "NoRandomness",
-        }
+    pub fn kind(&self) -> &'static str {
+        self.into()
     }
 }
 
-/// Answers one request. `request_id` is Lambda's; it names the send unless the request does.
+/// Answers one request. `request_id` is Lambda's; it is the default of the idempotency key.
 ///
 /// # Errors
-/// [`SendCodeError`] if the request can't be understood or decided.
+/// [`SendCodeError`] if the request is malformed or can't be decided.
 pub async fn handle(state: &State, request_id: &str, event: &Value) -> Result<Answer, SendCodeError> {
     let started_ms = state.clock.now_ms();
-    let told = send_code(state, request_id, event).await;
+    let handled = send_code(state, request_id, event).await;
     let now_ms = state.clock.now_ms();
     let took_ms = now_ms.saturating_sub(started_ms);
-    state.meter.record(&metrics(&told, took_ms), now_ms);
-    let result = told.map(|told| told.answer);
+    state.meter.record(&metrics(&handled, took_ms), now_ms);
+    let result = handled.map(|handled| handled.answer);
     match &result {
         Ok(answer) => tracing::info!(
             request_id,
@@ -119,27 +112,27 @@ pub async fn handle(state: &State, request_id: &str, event: &Value) -> Result<An
     result
 }
 
-/// An answer, and what it counts as: nothing if it is the answer of before, or for a number that nobody has.
-struct Told {
+/// The answer and the metrics that it emits. Repeats and test numbers emit none.
+struct Handled {
     answer: Answer,
-    counts: Vec<Metric>,
+    metrics: Vec<Metric>,
 }
 
-impl Told {
+impl Handled {
     fn refused(refused: Refused) -> Self {
-        let counts = vec![Metric::Refused(refused.reason())];
-        Self { answer: refused.into(), counts }
+        let metrics = vec![Metric::Refused(refused.reason())];
+        Self { answer: refused.into(), metrics }
     }
 
-    const fn nothing_new(answer: Answer) -> Self {
-        Self { answer, counts: vec![] }
+    const fn without_metrics(answer: Answer) -> Self {
+        Self { answer, metrics: vec![] }
     }
 }
 
-/// What an invocation counts as, and with anything that counts, how long it took.
-fn metrics(told: &Result<Told, SendCodeError>, took_ms: u64) -> Vec<Metric> {
-    let mut metrics = match told {
-        Ok(told) => told.counts.clone(),
+/// The metrics of an invocation. If there are any, the latency is one of them.
+fn metrics(handled: &Result<Handled, SendCodeError>, took_ms: u64) -> Vec<Metric> {
+    let mut metrics = match handled {
+        Ok(handled) => handled.metrics.clone(),
         Err(error) => error.metric().into_iter().collect(),
     };
     if !metrics.is_empty() {
@@ -148,20 +141,20 @@ fn metrics(told: &Result<Told, SendCodeError>, took_ms: u64) -> Vec<Metric> {
     metrics
 }
 
-async fn send_code(state: &State, request_id: &str, event: &Value) -> Result<Told, SendCodeError> {
+async fn send_code(state: &State, request_id: &str, event: &Value) -> Result<Handled, SendCodeError> {
     let request = Request::parse(event, request_id)?;
     if state.settings.test_numbers.find(&request.phone_number).is_some() {
-        return Ok(Told::nothing_new(Answer::test(state.clock.now_ms(), &state.settings)));
+        return Ok(Handled::without_metrics(Answer::test(state.clock.now_ms(), &state.settings)));
     }
     let phone = match PhoneNumber::parse(&request.phone_number) {
         Ok(phone) => phone,
-        Err(invalid) => return Ok(Told::refused(Refused::invalid_phone_number(invalid))),
+        Err(invalid) => return Ok(Handled::refused(Refused::invalid_phone_number(invalid))),
     };
     if let Err(violation) = state.settings.policy.check(&phone) {
-        return Ok(Told::refused(Refused::violation(violation)));
+        return Ok(Handled::refused(Refused::violation(violation)));
     }
-    // What the send needs is there before it is counted.
-    let keys = state.api_key.get().await?;
+    // Everything that can fail without Twilio comes before the send is counted.
+    let api_keys = state.api_key.get().await?;
     let code = match &request.code {
         Some(given) => given.clone(),
         None => VerificationCode::generate(state.random).map_err(SendCodeError::NoRandomness)?,
@@ -177,76 +170,96 @@ async fn send_code(state: &State, request_id: &str, event: &Value) -> Result<Tol
     let now_ms = state.clock.now_ms();
     let admission = match state.table.admit(send, &state.settings.limits, now_ms).await? {
         Decision::Admitted(admission) => admission,
-        Decision::OptedOut => return Ok(Told::refused(Refused::opted_out())),
-        Decision::LimitReached(limited) => return Ok(Told::refused(Refused::limited(limited, now_ms))),
-        Decision::Repeated(earlier) => return repeat(earlier).map(Told::nothing_new),
+        Decision::OptedOut => return Ok(Handled::refused(Refused::opted_out())),
+        Decision::LimitReached(limited) => return Ok(Handled::refused(Refused::limited(limited, now_ms))),
+        Decision::Repeated(previous) => return repeat(previous).map(Handled::without_metrics),
     };
 
     let body = state.settings.messages.text(request.locale.as_ref(), code.as_str());
-    let (sent, forecast) = tokio::join!(
-        text_in_time(state, &keys, &phone, &body),
+    // The forecast is read while Twilio is called, so that it adds no latency. It depends only on the admission, which is
+    // already counted, and not on Twilio's answer. If it fails, the answer lacks `next_send_at`.
+    let (result, forecast) = tokio::join!(
+        text_in_time(state, &api_keys, &phone, &body),
         state.table.forecast(&admission, &state.settings.limits, now_ms),
     );
     let forecast = forecast.ok();
     report_observed(request_id, forecast.as_ref());
     let next_send_at = forecast.map(|forecast| rfc3339(forecast.next_send_ms));
-    let spend = Metric::EstimatedSpend(state.settings.segment_price.of(Segments::of(&body).count));
-    let (outcome, told) = match sent {
+    conclude(state, admission, result, now_ms, next_send_at, &body).await
+}
+
+/// Turns Twilio's answer to an admitted send of `now_ms` into ours, and records or releases the admission.
+async fn conclude(
+    state: &State,
+    admission: Admission,
+    result: Result<MessageSid, SendError>,
+    now_ms: u64,
+    next_send_at: Option<String>,
+    body: &str,
+) -> Result<Handled, SendCodeError> {
+    let spend = Metric::EstimatedSpend(state.settings.segment_price.of(Segments::of(body).count));
+    let (outcome, handled) = match result {
         Ok(sid) => {
             let expires_ms = now_ms + state.settings.limits.code_lifetime.as_ms();
             let answer = Answer::sent(&sid, expires_ms, next_send_at);
-            (SendOutcome::Sent, Told { answer, counts: vec![Metric::Sent, Metric::Verified(0), spend] })
+            // Zero verified codes: without it the metric would be missing, not zero, while no code is verified, and the
+            // conversion could not show exactly the case that it is for.
+            (SendOutcome::Sent, Handled { answer, metrics: vec![Metric::Sent, Metric::Verified(0), spend] })
         }
-        Err(SendError::Rejected(code)) => (SendOutcome::Refused, Told::refused(Refused::by_twilio(code, next_send_at))),
+        Err(SendError::Rejected(code)) => {
+            (SendOutcome::Refused, Handled::refused(Refused::by_twilio(code, next_send_at)))
+        }
         Err(error @ SendError::Unknown(_)) => {
-            tracing::error!(%error, "the message may have gone");
-            // Then it has to be paid for.
-            let counts = vec![Metric::TwilioErrors, spend];
-            (SendOutcome::Unknown, Told { answer: Answer::Unknown { next_send_at }, counts })
+            tracing::error!(%error, "the message may have been sent");
+            // If it was sent, it is billed.
+            let metrics = vec![Metric::TwilioErrors, spend];
+            (SendOutcome::Unknown, Handled { answer: Answer::Unknown { next_send_at }, metrics })
         }
-        Err(error) => return Err(give_back(state, admission, error).await),
+        Err(error) => {
+            release(state, admission).await;
+            return Err(SendCodeError::TwilioUnavailable(error));
+        }
     };
-    record(state, admission, outcome, &told.answer).await;
-    Ok(told)
+    record(state, admission, outcome, &handled.answer).await;
+    Ok(handled)
 }
 
-/// What makes a request another one under the same idempotency key, beside its number and its IP.
+/// What must be equal under the same idempotency key, in addition to the phone number and the IP.
 fn fingerprint(request: &Request) -> String {
     let code = request.code.as_ref().map_or("", VerificationCode::as_str);
     format!("{code} {}", request.locale.as_ref().map_or("", Locale::as_str))
 }
 
-/// Says which observed limits would have refused a send that went out.
+/// Logs which observed limits would have refused this send.
 fn report_observed(request_id: &str, forecast: Option<&SendForecast>) {
-    for (by, rule) in forecast.iter().flat_map(|forecast| &forecast.would_have_refused) {
-        tracing::warn!(request_id, limit = by.as_str(), %rule, "an observed limit would have refused this send");
+    for &(kind, rule) in forecast.iter().flat_map(|forecast| &forecast.would_have_refused) {
+        let limit: &str = Reason::from(kind).into();
+        tracing::warn!(request_id, limit, %rule, "an observed limit would have refused this send");
     }
 }
 
-/// Texts the code while there is time. What is under way when the time is up may have gone.
+/// Texts the code within the deadline. A request that is in flight then may have been accepted.
 async fn text_in_time(
     state: &State,
-    keys: &Versions<ApiKey>,
+    api_keys: &Versions<ApiKey>,
     phone: &PhoneNumber,
     body: &str,
 ) -> Result<MessageSid, SendError> {
     let message = OutboundMessage { to: phone, body, lifetime: state.settings.limits.code_lifetime };
-    tokio::time::timeout(state.twilio_deadline, state.twilio.send_with(&state.api_key, keys, message))
+    tokio::time::timeout(state.twilio_deadline, state.twilio.send_with(&state.api_key, api_keys, message))
         .await
         .unwrap_or(Err(SendError::Unknown(Doubt::TimedOut)))
 }
 
-/// The message certainly has not gone, and not through the recipient: the limits count as if it had not been asked for.
-async fn give_back(state: &State, admission: Admission, error: SendError) -> SendCodeError {
+/// Releases an admission whose message was certainly not sent, for a reason that doesn't lie with the recipient.
+async fn release(state: &State, admission: Admission) {
     let now_ms = state.clock.now_ms();
-    if let Err(release) = state.table.release(admission, &state.settings.limits, now_ms).await {
-        tracing::error!(error = %release, "an admission could not be given back; it stays counted");
+    if let Err(error) = state.table.release(admission, &state.settings.limits, now_ms).await {
+        tracing::error!(%error, "an admission could not be released; it stays counted");
     }
-    SendCodeError::TwilioUnavailable(error)
 }
 
-/// Keeps the answer for repeats. Failing here changes nothing for the caller: what was done was done, and a repeat is told
-/// that nobody knows, never sent again.
+/// Records the answer for repeats. A failure doesn't change the answer: a repeat then gets `unknown`, and nothing is sent twice.
 async fn record(state: &State, admission: Admission, outcome: SendOutcome, answer: &Answer) {
     let recorded = match serde_json::to_string(answer) {
         Ok(json) => state
@@ -257,13 +270,13 @@ async fn record(state: &State, admission: Admission, outcome: SendOutcome, answe
         Err(error) => Err(error.to_string()),
     };
     if let Err(error) = recorded {
-        tracing::error!(%error, "the outcome of a send could not be recorded; repeats of it will be answered with unknown");
+        tracing::error!(%error, "the outcome of a send could not be recorded; repeats of it get the answer `unknown`");
     }
 }
 
-/// Answers what was asked for before.
-fn repeat(earlier: PreviousSend) -> Result<Answer, SendCodeError> {
-    match earlier {
+/// The answer to a repeated request.
+fn repeat(previous: PreviousSend) -> Result<Answer, SendCodeError> {
+    match previous {
         PreviousSend::Answered(json) => serde_json::from_str(&json)
             .map_err(|_| StoreError::Corrupt("the stored answer of a send can't be read").into()),
         PreviousSend::InProgress => Ok(Answer::InProgress { retry_after: 1 }),
