@@ -290,6 +290,7 @@ impl Outcome {
 }
 
 /// Plays one scenario, one event after the other.
+#[expect(clippy::too_many_lines, reason = "one event loop, whose steps share its state")]
 async fn play(scenario: Scenario) -> Result<Outcome, SimulationError> {
     let now_ms = Arc::new(AtomicU64::new(FIRST_DAY_MS));
     let now = now_ms.clone();
