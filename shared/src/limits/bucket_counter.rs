@@ -120,10 +120,16 @@ pub fn used(rule: Rule, counter: &HashMap<String, u64, impl BuildHasher>, now_ms
     let first = first_of_window(bucket(rule, now_ms));
     let begun = |(name, most): (&String, &u64)| Some((name.strip_prefix('q')?.parse::<u64>().ok()?, *most));
     let begun: BTreeMap<u64, u64> = counter.iter().filter_map(begun).filter(|(bucket, _)| *bucket >= first).collect();
-    let ends = begun.values().skip(1).copied().chain(counter.get("d").copied());
-    let buckets = begun
-        .iter()
-        .zip(ends)
-        .map(|((bucket, most), end)| ((bucket + BUCKETS + 1) * bucket_ms(rule), end.saturating_sub(*most)));
-    buckets.filter(|(_, count)| *count > 0).collect()
+    // A release begins buckets that had no admission, with too high a `q`. What a later bucket says holds for them too.
+    let mut end = counter.get("d").copied().unwrap_or_default();
+    let mut buckets = Vec::new();
+    for (bucket, most) in begun.into_iter().rev() {
+        let count = end.saturating_sub(most);
+        if count > 0 {
+            buckets.push(((bucket + BUCKETS + 1) * bucket_ms(rule), count));
+            end = most;
+        }
+    }
+    buckets.reverse();
+    buckets
 }
