@@ -129,7 +129,8 @@ def check(stack, twilio):
         expect_sent(chosen)
         expect("493027" in json.dumps(twilio.messages()), twilio.messages())
         repeated = stack.send_code("send-code-with-code")
-        expect(repeated == chosen, [chosen, repeated])
+        expect(repeated["message_sid"] == chosen["message_sid"] and repeated["replayed"], [chosen, repeated])
+        expect(repeated["verification"] == chosen["verification"], [chosen, repeated])
         expect(len(twilio.messages()) == 2, twilio.messages())
     with checked("the status callback URL points to this API"):
         expect(stack.setting("SendCode", "STATUS_CALLBACK") == f"https://{stack.api_host}/sms/status", "a different URL")
@@ -201,7 +202,7 @@ def check(stack, twilio):
         for role, secrets, actions in (
             ("InboundSmsRole", {"HmacKey", "TwilioAuthToken"}, {"PutItem", "UpdateItem"}),
             ("SendCodeRole", {"HmacKey", "TwilioApiKey"}, {"BatchGetItem", "PutItem", "UpdateItem", "DeleteItem"}),
-            ("CheckCodeRole", {"HmacKey"}, {"UpdateItem"}),
+            ("CheckCodeRole", {"HmacKey"}, {"BatchGetItem", "UpdateItem"}),
             ("DeliveryStatusRole", {"TwilioAuthToken"}, {"UpdateItem"}),
             ("ChecklistRole", {"TwilioAuthToken", "TwilioApiKey"}, set()),
         ):

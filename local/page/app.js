@@ -5,7 +5,7 @@ import { limitSentence } from "./limits.js";
 import { choosePhone, markChosen, phones, setChosenNumber } from "./phones.js";
 import { $, announce, ask, copyButton, curl, duration, e164, el, jsonBlock, kept, plural, sentence } from "./tools.js";
 
-const app = { lastSend: null, lastAnswer: null, introduction: [...$("answer").childNodes] };
+const app = { lastSend: null, lastAnswer: null, verifications: new Map(), introduction: [...$("answer").childNodes] };
 
 /** Fills in the code from a message, as if the user had typed it. */
 export function useCode(code) {
@@ -23,6 +23,8 @@ function sendRequest() {
     idempotency_key: $("app-key").value.trim() || randomKey(),
     code: $("app-code").value.trim(),
     locale: $("app-locale").value.trim(),
+    // Sent again within the same verification, which keeps its attempts.
+    verification: app.verifications.get(chosen.phone) ?? "",
   };
   return {
     phone_number: chosen.phone,
@@ -68,7 +70,7 @@ function meaning(value, failed) {
         tone: "good",
         chip: "approved",
         sentence:
-          "The code is correct and now used up. The send no longer counts against the IP, range and country limits.",
+          "The code is correct. All codes of this number are void now, and its sends no longer count as unverified. The number is known.",
       };
     case "refused": {
       const why = value.rule ? limitSentence(value.reason, value.rule) : sentence(value.detail ?? "Nothing was sent");
@@ -91,7 +93,9 @@ function meaning(value, failed) {
       return {
         tone: "bad",
         chip: "too_many_attempts",
-        sentence: `The code was not checked. ${limitSentence("check_limit", value.rule)}${wait}`,
+        sentence: value.rule.includes("/")
+          ? `The code was not checked. ${limitSentence("check_limit", value.rule)}${wait}`
+          : `The code was not checked: this verification has used its ${plural(Number(value.rule), "attempt")}. The next code starts a new one.`,
       };
     default:
       return { tone: "warn", chip: value?.status ?? "answer", sentence: "" };
@@ -99,16 +103,15 @@ function meaning(value, failed) {
 }
 
 /** Explains the answer to a retry with the same key. Only answers that involved Twilio are stored under a key. */
-function repetition(value, first) {
+function repetition(value) {
   if (value?.status === "refused" && value.twilio_code === undefined)
     return `${meaning(value).sentence} Refusals are not stored, so this retry was evaluated again.`;
-  const same = ["sent", "unknown", "refused"].includes(value?.status) && JSON.stringify(value) === JSON.stringify(first);
-  return same ? "Same key, same answer: no second SMS was sent." : null;
+  return value?.replayed ? "Same key, same answer: no second SMS was sent." : null;
 }
 
 /** Clears the last answer, which describes data that was deleted. */
 export function forgetAnswer() {
-  Object.assign(app, { lastSend: null, lastAnswer: null });
+  Object.assign(app, { lastSend: null, lastAnswer: null, verifications: new Map() });
   $("answer").replaceChildren(...app.introduction);
 }
 
@@ -116,8 +119,10 @@ function showAnswer(name, path, request, answer) {
   const { tone, chip, sentence } = answer
     ? meaning(answer.value, answer.failed)
     : { tone: "waiting", chip: "waiting", sentence: "" };
-  const repeated = answer && request === app.lastSend && repetition(answer.value, app.lastAnswer);
+  const repeated = answer && request === app.lastSend && repetition(answer.value);
   if (answer && name === "send-code") Object.assign(app, { lastSend: request, lastAnswer: answer.value });
+  if (answer?.value?.verification) app.verifications.set(request.phone_number, answer.value.verification);
+  if (["approved", "too_many_attempts"].includes(answer?.value?.status)) app.verifications.delete(request.phone_number);
   const explanation = repeated || sentence;
   announce(`${name}: ${chip}. ${explanation}`);
   $("answer").replaceChildren(
@@ -182,6 +187,8 @@ export function startApp() {
   });
   $("check-form").addEventListener("submit", (event) => {
     event.preventDefault();
-    invoke("check-code", { phone_number: chosen.phone, code: $("check-code").value.trim() }, event.submitter);
+    const verification = app.verifications.get(chosen.phone);
+    const request = { phone_number: chosen.phone, ...(verification && { verification }), code: $("check-code").value.trim() };
+    invoke("check-code", request, event.submitter);
   });
 }

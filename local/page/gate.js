@@ -83,7 +83,8 @@ function verdict(now) {
       text: [`${forPeople(number)} has opted out with STOP. Text START from the phone to allow codes again.`],
     };
   const blocking = blockingRule(limits, now);
-  if (!blocking) return { tone: "good", text: ["The next send is allowed ", el("b", {}, "now"), "."] };
+  const known = gate.answer.lane === "known" ? " The number is known, so the range limit doesn’t apply." : "";
+  if (!blocking) return { tone: "good", text: ["The next send is allowed ", el("b", {}, "now"), `.${known}`] };
   const format = blocking.at - now < 20 * 3600e3 ? clockTime : dayAndTime;
   return {
     tone: "bad",

@@ -73,7 +73,7 @@ export function nextSlotAt(rule, now) {
 /** The enforced rule that delays the next send the longest, or null. */
 export function blockingRule(limits, now) {
   const full = limits
-    .filter((limit) => limit.mode === "enforce")
+    .filter((limit) => limit.mode === "enforce" && limit.applies !== false)
     .flatMap((limit) => limit.rules.map((rule) => ({ limit: limit.name, rule: rule.rule, at: nextSlotAt(rule, now) })))
     .filter(({ at }) => at > now);
   return full.sort((a, b) => b.at - a.at)[0] ?? null;

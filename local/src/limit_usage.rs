@@ -9,6 +9,7 @@ use shared::phone::number::PhoneNumber;
 use shared::runtime::ip::ClientIp;
 use shared::store::admission::LimitKind;
 use shared::store::counters::CounterScope;
+use shared::store::lane::Lane;
 use shared::store::send_limits::SendLimits;
 use shared::store::table::Table;
 use std::collections::HashMap;
@@ -20,15 +21,37 @@ type Item = HashMap<String, AttributeValue>;
 pub struct LimitUsage {
     /// Whether the phone has opted out.
     pub opted_out: bool,
+    /// The lane of a send that the app does not vouch for.
+    pub lane: Lane,
     /// Each rule that counts, in the order in which send-code checks the limits.
     pub rules: Vec<RuleUsage>,
+}
+
+/// The limit that a rule belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UsageKind {
+    /// A limit of sends.
+    Sends(LimitKind),
+    /// The limit of failed checks that name no verification.
+    Checks,
+}
+
+impl UsageKind {
+    /// The limit's name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sends(kind) => kind.as_str(),
+            Self::Checks => "check_limit",
+        }
+    }
 }
 
 /// How full one rule is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RuleUsage {
     /// The limit that the rule belongs to.
-    pub kind: LimitKind,
+    pub kind: UsageKind,
     /// The rule.
     pub rule: Rule,
     /// What it counts now.
@@ -65,16 +88,17 @@ impl LimitUsage {
             (LimitKind::Ip, &limits.ip, &ip_item),
             (LimitKind::Range, &limits.range, &range_item),
         ] {
-            rules.extend(mode.counted().into_iter().flat_map(|rules| of_log(kind, "a", rules, item, now_ms)));
-        }
-        if let Some(region) = phone.region() {
             rules.extend(
-                of_counters(table, LimitKind::Country, CounterScope::Country(region), &limits.country, now_ms).await?,
+                mode.counted().into_iter().flat_map(|rules| of_log(UsageKind::Sends(kind), "a", rules, item, now_ms)),
             );
         }
+        let lane = Lane::of(known_until_ms(&phone_item), streak(&phone_item), false, limits.known_for, now_ms);
+        if let Some(scope) = CounterScope::of_country(lane, phone.region()) {
+            rules.extend(of_counters(table, LimitKind::Country, scope, &limits.country, now_ms).await?);
+        }
         rules.extend(of_counters(table, LimitKind::Total, CounterScope::Total, &limits.total, now_ms).await?);
-        rules.extend(of_log(LimitKind::Check, "f", &limits.check, &phone_item, now_ms));
-        Ok(Self { opted_out: phone_item.contains_key("opted_out"), rules })
+        rules.extend(of_log(UsageKind::Checks, "f", &limits.phone_check, &phone_item, now_ms));
+        Ok(Self { opted_out: phone_item.contains_key("opted_out"), lane, rules })
     }
 }
 
@@ -105,7 +129,7 @@ async fn item(table: &Table, pk: &str) -> Result<Item, TableError> {
 }
 
 /// The rules of a sliding log, which keeps the times of admissions in the attributes `{log}1`, `{log}2` and so on.
-fn of_log(kind: LimitKind, log: &str, rules: &WindowRules, item: &Item, now_ms: u64) -> Vec<RuleUsage> {
+fn of_log(kind: UsageKind, log: &str, rules: &WindowRules, item: &Item, now_ms: u64) -> Vec<RuleUsage> {
     let numbers = numbers(item);
     let times: Vec<u64> =
         (1..=rules.slots()).filter_map(|slot| numbers.get(&format!("{log}{slot}")).copied()).collect();
@@ -131,9 +155,17 @@ async fn of_counters(
         let counter = item(table, &scope.pk(rule)).await?;
         let used = bucket_counter::used(rule, &numbers(&counter), now_ms).into_iter();
         let used = used.map(|(until_ms, count)| UsedSlots { count, until_ms }).collect();
-        usage.push(RuleUsage { kind, rule, used });
+        usage.push(RuleUsage { kind: UsageKind::Sends(kind), rule, used });
     }
     Ok(usage)
+}
+
+fn known_until_ms(phone: &Item) -> Option<u64> {
+    numbers(phone).get("known_until").copied()
+}
+
+fn streak(phone: &Item) -> u64 {
+    numbers(phone).get("streak").copied().unwrap_or_default()
 }
 
 fn numbers(item: &Item) -> HashMap<String, u64> {

@@ -1,10 +1,10 @@
-//! SMS pumping, played against the whole system: what gets out, what it costs, and which honest users pay for it with a refusal.
+//! SMS pumping, simulated against the whole system: how many SMS are sent, what they cost, and which honest users are refused.
 //!
-//! The one idea: one script of who asks when, made from fixed seeds, is played by a virtual clock through the real handlers, once
-//! for each scenario. What differs between two rows of the table is then the scenario, and nothing else.
+//! One script of requests, made from fixed seeds, runs on a virtual clock through the real handlers, once for each scenario. So two
+//! rows of the table differ by their scenario alone.
 //!
-//! The script: two days. On the first there are only those honest users who never verify, since the others leave nothing behind:
-//! so the country's window is as full as in practice. On the second all are there, and somebody pumps; only it is reported.
+//! The script takes two days. On the first, only the honest users appear who never verify, since the others leave no entry: that fills
+//! the country's window as in practice. On the second, everybody appears, and the pumping runs. Only the second is reported.
 
 use crate::system::{Options, System, SystemError};
 use check_code::CheckCodeError;
@@ -178,7 +178,7 @@ enum Who {
     Other,
 }
 
-/// Somebody who asks for a code: an honest user, or one attempt of the pumping.
+/// A request for a code, by an honest user or by the pumping.
 struct Asker {
     who: Who,
     at_ms: u64,
@@ -272,7 +272,7 @@ struct Outcome {
     honest_refused: Vec<u64>,
     office: Group,
     others: Group,
-    /// All SMS of both days that were never given back.
+    /// All SMS of both days that were never released.
     counted: Vec<u64>,
 }
 
@@ -384,7 +384,7 @@ async fn verify(
     } else {
         let phone = PhoneNumber::parse(&asker.phone)?;
         let guess: Guess = typed.parse().map_err(|_| SimulationError::Unexpected(typed.to_owned()))?;
-        match state.table.check(&phone, &guess, &state.limits, state.clock.now_ms()).await? {
+        match state.table.check(&phone, &guess, None, &state.limits, state.clock.now_ms()).await? {
             CheckResult::Approved(_) => "approved",
             CheckResult::Incorrect { .. } => "incorrect",
             CheckResult::Expired { .. } => "expired",

@@ -199,7 +199,17 @@ impl Gate {
     fn admit(&self, applicant: &Applicant) -> Decision {
         let idempotency_key = &applicant.key.parse().unwrap();
         let code: &VerificationCode = &"493027".parse().unwrap();
-        let wish = SendRequest { phone: &applicant.phone, ip: &applicant.ip, idempotency_key, code, fingerprint: "" };
+        let phone = &applicant.phone;
+        let verification = &self.table.start_verification(phone.as_str(), self.now_ms, getrandom::fill).unwrap();
+        let wish = SendRequest {
+            phone,
+            ip: &applicant.ip,
+            idempotency_key,
+            code,
+            verification,
+            trusted: false,
+            fingerprint: "",
+        };
         RUNTIME.block_on(self.table.admit(wish, &self.limits, self.now_ms)).unwrap()
     }
 }

@@ -1,15 +1,16 @@
 //! The answers to the back end. Every answer names its `status` and says what can be done next.
 
 use serde::{Deserialize, Serialize};
-use shared::limits::rules::Exceeded;
-use shared::runtime::clock::rfc3339;
+use shared::phone::number::InvalidPhoneNumber;
+use shared::runtime::clock::{rfc3339, seconds_until};
+use shared::store::checks::CheckResult;
 
 /// The answer to a request, as JSON: `{"status": "approved"}`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr, strum::VariantNames)]
 #[serde(tag = "status", rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Answer {
-    /// The code is correct, and now used up.
+    /// The code is correct. All codes of this number are void now.
     Approved,
     /// The code is wrong.
     Incorrect {
@@ -17,21 +18,44 @@ pub enum Answer {
         attempts_left: u32,
         /// When the phone's own limit allows another code, RFC 3339.
         next_send_at: String,
+        /// The same in seconds from now.
+        next_send_in: u64,
     },
-    /// This number has no live code; send another.
+    /// There is no live code; send another.
     Expired {
         /// When the phone's own limit allows another code, RFC 3339.
         next_send_at: String,
+        /// The same in seconds from now.
+        next_send_in: u64,
     },
     /// Too many attempts have failed. This one was not compared.
     TooManyAttempts {
-        /// The rule that is exceeded, such as `5/10m`.
+        /// The rule that is exceeded: `5` in all for a verification, such as `5/10m` for a check that names none.
         rule: String,
-        /// In how many seconds the next attempt is compared.
-        retry_after: u64,
+        /// In how many seconds the next attempt is compared; absent for a verification, which compares no more. Start a new one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retry_after: Option<u64>,
         /// When the phone's own limit allows another code, RFC 3339.
         next_send_at: String,
+        /// The same in seconds from now.
+        next_send_in: u64,
     },
+    /// The phone number can't exist, so no code was sent to it.
+    Refused {
+        /// Why no code can have been sent to it.
+        reason: CheckRefusal,
+        /// What is wrong, for a developer. It never repeats the number.
+        detail: String,
+    },
+}
+
+/// Why a check is refused, in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum CheckRefusal {
+    /// The number can't exist.
+    InvalidPhoneNumber,
 }
 
 impl Answer {
@@ -50,19 +74,32 @@ impl Answer {
         self.into()
     }
 
-    pub(crate) fn incorrect(attempts_left: u32, next_send_ms: u64) -> Self {
-        Self::Incorrect { attempts_left, next_send_at: rfc3339(next_send_ms) }
-    }
-
-    pub(crate) fn expired(next_send_ms: u64) -> Self {
-        Self::Expired { next_send_at: rfc3339(next_send_ms) }
-    }
-
-    pub(crate) fn too_many_attempts(exceeded: Exceeded, next_send_ms: u64, now_ms: u64) -> Self {
-        Self::TooManyAttempts {
-            rule: exceeded.rule.to_string(),
-            retry_after: exceeded.until_ms.saturating_sub(now_ms).div_ceil(1000),
-            next_send_at: rfc3339(next_send_ms),
+    /// The answer to the result of a check.
+    pub(crate) fn of(result: &CheckResult, now_ms: u64) -> Self {
+        let next = |next_send_ms: u64| {
+            let at = rfc3339(next_send_ms);
+            let seconds = seconds_until(&at, now_ms);
+            (at, seconds)
+        };
+        match *result {
+            CheckResult::Approved(_) => Self::Approved,
+            CheckResult::Incorrect { attempts_left, next_send_ms } => {
+                let (next_send_at, next_send_in) = next(next_send_ms);
+                Self::Incorrect { attempts_left, next_send_at, next_send_in }
+            }
+            CheckResult::Expired { next_send_ms } => {
+                let (next_send_at, next_send_in) = next(next_send_ms);
+                Self::Expired { next_send_at, next_send_in }
+            }
+            CheckResult::TooMany { ref rule, until_ms, next_send_ms } => {
+                let (next_send_at, next_send_in) = next(next_send_ms);
+                let retry_after = until_ms.map(|until_ms| until_ms.saturating_sub(now_ms).div_ceil(1000));
+                Self::TooManyAttempts { rule: rule.clone(), retry_after, next_send_at, next_send_in }
+            }
         }
+    }
+
+    pub(crate) fn invalid_phone_number(invalid: InvalidPhoneNumber) -> Self {
+        Self::Refused { reason: CheckRefusal::InvalidPhoneNumber, detail: format!("the phone number {invalid}") }
     }
 }

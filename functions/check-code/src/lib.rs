@@ -23,8 +23,8 @@ use shared::store::items::StoreError;
 use state::State;
 use std::time::Duration;
 
-/// How long the release may take. Two calls of AWS at their slowest (3.2 s each, see [`shared::runtime::aws`]) and this fit into the
-/// function's 10 s.
+/// How long the release may take. Three calls of AWS at their slowest (3.2 s each, see [`shared::runtime::aws`]) and this fit into the
+/// function's 15 s.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Why there is no answer. Nothing was approved.
@@ -84,6 +84,7 @@ fn metric(handled: &Result<Handled, CheckCodeError>) -> Option<Metric> {
             Answer::Approved => Some(Metric::Verified(1)),
             Answer::Incorrect { .. } => Some(Metric::CheckIncorrect),
             Answer::TooManyAttempts { .. } => Some(Metric::Refused(answer.status())),
+            Answer::Refused { reason, .. } => Some(Metric::Refused(reason.into())),
             Answer::Expired { .. } => None,
         },
         Err(CheckCodeError::StoreUnavailable(_)) => Some(Metric::StoreErrors),
@@ -94,29 +95,34 @@ async fn check_code(state: &State, event: &Value) -> Result<Handled, CheckCodeEr
     let request = Request::parse(event)?;
     let now_ms = state.clock.now_ms();
     let test = state.test_numbers.find(&request.phone_number);
-    let checked = if let Some((number, code)) = test {
+    let result = if let Some((number, code)) = test {
         state.table.check_fixed(number, code, &request.code, &state.limits, now_ms).await?
     } else {
-        let phone = PhoneNumber::parse(&request.phone_number).map_err(InvalidRequest::PhoneNumber)?;
-        state.table.check(&phone, &request.code, &state.limits, now_ms).await?
+        let phone = match PhoneNumber::parse(&request.phone_number) {
+            Ok(phone) => phone,
+            Err(invalid) => return Ok(Handled { answer: Answer::invalid_phone_number(invalid), is_test: false }),
+        };
+        let find = |name: &String| state.table.find_verification(phone.as_str(), name);
+        let verification = request.verification.as_ref().map(|name| find(name).ok_or(InvalidRequest::Verification));
+        let verification = verification.transpose()?;
+        state.table.check(&phone, &request.code, verification.as_ref(), &state.limits, now_ms).await?
     };
-    let answer = match checked {
-        CheckResult::Approved(verified) => {
-            if let Some(verified) = verified {
-                release(state, verified).await;
-            }
-            Answer::Approved
-        }
-        CheckResult::Incorrect { attempts_left, next_send_ms } => Answer::incorrect(attempts_left, next_send_ms),
-        CheckResult::Expired { next_send_ms } => Answer::expired(next_send_ms),
-        CheckResult::TooMany { exceeded, next_send_ms } => Answer::too_many_attempts(exceeded, next_send_ms, now_ms),
-    };
+    let answer = Answer::of(&result, now_ms);
+    if let CheckResult::Approved(verified) = result {
+        release(state, verified).await;
+    }
     Ok(Handled { answer, is_test: test.is_some() })
 }
 
-/// Releases a verified send. A failure never prevents the approval: the limits are then only stricter than necessary.
-async fn release(state: &State, verified: VerifiedSend) {
-    let release = state.table.release_verified(verified, &state.limits, state.clock.now_ms());
+/// Releases the sends of an approved phone. A failure never prevents the approval: the limits are then only stricter than necessary.
+async fn release(state: &State, verified: Vec<VerifiedSend>) {
+    let release = async {
+        let mut result = Ok(());
+        for send in verified {
+            result = result.and(state.table.release_verified(send, &state.limits, state.clock.now_ms()).await);
+        }
+        result
+    };
     let error = match tokio::time::timeout(RELEASE_TIMEOUT, release).await {
         Ok(Ok(())) => return,
         Ok(Err(error)) => error.to_string(),

@@ -2,15 +2,16 @@
 
 use serde_json::Value;
 use shared::phone::code::{Guess, GuessTooLong};
-use shared::phone::number::InvalidPhoneNumber;
 use shared::runtime::request_fields::{InvalidFields, RequestFields};
 
-const FIELDS: &[&str] = &["phone_number", "code"];
+const FIELDS: &[&str] = &["phone_number", "verification", "code"];
 
 /// A well-formed request. It has no `Debug`, since its phone number is personal.
 pub struct Request {
     /// The phone that the code was sent to, as given. Parsed later, since a test number need not be a valid one.
     pub phone_number: String,
+    /// The name of the verification, as given.
+    pub verification: Option<String>,
     /// What the user typed.
     pub code: Guess,
 }
@@ -21,9 +22,9 @@ pub enum InvalidRequest {
     /// Not an object of texts with the right names.
     #[error(transparent)]
     Fields(#[from] InvalidFields),
-    /// Not a number that a code can have been sent to.
-    #[error("`phone_number` {0}")]
-    PhoneNumber(InvalidPhoneNumber),
+    /// Not the name of a verification of this phone number.
+    #[error("`verification` is not of this phone number; pass the one that send-code answered")]
+    Verification,
     /// Too long to be a typed code.
     #[error("`code` {0}")]
     Code(#[from] GuessTooLong),
@@ -36,6 +37,10 @@ impl Request {
     /// [`InvalidRequest`] names the field.
     pub fn parse(event: &Value) -> Result<Self, InvalidRequest> {
         let fields = RequestFields::of(event, FIELDS)?;
-        Ok(Self { phone_number: fields.required("phone_number")?.to_owned(), code: fields.required("code")?.parse()? })
+        Ok(Self {
+            phone_number: fields.required("phone_number")?.to_owned(),
+            verification: fields.optional("verification")?.map(str::to_owned),
+            code: fields.required("code")?.parse()?,
+        })
     }
 }

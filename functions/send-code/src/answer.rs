@@ -4,13 +4,14 @@ use crate::settings::Settings;
 use serde::{Deserialize, Serialize};
 use shared::phone::number::InvalidPhoneNumber;
 use shared::phone::policy::Violation;
-use shared::runtime::clock::rfc3339;
+use shared::runtime::clock::{rfc3339, seconds_until};
 use shared::store::admission::{LimitKind, LimitReached};
+use shared::store::verification::Verification;
 use shared::twilio::client::MessageSid;
 use shared::twilio::error_code::TwilioErrorCode;
 
 /// The answer to a request, as JSON: `{"status": "sent", …}`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr, strum::VariantNames)]
 #[serde(tag = "status", rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Answer {
@@ -18,25 +19,66 @@ pub enum Answer {
     Sent {
         /// Twilio's identifier of the message.
         message_sid: String,
+        /// The name of the verification that the code is for. It is for check-code, and to send again; it is a secret of the user's.
+        verification: String,
         /// When the code expires, RFC 3339.
         expires_at: String,
-        /// When the limits allow another code to this number from this IP, RFC 3339; absent if unknown.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        next_send_at: Option<String>,
+        /// The same in seconds from now.
+        expires_in: u64,
+        /// When the limits allow another code to this number from this IP.
+        #[serde(flatten)]
+        next_send: NextSend,
+        /// Whether this is the answer to an earlier request under the same idempotency key.
+        #[serde(default, skip_serializing_if = "is_false")]
+        replayed: bool,
     },
     /// The message was not sent, and why.
     Refused(Refused),
     /// Twilio's answer is missing: the message may have been sent. It counts, and it is not sent again.
     Unknown {
-        /// When the limits allow another code to this number from this IP, RFC 3339; absent if unknown.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        next_send_at: Option<String>,
+        /// As in [`Answer::Sent`].
+        verification: String,
+        /// As in [`Answer::Sent`].
+        #[serde(flatten)]
+        next_send: NextSend,
+        /// As in [`Answer::Sent`].
+        #[serde(default, skip_serializing_if = "is_false")]
+        replayed: bool,
     },
     /// A send with the same idempotency key is in progress.
     InProgress {
         /// In how many seconds to repeat the request.
         retry_after: u64,
     },
+}
+
+/// When the limits allow another code, as a time and in seconds; absent if unknown.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NextSend {
+    /// RFC 3339.
+    #[serde(default, rename = "next_send_at", skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
+    /// Seconds from now.
+    #[serde(default, rename = "next_send_in", skip_serializing_if = "Option::is_none")]
+    pub in_seconds: Option<u64>,
+}
+
+impl NextSend {
+    /// At this time.
+    #[must_use]
+    pub fn at(at_ms: u64, now_ms: u64) -> Self {
+        let at = rfc3339(at_ms);
+        Self { in_seconds: Some(seconds_until(&at, now_ms)), at: Some(at) }
+    }
+
+    fn seen_from(self, now_ms: u64) -> Self {
+        Self { in_seconds: self.at.as_deref().map(|at| seconds_until(at, now_ms)), at: self.at }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 /// Why a message was not sent.
@@ -50,19 +92,22 @@ pub struct Refused {
     /// In how many seconds this limit would allow the same request; absent where waiting does not help.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<u64>,
-    /// When the limits allow the next send, RFC 3339; absent where waiting does not help.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub next_send_at: Option<String>,
+    /// When the limits allow the next send; absent where waiting does not help.
+    #[serde(flatten)]
+    pub next_send: NextSend,
     /// Twilio's error code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub twilio_code: Option<u32>,
     /// What is wrong, for a developer. It never repeats the number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// Whether this is the answer to an earlier request under the same idempotency key.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub replayed: bool,
 }
 
 /// Why a message was not sent, in one word. Its name is the variant's, in answers, logs and metrics alike.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr, strum::VariantNames)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Reason {
@@ -86,8 +131,6 @@ pub enum Reason {
     CountryLimit,
     /// The limit of all sends is reached.
     TotalLimit,
-    /// Too many checks of this number have failed. Its codes are not compared for now, so none is sent.
-    CheckLimit,
     /// Twilio rejected the message for a reason that lies with the recipient.
     RejectedByTwilio,
 }
@@ -100,7 +143,6 @@ impl From<LimitKind> for Reason {
             LimitKind::Range => Self::RangeLimit,
             LimitKind::Country => Self::CountryLimit,
             LimitKind::Total => Self::TotalLimit,
-            LimitKind::Check => Self::CheckLimit,
         }
     }
 }
@@ -108,18 +150,70 @@ impl From<LimitKind> for Reason {
 impl Answer {
     /// Twilio accepted the message; its code expires at `expires_ms`.
     #[must_use]
-    pub fn sent(sid: &MessageSid, expires_ms: u64, next_send_at: Option<String>) -> Self {
-        Self::Sent { message_sid: sid.as_str().to_owned(), expires_at: rfc3339(expires_ms), next_send_at }
+    pub fn sent(
+        sid: &MessageSid,
+        verification: &Verification,
+        expires_ms: u64,
+        next_send: NextSend,
+        now_ms: u64,
+    ) -> Self {
+        let expires_at = rfc3339(expires_ms);
+        Self::Sent {
+            message_sid: sid.as_str().to_owned(),
+            verification: verification.as_str().to_owned(),
+            expires_in: seconds_until(&expires_at, now_ms),
+            expires_at,
+            next_send,
+            replayed: false,
+        }
     }
 
     /// The answer for a test number, which is never texted.
     #[must_use]
-    pub fn test(now_ms: u64, settings: &Settings) -> Self {
+    pub fn test(verification: &Verification, now_ms: u64, settings: &Settings) -> Self {
+        let expires_at = rfc3339(now_ms + settings.limits.code_lifetime.as_ms());
         Self::Sent {
             message_sid: format!("SM{:032}", 0),
-            expires_at: rfc3339(now_ms + settings.limits.code_lifetime.as_ms()),
-            next_send_at: Some(rfc3339(now_ms)),
+            verification: verification.as_str().to_owned(),
+            expires_in: seconds_until(&expires_at, now_ms),
+            expires_at,
+            next_send: NextSend::at(now_ms, now_ms),
+            replayed: false,
         }
+    }
+
+    /// The answer to a repeat: it says so, names the verification, and its seconds count from now.
+    #[must_use]
+    pub fn replayed(self, name: &Verification, now_ms: u64) -> Self {
+        let verification = name.as_str().to_owned();
+        match self {
+            Self::Sent { message_sid, expires_at, next_send, .. } => Self::Sent {
+                message_sid,
+                verification,
+                expires_in: seconds_until(&expires_at, now_ms),
+                expires_at,
+                next_send: next_send.seen_from(now_ms),
+                replayed: true,
+            },
+            Self::Unknown { next_send, .. } => {
+                Self::Unknown { verification, next_send: next_send.seen_from(now_ms), replayed: true }
+            }
+            Self::Refused(refused) => {
+                let next_send = refused.next_send.seen_from(now_ms);
+                Self::Refused(Refused { next_send, replayed: true, ..refused })
+            }
+            Self::InProgress { .. } => self,
+        }
+    }
+
+    /// The answer as its record stores it. The name of the verification is not stored: it is made again for a repeat.
+    #[must_use]
+    pub fn stored(&self) -> Self {
+        let mut stored = self.clone();
+        if let Self::Sent { verification, .. } | Self::Unknown { verification, .. } = &mut stored {
+            verification.clear();
+        }
+        stored
     }
 
     /// The answer's `status`.
@@ -155,7 +249,15 @@ impl From<Refused> for Answer {
 
 impl Refused {
     const fn because(reason: Reason) -> Self {
-        Self { reason, rule: None, retry_after: None, next_send_at: None, twilio_code: None, detail: None }
+        Self {
+            reason,
+            rule: None,
+            retry_after: None,
+            next_send: NextSend { at: None, in_seconds: None },
+            twilio_code: None,
+            detail: None,
+            replayed: false,
+        }
     }
 
     /// The number can't exist.
@@ -193,20 +295,20 @@ impl Refused {
         Self {
             rule: Some(limited.exceeded.rule.to_string()),
             retry_after: Some(until_ms.saturating_sub(now_ms).div_ceil(1000)),
-            next_send_at: Some(rfc3339(until_ms)),
+            next_send: NextSend::at(until_ms, now_ms),
             ..Self::because(limited.by.into())
         }
     }
 
     /// Twilio does not send to the number. The send counts, since numbers could be probed for free otherwise.
     #[must_use]
-    pub fn by_twilio(code: TwilioErrorCode, next_send_at: Option<String>) -> Self {
+    pub fn by_twilio(code: TwilioErrorCode, next_send: NextSend) -> Self {
         let reason = if code.is_opt_out() { Reason::OptedOut } else { Reason::RejectedByTwilio };
         Self {
             twilio_code: Some(code.0),
             detail: Some(format!("Twilio's error {code}")),
             // After an opt-out, waiting does not help.
-            next_send_at: next_send_at.filter(|_| !code.is_opt_out()),
+            next_send: if code.is_opt_out() { NextSend::default() } else { next_send },
             ..Self::because(reason)
         }
     }
@@ -224,9 +326,7 @@ mod tests {
 
     #[test]
     fn a_reason_and_a_status_have_the_same_name_in_answers_logs_and_metrics() {
-        for kind in
-            [LimitKind::Phone, LimitKind::Ip, LimitKind::Range, LimitKind::Country, LimitKind::Total, LimitKind::Check]
-        {
+        for kind in [LimitKind::Phone, LimitKind::Ip, LimitKind::Range, LimitKind::Country, LimitKind::Total] {
             let refused = Refused::because(kind.into());
             assert_eq!(refused.reason(), kind.as_str());
             let answer = Answer::from(refused);

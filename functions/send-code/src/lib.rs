@@ -16,17 +16,17 @@ pub mod request;
 pub mod settings;
 pub mod state;
 
-use answer::{Answer, Reason, Refused};
+use answer::{Answer, NextSend, Reason, Refused};
 use messages::locale::Locale;
 use request::{InvalidRequest, Request};
 use serde_json::Value;
 use shared::phone::code::VerificationCode;
 use shared::phone::number::PhoneNumber;
-use shared::runtime::clock::rfc3339;
 use shared::runtime::credentials::{ApiKey, CredentialsError, Versions};
 use shared::runtime::metrics::Metric;
 use shared::store::admission::{Admission, Decision, PreviousSend, SendForecast, SendOutcome, SendRequest};
 use shared::store::items::StoreError;
+use shared::store::verification::Verification;
 use shared::twilio::client::{Doubt, MessageSid, OutboundMessage, SendError};
 use shared::twilio::segments::Segments;
 use state::State;
@@ -144,7 +144,10 @@ fn metrics(handled: &Result<Handled, SendCodeError>, took_ms: u64) -> Vec<Metric
 async fn send_code(state: &State, request_id: &str, event: &Value) -> Result<Handled, SendCodeError> {
     let request = Request::parse(event, request_id)?;
     if state.settings.test_numbers.find(&request.phone_number).is_some() {
-        return Ok(Handled::without_metrics(Answer::test(state.clock.now_ms(), &state.settings)));
+        let now_ms = state.clock.now_ms();
+        let verification = state.table.start_verification(&request.phone_number, now_ms, state.random);
+        let verification = verification.map_err(SendCodeError::NoRandomness)?;
+        return Ok(Handled::without_metrics(Answer::test(&verification, now_ms, &state.settings)));
     }
     let phone = match PhoneNumber::parse(&request.phone_number) {
         Ok(phone) => phone,
@@ -160,19 +163,22 @@ async fn send_code(state: &State, request_id: &str, event: &Value) -> Result<Han
         None => VerificationCode::generate(state.random).map_err(SendCodeError::NoRandomness)?,
     };
 
+    let now_ms = state.clock.now_ms();
+    let verification = verification(state, &request, &phone, now_ms)?;
     let send = SendRequest {
         phone: &phone,
         ip: &request.ip,
         idempotency_key: &request.idempotency_key,
         code: &code,
+        verification: &verification,
+        trusted: request.trusted,
         fingerprint: &fingerprint(&request),
     };
-    let now_ms = state.clock.now_ms();
     let admission = match state.table.admit(send, &state.settings.limits, now_ms).await? {
         Decision::Admitted(admission) => admission,
         Decision::OptedOut => return Ok(Handled::refused(Refused::opted_out())),
         Decision::LimitReached(limited) => return Ok(Handled::refused(Refused::limited(limited, now_ms))),
-        Decision::Repeated(previous) => return repeat(previous).map(Handled::without_metrics),
+        Decision::Repeated(previous) => return repeat(previous, now_ms).map(Handled::without_metrics),
     };
 
     let body = state.settings.messages.text(request.locale.as_ref(), code.as_str());
@@ -184,36 +190,59 @@ async fn send_code(state: &State, request_id: &str, event: &Value) -> Result<Han
     );
     let forecast = forecast.ok();
     report_observed(request_id, forecast.as_ref());
-    let next_send_at = forecast.map(|forecast| rfc3339(forecast.next_send_ms));
-    conclude(state, admission, result, now_ms, next_send_at, &body).await
+    let next_send_ms = forecast.map(|forecast| forecast.next_send_ms);
+    conclude(state, admission, &verification, result, now_ms, next_send_ms, &body).await
 }
 
-/// Turns Twilio's answer to an admitted send of `now_ms` into ours, and records or releases the admission.
+/// The verification that the request names, or a new one.
+fn verification(
+    state: &State,
+    request: &Request,
+    phone: &PhoneNumber,
+    now_ms: u64,
+) -> Result<Verification, SendCodeError> {
+    let found = match &request.verification {
+        Some(name) => {
+            let found = state.table.find_verification(phone.as_str(), name);
+            // One that is over may be on a page that was left open for a day.
+            Some(found.ok_or(InvalidRequest::Verification)?).filter(|found| found.is_open(now_ms))
+        }
+        None => None,
+    };
+    found.map_or_else(
+        || state.table.start_verification(phone.as_str(), now_ms, state.random).map_err(SendCodeError::NoRandomness),
+        Ok,
+    )
+}
+
+/// Turns Twilio's answer to an admitted send of `sent_ms` into ours, and records or releases the admission.
 async fn conclude(
     state: &State,
     admission: Admission,
+    verification: &Verification,
     result: Result<MessageSid, SendError>,
-    now_ms: u64,
-    next_send_at: Option<String>,
+    sent_ms: u64,
+    next_send_ms: Option<u64>,
     body: &str,
 ) -> Result<Handled, SendCodeError> {
+    let now_ms = state.clock.now_ms();
+    let next_send = next_send_ms.map(|at_ms| NextSend::at(at_ms, now_ms)).unwrap_or_default();
     let spend = Metric::EstimatedSpend(state.settings.segment_price.of(Segments::of(body).count));
     let (outcome, handled) = match result {
         Ok(sid) => {
-            let expires_ms = now_ms + state.settings.limits.code_lifetime.as_ms();
-            let answer = Answer::sent(&sid, expires_ms, next_send_at);
+            let expires_ms = sent_ms + state.settings.limits.code_lifetime.as_ms();
+            let answer = Answer::sent(&sid, verification, expires_ms, next_send, now_ms);
             // Zero verified codes: without it the metric would be missing, not zero, while no code is verified, and the
             // conversion could not show exactly the case that it is for.
             (SendOutcome::Sent, Handled { answer, metrics: vec![Metric::Sent, Metric::Verified(0), spend] })
         }
-        Err(SendError::Rejected(code)) => {
-            (SendOutcome::Refused, Handled::refused(Refused::by_twilio(code, next_send_at)))
-        }
+        Err(SendError::Rejected(code)) => (SendOutcome::Refused, Handled::refused(Refused::by_twilio(code, next_send))),
         Err(error @ SendError::Unknown(_)) => {
             tracing::error!(%error, "the message may have been sent");
             // If it was sent, it is billed.
             let metrics = vec![Metric::TwilioErrors, spend];
-            (SendOutcome::Unknown, Handled { answer: Answer::Unknown { next_send_at }, metrics })
+            let answer = Answer::Unknown { verification: verification.as_str().to_owned(), next_send, replayed: false };
+            (SendOutcome::Unknown, Handled { answer, metrics })
         }
         Err(error) => {
             release(state, admission).await;
@@ -224,7 +253,7 @@ async fn conclude(
     Ok(handled)
 }
 
-/// What must be equal under the same idempotency key, in addition to the phone number and the IP.
+/// What must be equal under the same idempotency key, in addition to the phone number. The IP may change: a phone that leaves the Wi-Fi repeats its request.
 fn fingerprint(request: &Request) -> String {
     let code = request.code.as_ref().map_or("", VerificationCode::as_str);
     format!("{code} {}", request.locale.as_ref().map_or("", Locale::as_str))
@@ -261,7 +290,7 @@ async fn release(state: &State, admission: Admission) {
 
 /// Records the answer for repeats. A failure doesn't change the answer: a repeat then gets `unknown`, and nothing is sent twice.
 async fn record(state: &State, admission: Admission, outcome: SendOutcome, answer: &Answer) {
-    let recorded = match serde_json::to_string(answer) {
+    let recorded = match serde_json::to_string(&answer.stored()) {
         Ok(json) => state
             .table
             .record(admission, &state.settings.limits, outcome, &json)
@@ -275,12 +304,16 @@ async fn record(state: &State, admission: Admission, outcome: SendOutcome, answe
 }
 
 /// The answer to a repeated request.
-fn repeat(previous: PreviousSend) -> Result<Answer, SendCodeError> {
+fn repeat(previous: PreviousSend, now_ms: u64) -> Result<Answer, SendCodeError> {
     match previous {
-        PreviousSend::Answered(json) => serde_json::from_str(&json)
+        PreviousSend::Answered(json, verification) => serde_json::from_str(&json)
+            .map(|answer: Answer| answer.replayed(&verification, now_ms))
             .map_err(|_| StoreError::Corrupt("the stored answer of a send can't be read").into()),
         PreviousSend::InProgress => Ok(Answer::InProgress { retry_after: 1 }),
-        PreviousSend::Lost => Ok(Answer::Unknown { next_send_at: None }),
+        PreviousSend::Lost(verification) => {
+            let verification = verification.as_str().to_owned();
+            Ok(Answer::Unknown { verification, next_send: NextSend::default(), replayed: true })
+        }
         PreviousSend::Different => Err(SendCodeError::IdempotencyKeyReused),
     }
 }

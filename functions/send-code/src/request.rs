@@ -8,7 +8,7 @@ use shared::runtime::request_fields::{InvalidFields, RequestFields};
 use shared::store::admission::{IdempotencyKey, InvalidIdempotencyKey};
 use std::fmt;
 
-const FIELDS: &[&str] = &["phone_number", "ip", "code", "locale", "idempotency_key"];
+const FIELDS: &[&str] = &["phone_number", "ip", "code", "locale", "idempotency_key", "verification", "trusted"];
 
 /// A well-formed request. Its phone number is parsed later, since an invalid one gets a refusal, not an error.
 #[derive(Debug)]
@@ -23,6 +23,10 @@ pub struct Request {
     pub locale: Option<Locale>,
     /// The name of this send.
     pub idempotency_key: IdempotencyKey,
+    /// The verification to send again for, as given. Never printed.
+    pub verification: Option<RawVerification>,
+    /// Whether the back end vouches that its user owns this very number: a session or device that has verified it before.
+    pub trusted: bool,
 }
 
 /// Text that hasn't been parsed as a phone number. Never printed.
@@ -35,6 +39,23 @@ impl fmt::Debug for RawPhoneNumber {
 }
 
 impl std::ops::Deref for RawPhoneNumber {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Text that hasn't been looked up as the name of a verification. Never printed.
+pub struct RawVerification(String);
+
+impl fmt::Debug for RawVerification {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RawVerification([redacted])")
+    }
+}
+
+impl std::ops::Deref for RawVerification {
     type Target = str;
 
     fn deref(&self) -> &str {
@@ -60,6 +81,9 @@ pub enum InvalidRequest {
     /// Empty or too long.
     #[error("`idempotency_key` {0}")]
     IdempotencyKey(#[from] InvalidIdempotencyKey),
+    /// Not the name of a verification of this phone number.
+    #[error("`verification` is not of this phone number; leave it out to start a new verification")]
+    Verification,
 }
 
 impl Request {
@@ -76,6 +100,8 @@ impl Request {
             code: fields.optional("code")?.map(str::parse).transpose()?,
             locale: fields.optional("locale")?.map(str::parse).transpose()?,
             idempotency_key: fields.optional("idempotency_key")?.unwrap_or(request_id).parse()?,
+            verification: fields.optional("verification")?.map(|name| RawVerification(name.to_owned())),
+            trusted: fields.flag("trusted")?,
         })
     }
 }

@@ -1,7 +1,7 @@
 //! `GET /gate`: how full each limit is for a phone and an IP address, and when each slot becomes free.
 
 use super::state::{ApiError, AppState};
-use crate::limit_usage::{LimitUsage, RuleUsage, UsedSlots};
+use crate::limit_usage::{LimitUsage, RuleUsage, UsageKind, UsedSlots};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::routing::get;
@@ -13,6 +13,7 @@ use shared::limits::rules::Mode;
 use shared::phone::number::PhoneNumber;
 use shared::runtime::ip::ClientIp;
 use shared::store::admission::LimitKind;
+use shared::store::lane::Lane;
 use shared::store::send_limits::SendLimits;
 
 /// The route.
@@ -48,6 +49,7 @@ async fn usage(
         "range": phone.range().as_str(),
         "country": phone.region().map(|region| region.to_string()),
         "opted_out": usage.opted_out,
+        "lane": usage.lane.as_str(),
         "refused": refused,
         "limits": limits(&phone, &ip, &settings.limits, &usage),
     })))
@@ -58,20 +60,26 @@ fn limits(phone: &PhoneNumber, ip: &ClientIp, limits: &SendLimits, usage: &Limit
     let (range, ip) = (phone.range().as_str().to_owned(), ip.canonical());
     let country = phone.region().map(|region| region.to_string());
     let all = [
-        (LimitKind::Phone, "PhoneLimit", phone.as_str(), "codes sent"),
-        (LimitKind::Ip, "IpLimit", &ip, "unverified codes"),
-        (LimitKind::Range, "RangeLimit", &range, "unverified codes"),
-        (LimitKind::Country, "CountryLimit", country.as_deref().unwrap_or("no country"), "unverified codes"),
-        (LimitKind::Total, "TotalLimit", "everybody", "codes sent"),
-        (LimitKind::Check, "CheckLimit", phone.as_str(), "failed checks"),
+        (UsageKind::Sends(LimitKind::Phone), "PhoneLimit", phone.as_str(), "codes sent"),
+        (UsageKind::Sends(LimitKind::Ip), "IpLimit", &ip, "unverified codes"),
+        (UsageKind::Sends(LimitKind::Range), "RangeLimit", &range, "unverified codes"),
+        (
+            UsageKind::Sends(LimitKind::Country),
+            "CountryLimit",
+            country.as_deref().unwrap_or("no country"),
+            "unverified codes",
+        ),
+        (UsageKind::Sends(LimitKind::Total), "TotalLimit", "everybody", "codes sent"),
+        (UsageKind::Checks, "PhoneCheckLimit", phone.as_str(), "failed checks"),
     ];
-    let limit = |(kind, parameter, subject, counts): (LimitKind, &str, &str, &str)| {
+    let limit = |(kind, parameter, subject, counts): (UsageKind, &str, &str, &str)| {
         let rules: Vec<_> = usage.rules.iter().filter(|rule| rule.kind == kind).map(rule).collect();
         json!({
             "name": kind.as_str(),
             "parameter": parameter,
             "subject": subject,
             "mode": mode(limits, kind),
+            "applies": applies(kind, usage.lane),
             "counts": counts,
             "rules": rules,
         })
@@ -89,14 +97,23 @@ fn rule(usage: &RuleUsage) -> Value {
     })
 }
 
-fn mode(limits: &SendLimits, kind: LimitKind) -> &'static str {
+/// Whether a limit can refuse the next send. That of the range counts strangers only; failed checks refuse no send.
+fn applies(kind: UsageKind, lane: Lane) -> bool {
     match kind {
-        LimitKind::Phone => name(&limits.phone),
-        LimitKind::Ip => name(&limits.ip),
-        LimitKind::Range => name(&limits.range),
-        LimitKind::Country => name(&limits.country),
-        LimitKind::Total => name(&limits.total),
-        LimitKind::Check => "enforce",
+        UsageKind::Sends(LimitKind::Range) => lane == Lane::Stranger,
+        UsageKind::Sends(_) => true,
+        UsageKind::Checks => false,
+    }
+}
+
+fn mode(limits: &SendLimits, kind: UsageKind) -> &'static str {
+    match kind {
+        UsageKind::Sends(LimitKind::Phone) => name(&limits.phone),
+        UsageKind::Sends(LimitKind::Ip) => name(&limits.ip),
+        UsageKind::Sends(LimitKind::Range) => name(&limits.range),
+        UsageKind::Sends(LimitKind::Country) => name(&limits.country),
+        UsageKind::Sends(LimitKind::Total) => name(&limits.total),
+        UsageKind::Checks => "enforce",
     }
 }
 

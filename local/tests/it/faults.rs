@@ -229,7 +229,7 @@ async fn a_fault_at_a_counter_gives_the_send_back_or_passes() {
 #[tokio::test]
 async fn a_fault_at_a_check_counts_one_attempt_and_approves_at_most_once() {
     for fault in FAULTS {
-        let (local, plan) = start([("CHECK_LIMIT", "2/1h")]).await;
+        let (local, plan) = start([("PHONE_CHECK_LIMIT", "2/1h")]).await;
         let code = local.code(PHONE, IP).await;
         *plan.updates.lock().unwrap() = [fault].into();
         let wrong = local.check(PHONE, "000000").await;

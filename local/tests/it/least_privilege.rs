@@ -225,7 +225,7 @@ impl Stack {
         (send_code::state::State::start(&self.environment("SendCode"), dependencies).await.unwrap(), used)
     }
 
-    /// Everything that send-code does: a send, a repeat, a refusal by each kind of limit, and one that is given back.
+    /// Everything that send-code does: a send, a repeat, a refusal by each kind of limit, one that is released, and a known number's.
     async fn sends(&self) -> Rights {
         let (state, used) = self.send_code().await;
         for (phone, key) in
@@ -234,20 +234,38 @@ impl Stack {
             let event = json!({"phone_number": phone, "ip": IP, "code": CODE, "idempotency_key": key});
             send_code::handle(&state, key, &event).await.unwrap();
         }
+        let (dependencies, _) = self.dependencies();
+        let check_code = check_code::state::State::start(&self.environment("CheckCode"), dependencies).await.unwrap();
+        let event = json!({"phone_number": PHONE, "code": CODE});
+        assert_eq!(check_code::handle(&check_code, "r", &event).await.unwrap().status(), "approved");
+        let known = json!({"phone_number": PHONE, "ip": IP, "code": CODE, "idempotency_key": "known"});
+        assert_eq!(send_code::handle(&state, "r", &known).await.unwrap().status(), "sent");
         taken(&used)
     }
 
-    /// Everything that check-code does: a wrong code, the right one, which gives its send back, and a test number's.
+    /// Everything that check-code does: a wrong code and the right one, which releases its send, with and without a verification, of
+    /// strangers and known numbers, and a test number's.
     async fn checks(&self) -> Rights {
         let (dependencies, used) = self.dependencies();
         let state = check_code::state::State::start(&self.environment("CheckCode"), dependencies).await.unwrap();
-        for (phone, code, status) in [
-            (PHONE, "000000", "incorrect"),
-            (PHONE, CODE, "approved"),
-            (TEST_NUMBER, "000000", "incorrect"),
-            (TEST_NUMBER, "123456", "approved"),
+        let (send_code, _) = self.send_code().await;
+        let send = async |phone: &str| {
+            let event =
+                json!({"phone_number": phone, "ip": IP, "code": CODE, "idempotency_key": format!("check {phone}")});
+            let answer = json!(send_code::handle(&send_code, "r", &event).await.unwrap());
+            assert_eq!(answer["status"], "sent", "{answer}");
+            answer["verification"].clone()
+        };
+        let (of_stranger, of_known) = (send(OTHER_PHONE).await, send(PHONE).await);
+        for (phone, verification, code, status) in [
+            (OTHER_PHONE, json!(null), "000000", "incorrect"),
+            (OTHER_PHONE, of_stranger, CODE, "approved"),
+            (PHONE, of_known.clone(), "000000", "incorrect"),
+            (PHONE, of_known, CODE, "approved"),
+            (TEST_NUMBER, json!(null), "000000", "incorrect"),
+            (TEST_NUMBER, json!(null), "123456", "approved"),
         ] {
-            let event = json!({"phone_number": phone, "code": code});
+            let event = json!({"phone_number": phone, "verification": verification, "code": code});
             assert_eq!(check_code::handle(&state, "r", &event).await.unwrap().status(), status);
         }
         taken(&used)
@@ -307,7 +325,8 @@ fn event(name: &str) -> Value {
 #[tokio::test]
 async fn each_function_may_do_what_it_does_and_nothing_else() {
     for credential in ["ApiKey", "AuthToken"] {
-        let stack = Stack::start(&[("SendingCredential", credential), ("CountryLimit", "1/1d")]).await;
+        let stack =
+            Stack::start(&[("SendingCredential", credential), ("CountryLimit", "2/1d"), ("PhoneLimit", "9/1h")]).await;
         let used = BTreeMap::from([
             ("SendCode", stack.sends().await),
             ("CheckCode", stack.checks().await),

@@ -20,4 +20,5 @@ mod structure;
 mod support;
 mod template;
 mod twilio_faults;
+mod verifications;
 mod webhooks;

@@ -76,18 +76,22 @@ async fn what_is_spent_is_the_segments_by_their_price() {
 
 #[tokio::test]
 async fn each_answer_of_check_code_counts_as_what_it_is() {
-    let local = start([("CHECK_LIMIT", "2/1h"), ("TEST_NUMBERS", "+15005550006=123456")]).await;
-    local.invoke(json!({"phone_number": PHONE, "ip": IP, "code": CODE})).await.unwrap();
+    let local = start([("PHONE_CHECK_LIMIT", "2/1h"), ("TEST_NUMBERS", "+15005550006=123456")]).await;
+    for phone in [PHONE, "+14155550100"] {
+        local.invoke(json!({"phone_number": phone, "ip": IP, "code": CODE})).await.unwrap();
+    }
     local.counted();
     for (phone, code, counted) in [
         (PHONE, "000000", &["CheckIncorrect=1"][..]),
         (PHONE, CODE, &["Verified=1"]),
         (PHONE, CODE, &NOTHING),
         (PHONE, "000000", &NOTHING),
-        (PHONE, "000000", &["Reason=too_many_attempts Refused=1"]),
+        ("+14155550100", "000000", &["CheckIncorrect=1"]),
+        ("+14155550100", "000000", &["CheckIncorrect=1"]),
+        ("+14155550100", CODE, &["Reason=too_many_attempts Refused=1"]),
         ("+15005550006", "123456", &NOTHING),
         ("+15005550006", "000000", &NOTHING),
-        ("not a number", "000000", &["InvalidRequests=1"]),
+        ("not a number", "000000", &["Reason=invalid_phone_number Refused=1"]),
     ] {
         let answer = local.check(phone, code).await;
         assert_eq!(local.counted(), counted, "{phone} {code}: {answer}");
@@ -129,6 +133,9 @@ async fn credentials_that_twilio_refuses_and_a_sender_that_is_not_ours_are_told_
 #[tokio::test]
 async fn a_table_that_does_not_answer_counts_in_every_function() {
     let (local, plan) = crate::faults::start([]).await;
+    // An attempt counts only while there is a code.
+    local.code(PHONE, IP).await;
+    local.clock.advance_seconds(31);
     local.counted();
     crate::faults::always_deny(&plan);
     assert_eq!(outcome(&local.send(PHONE, IP).await), "StoreUnavailable");

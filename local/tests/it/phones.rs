@@ -328,7 +328,7 @@ async fn the_gate_shows_exactly_what_will_be_decided() {
         (seed >> 33) % below
     };
     let (mut sent, mut refused) = (0, std::collections::BTreeSet::new());
-    for step in 0..150 {
+    for step in 0..400 {
         let (phone, ip) = (phones[usize::try_from(random(5)).unwrap()], ips[usize::try_from(random(3)).unwrap()]);
         local.clock.advance_ms(random(15_000));
         let gate = local.get(&format!("/gate?phone_number={}&ip={ip}", phone.replace('+', "%2B"))).await;
@@ -342,6 +342,7 @@ async fn the_gate_shows_exactly_what_will_be_decided() {
             .as_array()
             .unwrap()
             .iter()
+            .filter(|limit| limit["applies"] == true)
             .all(|limit| limit["rules"].as_array().unwrap().iter().all(|rule| free_at(rule, now_ms).is_none()));
         let answer = local
             .post("/2015-03-31/functions/send-code/invocations", json!({"phone_number": phone, "ip": ip, "code": CODE}))
@@ -349,7 +350,7 @@ async fn the_gate_shows_exactly_what_will_be_decided() {
         assert_eq!(answer["status"] == "sent", all_free, "step {step}: {answer} {gate}");
         if answer["status"] == "sent" {
             sent += 1;
-            if random(3) == 0 {
+            if random(12) == 0 {
                 local.invoked("check-code", json!({"phone_number": phone, "code": CODE})).await;
             }
         } else {

@@ -8,6 +8,7 @@ use shared::runtime::metrics::{Metric, NAMESPACE};
 use shared::runtime::settings::Environment;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use strum::VariantNames as _;
 
 fn read(path: &str) -> String {
     let top = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
@@ -194,34 +195,16 @@ fn the_documentation_shows_every_parameter_with_its_default() {
 #[test]
 fn the_documentation_shows_every_answer() {
     let api = read("docs/api.md");
-    for answer in [
-        "sent",
-        "refused",
-        "unknown",
-        "in_progress",
-        "invalid_phone_number",
-        "country_not_allowed",
-        "prefix_blocked",
-        "number_type_not_allowed",
-        "opted_out",
-        "phone_limit",
-        "ip_limit",
-        "range_limit",
-        "country_limit",
-        "total_limit",
-        "check_limit",
-        "rejected_by_twilio",
-        "approved",
-        "incorrect",
-        "expired",
-        "too_many_attempts",
+    let errors = [
         "InvalidRequest",
         "IdempotencyKeyReused",
         "StoreUnavailable",
         "CredentialsUnavailable",
         "TwilioUnavailable",
         "NoRandomness",
-    ] {
+    ];
+    let statuses = send_code::answer::Answer::VARIANTS.iter().chain(check_code::answer::Answer::VARIANTS);
+    for answer in statuses.chain(send_code::answer::Reason::VARIANTS).chain(&errors) {
         assert!(api.contains(&format!("`{answer}`")), "{answer}");
     }
 }

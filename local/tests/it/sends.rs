@@ -102,7 +102,7 @@ async fn retry_after_is_exact_to_the_second() {
 async fn the_time_of_the_next_send_is_told_and_holds() {
     let local = start([("PHONE_LIMIT", "1/30s"), ("IP_LIMIT", "2/1h")]).await;
     let next = |answer: Answer| match answer {
-        Answer::Sent { next_send_at, .. } => next_send_at.unwrap(),
+        Answer::Sent { next_send, .. } => next_send.at.unwrap(),
         other => panic!("{other:?}"),
     };
     // 08:00:00.250 and 30 s, rounded up; then the IP's hour is longer than the phone's half minute.
@@ -123,7 +123,14 @@ async fn one_idempotency_key_sixteen_times_at_once_sends_one_sms() {
     let first = local.invoke(event.clone()).await.unwrap();
     assert_eq!(first.status(), "sent");
     local.clock.advance_seconds(3600);
-    assert_eq!(local.invoke(event).await.unwrap(), first, "a repeat gets the stored answer");
+    let Answer::Sent { message_sid, verification, expires_at, expires_in, next_send, replayed } =
+        local.invoke(event).await.unwrap()
+    else {
+        panic!()
+    };
+    let Answer::Sent { message_sid: same, verification: named, expires_at: ended, .. } = first else { panic!() };
+    assert_eq!((&message_sid, &verification, &expires_at), (&same, &named, &ended), "a repeat gets the stored answer");
+    assert_eq!((expires_in, next_send.in_seconds, replayed), (0, Some(0), true), "and can't be misread as a new SMS");
     assert_eq!(local.texts().len(), 1);
 }
 
@@ -132,11 +139,14 @@ async fn an_idempotency_key_for_another_request_is_an_error_and_sends_nothing() 
     let local = start([]).await;
     let event = |phone: &str, ip: &str, code: &str| json!({"phone_number": phone, "ip": ip, "code": code, "idempotency_key": "k"});
     local.invoke(event(PHONE, IP, "123456")).await.unwrap();
-    for other in
-        [event("+14155550100", IP, "123456"), event(PHONE, "198.51.100.1", "123456"), event(PHONE, IP, "654321")]
-    {
+    for other in [event("+14155550100", IP, "123456"), event(PHONE, IP, "654321")] {
         assert_eq!(outcome(&local.invoke(other).await), "IdempotencyKeyReused");
     }
+    // A phone that leaves the Wi-Fi repeats its request from another address.
+    let Answer::Sent { replayed, .. } = local.invoke(event(PHONE, "198.51.100.1", "123456")).await.unwrap() else {
+        panic!()
+    };
+    assert!(replayed);
     assert_eq!(local.texts().len(), 1);
 }
 
@@ -256,7 +266,7 @@ async fn a_test_number_is_never_texted_and_its_fixed_code_always_works() {
     let local = start([
         ("TEST_NUMBERS", "+14155550100=000000, +447700900123=493027"),
         ("PHONE_LIMIT", "1/1d"),
-        ("CHECK_LIMIT", "3/10m"),
+        ("PHONE_CHECK_LIMIT", "3/10m"),
     ])
     .await;
     for number in ["+14155550100", "+1 415 555 0100", "+44 7700 900123"] {
@@ -339,11 +349,11 @@ async fn a_malformed_request_is_an_error_that_names_the_field_and_repeats_nothin
         (json!({"phone_number": PHONE, "ip": IP, "locale": "english"}), "`locale` must be a language tag"),
         (
             json!({"phone_number": PHONE, "ip": IP, "idempotencyKey": PRIVATE}),
-            "unknown field `idempotencyKey`; expected phone_number, ip, code, locale or idempotency_key",
+            "unknown field `idempotencyKey`; expected phone_number, ip, code, locale, idempotency_key, verification or trusted",
         ),
         (
             json!({"phone_number": PHONE, "ip": IP, PHONE: PRIVATE}),
-            "unknown field; expected phone_number, ip, code, locale or idempotency_key",
+            "unknown field; expected phone_number, ip, code, locale, idempotency_key, verification or trusted",
         ),
     ] {
         let error = local.invoke(event.clone()).await.unwrap_err();
@@ -390,7 +400,16 @@ async fn an_admission_that_is_given_back_leaves_those_that_came_since() {
     let admit = async |key: &str, at_ms| {
         let key = key.parse().unwrap();
         let code = "493027".parse().unwrap();
-        let wish = SendRequest { phone: &phone, ip: &ip, idempotency_key: &key, code: &code, fingerprint: "" };
+        let verification = table.start_verification(PHONE, local.clock.now_ms(), getrandom::fill).unwrap();
+        let wish = SendRequest {
+            phone: &phone,
+            ip: &ip,
+            idempotency_key: &key,
+            code: &code,
+            verification: &verification,
+            trusted: false,
+            fingerprint: "",
+        };
         table.admit(wish, limits, at_ms).await.unwrap()
     };
     let admitted = |decision| match decision {

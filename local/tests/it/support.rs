@@ -128,6 +128,16 @@ impl Local {
         check_code::handle(&self.system.check_code, "request-check", &event).await
     }
 
+    /// Invokes check-code with this event.
+    pub async fn check_event(&self, event: Value) -> Result<check_code::answer::Answer, CheckCodeError> {
+        check_code::handle(&self.system.check_code, "request-check", &event).await
+    }
+
+    /// The code in the newest SMS.
+    pub fn last_code(&self) -> String {
+        self.texts().pop().unwrap_or_default().chars().filter(char::is_ascii_digit).collect()
+    }
+
     /// Invokes send-code, and reads the code in the SMS.
     pub async fn code(&self, phone: &str, ip: &str) -> String {
         assert_eq!(outcome(&self.send(phone, ip).await), "sent", "{phone} {ip}");

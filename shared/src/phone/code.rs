@@ -78,6 +78,11 @@ const MAX_TYPED: usize = 64;
 const ZEROS: [char; 7] = ['0', '\u{660}', '\u{6f0}', '\u{966}', '\u{9e6}', '\u{e50}', '\u{ff10}'];
 
 impl Guess {
+    /// Whether nothing was typed.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }

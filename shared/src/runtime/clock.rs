@@ -40,3 +40,17 @@ pub fn rfc3339(at_ms: u64) -> String {
     let seconds = i64::try_from(at_ms.div_ceil(1000)).unwrap_or(i64::MAX);
     Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX).to_string()
 }
+
+/// Seconds from `now_ms` until a time as [`rfc3339`] gives it, rounded up; 0 if it has passed or is not a time.
+///
+/// ```
+/// use shared::runtime::clock::{rfc3339, seconds_until};
+///
+/// assert_eq!(seconds_until(&rfc3339(1_800_000_030_000), 1_800_000_000_500), 30);
+/// assert_eq!(seconds_until("yesterday", 0), 0);
+/// ```
+#[must_use]
+pub fn seconds_until(time: &str, now_ms: u64) -> u64 {
+    let at_ms = time.parse::<Timestamp>().ok().and_then(|at| u64::try_from(at.as_millisecond()).ok());
+    at_ms.unwrap_or_default().saturating_sub(now_ms).div_ceil(1000)
+}

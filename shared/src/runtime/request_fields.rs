@@ -1,4 +1,4 @@
-//! The fields of a request from the back end: texts in one JSON object, in which an unknown field is an error.
+//! The fields of a request from the back end: texts and flags in one JSON object, in which an unknown field is an error.
 
 use serde_json::{Map, Value};
 
@@ -33,6 +33,9 @@ pub enum InvalidFields {
     /// A field is not text.
     #[error("`{0}` must be a string")]
     NotText(&'static str),
+    /// A field is neither true nor false.
+    #[error("`{0}` must be true or false")]
+    NotBool(&'static str),
     /// A field that isn't read. Most are misspelt, so an option would be lost in silence.
     #[error("unknown field{}; expected {}", name.as_ref().map_or_else(String::new, |name| format!(" `{name}`")), alternatives(.expected))]
     Unknown {
@@ -74,6 +77,18 @@ impl<'a> RequestFields<'a> {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
             Some(_) => Err(InvalidFields::NotText(name)),
+        }
+    }
+
+    /// Whether a field is true; an absent one is not.
+    ///
+    /// # Errors
+    /// [`InvalidFields::NotBool`] if it is anything but true, false or null.
+    pub fn flag(self, name: &'static str) -> Result<bool, InvalidFields> {
+        match self.0.get(name) {
+            None | Some(Value::Null) => Ok(false),
+            Some(Value::Bool(flag)) => Ok(*flag),
+            Some(_) => Err(InvalidFields::NotBool(name)),
         }
     }
 }

@@ -7,17 +7,19 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 /// The default values. A test compares them with `template.yaml`.
-const DEFAULTS: [(&str, &str); 20] = [
+const DEFAULTS: [(&str, &str); 22] = [
     ("ALLOWED_COUNTRIES", "US,CA"),
     ("APP_DOMAIN", ""),
     ("BLOCKED_PREFIXES", ""),
-    ("CHECK_LIMIT", "5/10m, 20/1d"),
+    ("CHECK_LIMIT", "5"),
     ("CODE_LIFETIME", "10m"),
     ("COUNTRY_LIMIT", "1000/1d"),
     ("IP_LIMIT", "10/1h"),
+    ("KNOWN_FOR", "180d"),
     ("MESSAGE_LIFETIME", "30d"),
     ("MESSAGE_TEMPLATE", "Your verification code is: {code}"),
     ("MESSAGE_TEMPLATES", ""),
+    ("PHONE_CHECK_LIMIT", "5/10m, 20/1d"),
     ("PHONE_LIMIT", "1/30s, 3/1h, 10/1d"),
     ("PUBLIC_URL", ""),
     ("RANGE_LIMIT", "10/1h, 30/1d"),

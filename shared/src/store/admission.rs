@@ -1,10 +1,12 @@
 //! Sends: decided and recorded.
 
-use super::codes::{SentCode, code};
+use super::codes::{SentCode, find_code};
 use super::counters::{CounterEntries, CounterScope, rule_names};
 use super::items::{Item, StoreError, Transaction, number, read_log, read_number, read_text, text};
+use super::lane::{Lane, MAX_STREAK};
 use super::send_limits::SendLimits;
 use super::table::{NOT_RESERVED, Table, expiry};
+use super::verification::Verification;
 use crate::limits::rules::{Exceeded, Mode, Rule, WindowRules};
 use crate::limits::sliding_log::{SlidingLog, shift_in};
 use crate::phone::code::VerificationCode;
@@ -50,6 +52,10 @@ pub struct SendRequest<'a> {
     pub idempotency_key: &'a IdempotencyKey,
     /// The code to text.
     pub code: &'a VerificationCode,
+    /// The verification that the code is for.
+    pub verification: &'a Verification,
+    /// Whether the app vouches for its user.
+    pub trusted: bool,
     /// What else must be equal under the same idempotency key: the code, if the caller chose it, and its language.
     pub fingerprint: &'a str,
 }
@@ -89,8 +95,6 @@ pub enum LimitKind {
     Country,
     /// All sends.
     Total,
-    /// Failed checks of one phone number. While its codes are not compared, none is sent.
-    Check,
 }
 
 impl LimitKind {
@@ -103,7 +107,6 @@ impl LimitKind {
             Self::Range => "range_limit",
             Self::Country => "country_limit",
             Self::Total => "total_limit",
-            Self::Check => "check_limit",
         }
     }
 }
@@ -112,24 +115,29 @@ impl LimitKind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PreviousSend {
     /// It was answered with this JSON.
-    Answered(String),
+    Answered(String, Verification),
     /// It is in progress.
     InProgress,
     /// It ended without recording an outcome: the message may have been sent.
-    Lost,
-    /// It was a different request: another phone number, IP or code.
+    Lost(Verification),
+    /// It was a different request: another phone number, code or locale.
     Different,
 }
 
 /// The right to send one message, already counted and recorded. [`Table::record`] or [`Table::release`] uses it up.
 #[derive(Debug)]
 pub struct Admission {
+    /// The lane that the send counts in.
+    pub lane: Lane,
     pub(super) send: String,
     pub(super) phone: String,
     pub(super) ip: String,
     pub(super) range: String,
     pub(super) mac: AttributeValue,
+    pub(super) verification: Verification,
     pub(super) at_ms: u64,
+    /// The country's counter that its lane counts in.
+    pub(super) country: Option<CounterScope>,
     pub(super) counted: CounterEntries,
     observed: Vec<(LimitKind, Rule)>,
 }
@@ -180,17 +188,29 @@ enum RecordWrite {
     Record,
 }
 
-impl Admission {
-    /// Whether this slot of the phone's item is this admission: two sends may share a millisecond, but not a code.
-    pub(super) fn is_in(&self, item: &Item, slot: u32, code_slots: u32) -> bool {
-        let same_time = read_number(item, &format!("a{slot}")) == Some(self.at_ms);
-        same_time && (slot > code_slots || code(item, slot).is_some_and(|code| *code.mac == self.mac))
+/// What a phone's item says of its owner, on which a decision depends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Standing {
+    known_until_ms: Option<u64>,
+    streak: u64,
+}
+
+impl Standing {
+    fn of(phone: &Item) -> Self {
+        let streak = read_number(phone, "streak").unwrap_or_default();
+        Self { known_until_ms: read_number(phone, "known_until"), streak }
+    }
+
+    fn lane(self, trusted: bool, limits: &SendLimits, now_ms: u64) -> Lane {
+        Lane::of(self.known_until_ms, self.streak, trusted, limits.known_for, now_ms)
     }
 }
 
 impl Table {
-    /// Decides on a send, and counts and records it if it may be sent: the phone, the IP, the range and the idempotency key in one
-    /// transaction, then the counters of the country and of all sends, which are too busy for a transaction.
+    /// Decides on a send, and counts and records it if it may be sent: the phone, the idempotency key and, for a stranger, the IP and the
+    /// range in one transaction, then the counters of the country and of all sends, which are too busy for a transaction.
+    ///
+    /// One read decides the lane. The transaction holds only if what it decided by has not changed.
     ///
     /// # Errors
     /// [`StoreError`] if no decision was made. The send may be counted then, but must not be made.
@@ -204,8 +224,7 @@ impl Table {
             Decision::Admitted(admission) => admission,
             refusal => return Ok(refusal),
         };
-        let country =
-            request.phone.region().map(|region| (LimitKind::Country, CounterScope::Country(region), &limits.country));
+        let country = admission.country.map(|scope| (LimitKind::Country, scope, &limits.country));
         for (by, scope, limit) in country.into_iter().chain([(LimitKind::Total, CounterScope::Total, &limits.total)]) {
             let mut observed = vec![];
             let counted = self.count(scope, limit, now_ms, &mut admission.counted, &mut observed).await;
@@ -229,40 +248,79 @@ impl Table {
         limits: &SendLimits,
         now_ms: u64,
     ) -> Result<Decision, StoreError> {
-        let (phone, ip) = (request.phone.as_str(), request.ip.canonical());
-        let fingerprint = URL_SAFE_NO_PAD.encode(self.mac(&["request", phone, &ip, request.fingerprint]));
-        let admission = Admission {
+        let phone = request.phone.as_str();
+        let fingerprint = URL_SAFE_NO_PAD.encode(self.mac(&["request", phone, request.fingerprint]));
+        let pk = self.phone_pk(request.phone);
+        let [mut item] = self.items.read([&pk]).await?;
+        let mut tried = 0;
+        loop {
+            let standing = Standing::of(&item);
+            let admission = self.admission(request, standing.lane(request.trusted, limits, now_ms), &pk, now_ms);
+            let writes = self.admission_writes(&admission, standing, &fingerprint, limits);
+            let refused = match self.items.transact(&writes).await? {
+                Transaction::Done => return Ok(Decision::Admitted(admission)),
+                Transaction::Refused(refused) => refused,
+            };
+            if let Some(record) = refused.get(&AdmissionWrite::Record) {
+                return Ok(Decision::Repeated(self.previous_send(record, phone, &fingerprint, now_ms)?));
+            }
+            if let Some(phone) = refused.get(&AdmissionWrite::Phone) {
+                if phone.contains_key("opted_out") {
+                    return Ok(Decision::OptedOut);
+                }
+                // An approval, or other sends, changed the lane meanwhile.
+                if Standing::of(phone).lane(request.trusted, limits, now_ms) != admission.lane
+                    || Standing::of(phone).known_until_ms != standing.known_until_ms
+                {
+                    item = phone.clone();
+                    tried += 1;
+                    if self.items.backoff.wait(tried).await {
+                        continue;
+                    }
+                    return Err(StoreError::Busy(tried));
+                }
+            }
+            return limit_reached(&refused, admission.lane, limits, now_ms)
+                .map(Decision::LimitReached)
+                .ok_or(StoreError::Corrupt("a limit refused, but its log allows the send"));
+        }
+    }
+
+    fn admission(&self, request: SendRequest<'_>, lane: Lane, phone_pk: &str, now_ms: u64) -> Admission {
+        Admission {
+            lane,
             send: self.pk("send", &request.idempotency_key.0),
-            phone: self.phone_pk(request.phone),
+            phone: phone_pk.to_owned(),
             ip: self.ip_pk(request.ip),
             range: self.range_pk(request.phone),
             mac: self.code_mac(request.phone, request.code.as_str()),
+            verification: request.verification.clone(),
             at_ms: now_ms,
+            country: CounterScope::of_country(lane, request.phone.region()),
             counted: CounterEntries::default(),
             observed: Vec::new(),
-        };
+        }
+    }
+
+    fn admission_writes(
+        &self,
+        admission: &Admission,
+        standing: Standing,
+        fingerprint: &str,
+        limits: &SendLimits,
+    ) -> Vec<(AdmissionWrite, TransactWriteItem)> {
         let mut writes = vec![
-            (AdmissionWrite::Record, self.record_write(&admission, &fingerprint)),
-            (AdmissionWrite::Phone, self.phone_write(&admission, limits)),
+            (AdmissionWrite::Record, self.record_write(admission, fingerprint)),
+            (AdmissionWrite::Phone, self.phone_write(admission, standing, limits)),
         ];
-        for (label, pk, limit) in
-            [(AdmissionWrite::Ip, &admission.ip, &limits.ip), (AdmissionWrite::Range, &admission.range, &limits.range)]
-        {
-            writes.extend(self.log_write(pk, limit, now_ms).map(|write| (label, write)));
+        for (label, counts, pk, limit) in [
+            (AdmissionWrite::Ip, admission.lane != Lane::Owner, &admission.ip, &limits.ip),
+            (AdmissionWrite::Range, admission.lane == Lane::Stranger, &admission.range, &limits.range),
+        ] {
+            let write = if counts { self.log_write(pk, limit, admission.at_ms) } else { None };
+            writes.extend(write.map(|write| (label, write)));
         }
-        let refused = match self.items.transact(&writes).await? {
-            Transaction::Done => return Ok(Decision::Admitted(admission)),
-            Transaction::Refused(refused) => refused,
-        };
-        if let Some(record) = refused.get(&AdmissionWrite::Record) {
-            return Ok(Decision::Repeated(previous_send(record, &fingerprint, now_ms)?));
-        }
-        if refused.get(&AdmissionWrite::Phone).is_some_and(|phone| phone.contains_key("opted_out")) {
-            return Ok(Decision::OptedOut);
-        }
-        limit_reached(&refused, limits, now_ms)
-            .map(Decision::LimitReached)
-            .ok_or(StoreError::Corrupt("a limit refused, but its log allows the send"))
+        writes
     }
 
     /// Reserves the idempotency key.
@@ -275,31 +333,46 @@ impl Table {
                 ("state", text("reserved")),
                 ("at", number(admission.at_ms)),
                 ("request", text(fingerprint)),
+                ("v", AttributeValue::B(admission.verification.id.to_vec().into())),
                 ("expires_at", number((admission.at_ms + SEND_RECORD_MS) / 1000)),
             ])
     }
 
-    /// Counts on the phone's log and stores the code next to its time. While a phone's checks are refused, it gets no code.
-    fn phone_write(&self, admission: &Admission, limits: &SendLimits) -> TransactWriteItem {
-        let terms = limits.phone_log().admit(limits.phone.enforced(), admission.at_ms);
-        let checks = SlidingLog::of("f", &limits.check).allow(Some(&limits.check), admission.at_ms);
-        let and = if terms.condition.is_empty() { "" } else { " AND " };
-        let code_slots = limits.code_slots();
+    /// Counts on the phone's log, and stores the code with what its send counts in.
+    fn phone_write(&self, admission: &Admission, standing: Standing, limits: &SendLimits) -> TransactWriteItem {
+        let Admission { lane, mac, ip, at_ms, .. } = admission;
+        let terms = limits.phone_log(*lane).admit(limits.phone.enforced(), *at_ms);
         let country = rule_names(&limits.country);
-        let Admission { mac, ip, at_ms, .. } = admission;
-        let code = SentCode { mac, at_ms: *at_ms, ip, country: &country };
-        let mut write = self
-            .items
-            .write(&admission.phone)
-            .only_if(&format!("attribute_not_exists(opted_out) AND {}{and}{}", checks.condition, terms.condition))
-            .numbers(&terms.values)
-            .numbers(&checks.values)
-            .number(":exp", expiry(admission.at_ms, limits.phone_lifetime()))
+        let verification = &admission.verification.id;
+        let code = SentCode { mac, at_ms: *at_ms, verification, lane: *lane, ip, country: &country };
+        let code_slots = limits.code_slots();
+        let lifetime_s = expiry(*at_ms, limits.phone_lifetime());
+        // The item must also live as long as its number is known.
+        let known_s = standing.known_until_ms.map_or(0, |until_ms| until_ms / 1000 + 1);
+        let mut conditions = vec!["attribute_not_exists(opted_out)".to_owned()];
+        let mut set = format!("{}, {}, expires_at = :exp", terms.set, shift_in("c", code_slots));
+        let mut write = self.items.write(&admission.phone).numbers(&terms.values);
+        match standing.known_until_ms {
+            Some(until_ms) => {
+                conditions.push("known_until = :known".to_owned());
+                write = write.number(":known", until_ms);
+            }
+            None => conditions.push("attribute_not_exists(known_until)".to_owned()),
+        }
+        if *lane == Lane::Known {
+            conditions.push("(attribute_not_exists(streak) OR streak < :streak)".to_owned());
+            set.push_str(", streak = if_not_exists(streak, :none) + :one");
+            write = write.number(":streak", MAX_STREAK).number(":none", 0).number(":one", 1);
+        }
+        conditions.extend(Some(terms.condition).filter(|condition| !condition.is_empty()));
+        write = write
+            .only_if(&conditions.join(" AND "))
+            .number(":exp", lifetime_s.max(known_s))
             .value(":cnew", code.stored());
         if code_slots > 1 {
             write = write.value(":cz", AttributeValue::Null(true));
         }
-        write.update(&format!("SET {}, {}, expires_at = :exp", terms.set, shift_in("c", code_slots)))
+        write.update(&format!("SET {set}"))
     }
 
     /// Counts on a limit's log, unless the limit is off.
@@ -327,19 +400,27 @@ impl Table {
     ) -> Result<SendForecast, StoreError> {
         let [phone, ip, range] = self.items.read([&admission.phone, &admission.ip, &admission.range]).await?;
         let mut forecast = SendForecast { next_send_ms: now_ms, would_have_refused: admission.observed.clone() };
-        for (by, item, limit) in [
-            (LimitKind::Phone, phone, &limits.phone),
-            (LimitKind::Ip, ip, &limits.ip),
-            (LimitKind::Range, range, &limits.range),
+        for (by, name, item, limit) in [
+            (LimitKind::Phone, admission.lane.log(), phone, &limits.phone),
+            (LimitKind::Ip, "a", ip, &limits.ip),
+            (LimitKind::Range, "a", range, &limits.range),
         ] {
+            let counts = match by {
+                LimitKind::Ip => admission.lane != Lane::Owner,
+                LimitKind::Range => admission.lane == Lane::Stranger,
+                LimitKind::Phone | LimitKind::Country | LimitKind::Total => true,
+            };
+            if !counts {
+                continue;
+            }
             if let Some(rules) = limit.enforced() {
-                let exceeded = rules.check(&read_log(&item, SlidingLog::of("a", rules)), now_ms).err();
+                let exceeded = rules.check(&read_log(&item, SlidingLog::of(name, rules)), now_ms).err();
                 let until_ms = exceeded.map_or(now_ms, |exceeded| exceeded.until_ms);
                 forecast.next_send_ms = forecast.next_send_ms.max(until_ms);
             }
             if let Some(rules) = limit.observed() {
                 // The log as it was before this send.
-                let log = read_log(&item, SlidingLog { name: "a", slots: rules.slots() + 1 });
+                let log = read_log(&item, SlidingLog { name, slots: rules.slots() + 1 });
                 let before =
                     log.iter().position(|&at_ms| at_ms == admission.at_ms).map_or(&log[..], |at| &log[at + 1..]);
                 let exceeded = rules.check(before, admission.at_ms).err();
@@ -372,32 +453,63 @@ impl Table {
             };
         }
         let slots = limits.code_slots();
-        let is_here = |item: &Item, slot: u32| admission.is_in(item, slot, slots);
-        self.write_at_slot(slots, RecordWrite::VoidCode, is_here, |slot| {
+        self.write_where_found(RecordWrite::VoidCode, |phone| {
+            let slot = find_code(phone, slots, &admission.mac, admission.at_ms);
             let void = slot.map(|slot| {
-                self.items
+                let void = self
+                    .items
                     .write(&admission.phone)
-                    .only_if(&format!("a{slot} = :at AND c{slot}.mac = :mac"))
+                    .only_if(&format!("c{slot}.mac = :mac AND c{slot}.#at = :at"))
+                    .name("#at", "at")
                     .number(":at", admission.at_ms)
                     .value(":mac", admission.mac.clone())
                     .value(":cz", AttributeValue::Null(true))
-                    .update(&format!("SET c{slot} = :cz"))
+                    .update(&format!("SET c{slot} = :cz"));
+                (RecordWrite::VoidCode, void)
             });
-            let void = void.into_iter().map(|void| (RecordWrite::VoidCode, void));
-            void.chain([(RecordWrite::Record, record.clone())]).collect()
+            void.into_iter().chain([(RecordWrite::Record, record.clone())]).collect()
         })
         .await
+        .map(|_| ())
+    }
+
+    fn previous_send(
+        &self,
+        record: &Item,
+        phone: &str,
+        fingerprint: &str,
+        now_ms: u64,
+    ) -> Result<PreviousSend, StoreError> {
+        if read_text(record, "request") != Some(fingerprint) {
+            return Ok(PreviousSend::Different);
+        }
+        let id = record.get("v").and_then(|id| id.as_b().ok()).and_then(|id| id.as_ref().try_into().ok());
+        let id = id.ok_or(StoreError::Corrupt("a send's record has no verification"))?;
+        let verification = self.verification(phone, id);
+        match (read_text(record, "state"), read_text(record, "answer")) {
+            (Some("reserved"), _) => {
+                let at_ms = read_number(record, "at").ok_or(StoreError::Corrupt("a send's record has no time"))?;
+                let in_progress = now_ms < at_ms + IN_PROGRESS_MS;
+                Ok(if in_progress { PreviousSend::InProgress } else { PreviousSend::Lost(verification) })
+            }
+            (Some(_), Some(answer)) => Ok(PreviousSend::Answered(answer.to_owned(), verification)),
+            _ => Err(StoreError::Corrupt("a send's record has no state or no answer")),
+        }
     }
 }
 
 /// The limit that refuses longest, of those whose items the transaction shows. Between equals the phone's comes last and wins: it is
 /// the one that the user understands.
-fn limit_reached(refused: &BTreeMap<AdmissionWrite, Item>, limits: &SendLimits, now_ms: u64) -> Option<LimitReached> {
+fn limit_reached(
+    refused: &BTreeMap<AdmissionWrite, Item>,
+    lane: Lane,
+    limits: &SendLimits,
+    now_ms: u64,
+) -> Option<LimitReached> {
     let logs = [
-        (AdmissionWrite::Phone, LimitKind::Check, "f", Some(&limits.check)),
         (AdmissionWrite::Ip, LimitKind::Ip, "a", limits.ip.enforced()),
         (AdmissionWrite::Range, LimitKind::Range, "a", limits.range.enforced()),
-        (AdmissionWrite::Phone, LimitKind::Phone, "a", limits.phone.enforced()),
+        (AdmissionWrite::Phone, LimitKind::Phone, lane.log(), limits.phone.enforced()),
     ];
     let reached = logs.into_iter().filter_map(|(write, by, log, rules)| {
         let rules = rules?;
@@ -405,18 +517,4 @@ fn limit_reached(refused: &BTreeMap<AdmissionWrite, Item>, limits: &SendLimits, 
         Some(LimitReached { by, exceeded: rules.check(&log, now_ms).err()? })
     });
     reached.max_by_key(|reached| reached.exceeded.until_ms)
-}
-
-fn previous_send(record: &Item, fingerprint: &str, now_ms: u64) -> Result<PreviousSend, StoreError> {
-    if read_text(record, "request") != Some(fingerprint) {
-        return Ok(PreviousSend::Different);
-    }
-    match (read_text(record, "state"), read_text(record, "answer")) {
-        (Some("reserved"), _) => {
-            let at_ms = read_number(record, "at").ok_or(StoreError::Corrupt("a send's record has no time"))?;
-            Ok(if now_ms < at_ms + IN_PROGRESS_MS { PreviousSend::InProgress } else { PreviousSend::Lost })
-        }
-        (Some(_), Some(answer)) => Ok(PreviousSend::Answered(answer.to_owned())),
-        _ => Err(StoreError::Corrupt("a send's record has no state or no answer")),
-    }
 }

@@ -1,10 +1,15 @@
-//! Checks of codes. An attempt counts before anything is compared, so concurrent guesses can't exceed the limit.
+//! Checks of codes. An attempt counts before anything is compared, so concurrent guesses can't exceed a limit.
+//!
+//! A check that names its verification counts on that verification alone, and is compared with its codes only. A check without one counts
+//! on a log of the phone. Neither can use up the attempts of the other, so a stranger can't make an owner's right code fail.
 
-use super::codes::{code, live_codes, matching};
-use super::counters::CounterEntries;
+use super::codes::{SentCode, code, live_codes, matches};
+use super::counters::{CounterEntries, CounterScope};
 use super::items::{Item, StoreError, Transaction, Updated, nonce, read_log, read_number};
-use super::send_limits::SendLimits;
+use super::lane::Lane;
+use super::send_limits::{MAX_CODES, SendLimits};
 use super::table::{Table, expiry};
+use super::verification::Verification;
 use crate::limits::rules::Exceeded;
 use crate::limits::sliding_log::SlidingLog;
 use crate::phone::code::{Guess, VerificationCode};
@@ -16,40 +21,61 @@ use subtle::ConstantTimeEq as _;
 /// The result of an attempt.
 #[derive(Debug)]
 pub enum CheckResult {
-    /// The code is right, and used up now. Its send can be released; a test number has none.
-    Approved(Option<VerifiedSend>),
-    /// It is not a code of this phone.
+    /// The code is right. All codes of the phone are void now, and its unverified sends can be released, once.
+    Approved(Vec<VerifiedSend>),
+    /// It is not a code of this verification, or of this phone.
     Incorrect {
         /// How many attempts are left.
         attempts_left: u32,
         /// When this phone may next be texted, in milliseconds.
         next_send_ms: u64,
     },
-    /// This phone has no live code.
+    /// There is no live code.
     Expired {
         /// When this phone may next be texted, in milliseconds.
         next_send_ms: u64,
     },
     /// Too many attempts have failed; this one was not compared.
     TooMany {
-        /// The rule that refuses, and until when.
-        exceeded: Exceeded,
+        /// The rule that refuses.
+        rule: String,
+        /// When the next attempt is compared, in milliseconds; `None` if this verification never is again.
+        until_ms: Option<u64>,
         /// When this phone may next be texted, in milliseconds.
         next_send_ms: u64,
     },
 }
 
-/// A send that was verified. Its unverified admission can be released, once.
+/// A send to a phone that was approved. It no longer counts as unverified.
 #[derive(Debug)]
 pub struct VerifiedSend {
-    ip: String,
-    range: String,
+    /// The IP whose log counts it, unless the app vouched for its user.
+    ip: Option<String>,
+    /// The range whose log counts it, if it was a stranger's.
+    range: Option<String>,
     country: CounterEntries,
     at_ms: u64,
 }
 
+/// What an attempt counts on.
+#[derive(Clone, Copy)]
+enum AttemptScope<'a> {
+    Verification(&'a Verification),
+    Phone,
+}
+
+/// Whether an attempt was counted.
+enum Attempt {
+    /// Counted, and this many are left.
+    Counted(u32),
+    /// Not counted, because there is no code to guess.
+    NoCode,
+    /// Not counted: the rule that refuses, and until when.
+    Refused(String, Option<u64>),
+}
+
 impl Table {
-    /// Counts an attempt, then compares. An approval forgets the failed attempts.
+    /// Counts an attempt, then compares. An approval voids all codes of the phone, and makes its number known.
     ///
     /// # Errors
     /// [`StoreError`] if there is no result. The attempt may have counted.
@@ -57,35 +83,42 @@ impl Table {
         &self,
         phone: &PhoneNumber,
         guess: &Guess,
+        verification: Option<&Verification>,
         limits: &SendLimits,
         now_ms: u64,
     ) -> Result<CheckResult, StoreError> {
         let pk = self.phone_pk(phone);
-        let mut item = match self.attempt(&pk, limits, IfAbsent::Reject, now_ms).await? {
-            Attempt::Admitted(item) => item,
-            Attempt::NoCode(item) => {
-                return Ok(CheckResult::Expired { next_send_ms: next_send_ms(&item, limits, now_ms) });
+        let scope = verification.map_or(AttemptScope::Phone, AttemptScope::Verification);
+        let [mut item] = self.items.read([&pk]).await?;
+        let next_send_ms = next_send_ms(&item, limits, now_ms);
+        if live_codes(&item, verification, limits, now_ms).is_empty() {
+            return Ok(CheckResult::Expired { next_send_ms });
+        }
+        let attempt = match scope {
+            // An accidental Enter is no guess.
+            _ if guess.is_empty() => Attempt::Counted(self.attempts_left(&item, scope, limits, now_ms).await?),
+            AttemptScope::Verification(verification) => {
+                self.attempt_of_verification(verification, limits, now_ms).await?
             }
-            Attempt::Refused(exceeded, item) => {
-                // Until then no code is compared, so none is sent.
-                let next_send_ms = next_send_ms(&item, limits, now_ms).max(exceeded.until_ms);
-                return Ok(CheckResult::TooMany { exceeded, next_send_ms });
-            }
+            AttemptScope::Phone => self.attempt_of_phone(&pk, Some(limits.code_slots()), limits, now_ms).await?,
+        };
+        let attempts_left = match attempt {
+            Attempt::Counted(left) => left,
+            Attempt::NoCode => return Ok(CheckResult::Expired { next_send_ms }),
+            Attempt::Refused(rule, until_ms) => return Ok(CheckResult::TooMany { rule, until_ms, next_send_ms }),
         };
         let guess = self.code_mac(phone, guess.as_str());
-        // A concurrent check may use the code up, and a concurrent send may move it. Then the item as it is now decides.
+        // A concurrent check may use the codes up, and a concurrent send may move them. Then the item as it is now decides.
         for _ in 0..4 * self.items.backoff.tries {
-            let live = live_codes(&item, limits, now_ms);
-            let Some(slots) = matching(&item, &live, &guess) else {
-                let next_send_ms = next_send_ms(&item, limits, now_ms);
-                if live.is_empty() {
-                    return Ok(CheckResult::Expired { next_send_ms });
-                }
-                let attempts_left = limits.check.left(&read_log(&item, SlidingLog::of("f", &limits.check)), now_ms);
+            let live = live_codes(&item, verification, limits, now_ms);
+            if live.is_empty() {
+                return Ok(CheckResult::Expired { next_send_ms });
+            }
+            if !matches(&item, &live, &guess) {
                 return Ok(CheckResult::Incorrect { attempts_left, next_send_ms });
-            };
-            let verified = self.verified(phone, &item, slots[0], limits);
-            match self.use_up(&pk, &slots, &guess, limits).await? {
+            }
+            let verified = self.unverified_sends(phone, &item, limits, now_ms);
+            match self.approve(&pk, &item, scope, limits, now_ms).await? {
                 Transaction::Done => return Ok(CheckResult::Approved(verified)),
                 Transaction::Refused(refused) => item = refused.into_values().next().unwrap_or_default(),
             }
@@ -106,22 +139,23 @@ impl Table {
         now_ms: u64,
     ) -> Result<CheckResult, StoreError> {
         let pk = self.pk("test", number);
-        let item = match self.attempt(&pk, limits, IfAbsent::Create, now_ms).await? {
-            Attempt::Admitted(item) | Attempt::NoCode(item) => item,
-            Attempt::Refused(exceeded, _) => return Ok(CheckResult::TooMany { exceeded, next_send_ms: now_ms }),
+        let attempts_left = match self.attempt_of_phone(&pk, None, limits, now_ms).await? {
+            Attempt::Counted(left) => left,
+            Attempt::NoCode => return Ok(CheckResult::Expired { next_send_ms: now_ms }),
+            Attempt::Refused(rule, until_ms) => {
+                return Ok(CheckResult::TooMany { rule, until_ms, next_send_ms: now_ms });
+            }
         };
         if !bool::from(guess.as_str().as_bytes().ct_eq(code.as_str().as_bytes())) {
-            let attempts_left = limits.check.left(&read_log(&item, SlidingLog::of("f", &limits.check)), now_ms);
             return Ok(CheckResult::Incorrect { attempts_left, next_send_ms: now_ms });
         }
-        let failed: Vec<_> = (1..=limits.check.slots()).map(|slot| format!("f{slot}")).collect();
-        let forget = self.items.write(&pk).update(&format!("REMOVE {}", failed.join(", ")));
+        let forget = self.items.write(&pk).update(&format!("REMOVE {}", failed_checks(limits)));
         self.items.transact(&[((), forget)]).await?;
-        Ok(CheckResult::Approved(None))
+        Ok(CheckResult::Approved(Vec::new()))
     }
 
-    /// Releases a verified send from the IP, the range and the country, whose limits count unverified sends: exactly its own entries,
-    /// wherever they are by now.
+    /// Releases a send to an approved phone from the limits that count unverified sends: exactly its own entries, wherever they are by
+    /// now.
     ///
     /// # Errors
     /// The first [`StoreError`]; the rest is released all the same. What can't be released stays counted.
@@ -131,113 +165,192 @@ impl Table {
         limits: &SendLimits,
         now_ms: u64,
     ) -> Result<(), StoreError> {
+        let VerifiedSend { ip, range, country, at_ms } = verified;
+        let release = async |pk: Option<&String>, limit| match pk {
+            Some(pk) => self.release_logged(pk, limit, at_ms).await,
+            None => Ok(()),
+        };
         let (ip, range, country) = tokio::join!(
-            self.release_logged(&verified.ip, &limits.ip, verified.at_ms),
-            self.release_logged(&verified.range, &limits.range, verified.at_ms),
-            self.release_counted(verified.country, verified.at_ms, now_ms),
+            release(ip.as_ref(), &limits.ip),
+            release(range.as_ref(), &limits.range),
+            self.release_counted(country, at_ms, now_ms)
         );
         ip.and(range).and(country)
     }
 
-    /// Counts an attempt and reads the item in the same write. A plain update, since a transaction returns nothing.
-    async fn attempt(
+    /// Counts an attempt on a verification. A plain update, since a transaction returns nothing.
+    async fn attempt_of_verification(
         &self,
-        pk: &str,
+        verification: &Verification,
         limits: &SendLimits,
-        if_absent: IfAbsent,
         now_ms: u64,
     ) -> Result<Attempt, StoreError> {
-        let log = SlidingLog::of("f", &limits.check);
-        let terms = log.admit(Some(&limits.check), now_ms);
-        let live_from_ms = now_ms.saturating_sub(limits.code_lifetime.as_ms());
-        let (also_if, also_set, placeholder, value) = match if_absent {
-            IfAbsent::Reject => ("a1 > :live AND ", "", ":live", live_from_ms),
-            IfAbsent::Create => ("", ", expires_at = :exp", ":exp", expiry(now_ms, limits.check.longest_window())),
-        };
+        let limit = limits.check.count();
         let nonce = nonce()?;
         let write = self
             .items
-            .write(pk)
-            .only_if(&format!(
-                "{also_if}(attribute_not_exists(attempt) OR attempt <> :attempt) AND {}",
-                terms.condition
-            ))
+            .write(&self.verification_pk(verification))
+            .only_if(
+                "(attribute_not_exists(failures) OR failures < :limit) AND \
+                 (attribute_not_exists(attempt) OR attempt <> :attempt)",
+            )
             .value(":attempt", nonce.clone())
-            .number(placeholder, value)
-            .numbers(&terms.values)
-            .plain_update(format!("SET {}, attempt = :attempt{also_set}", terms.set))
+            .number(":limit", limit.into())
+            .number(":none", 0)
+            .number(":one", 1)
+            // As long as a code that was sent at the verification's end.
+            .number(":exp", expiry(verification.ends_ms().max(now_ms), limits.code_lifetime))
+            .plain_update("SET failures = if_not_exists(failures, :none) + :one, attempt = :attempt, expires_at = :exp")
             .returns(ReturnValue::AllNew);
-        let item = match self.items.update(write).await? {
-            Updated::Done(item) => return Ok(Attempt::Admitted(item)),
+        let (item, counted) = match self.items.update(write).await? {
+            Updated::Done(item) => (item, true),
+            // The update was made, but its reply was lost, and the SDK sent it again.
+            Updated::Refused(item) => {
+                let counted = item.get("attempt") == Some(&nonce);
+                (item, counted)
+            }
+        };
+        let left = limit.saturating_sub(failures(&item));
+        Ok(if counted { Attempt::Counted(left) } else { Attempt::Refused(limit.to_string(), None) })
+    }
+
+    /// Counts an attempt on the log of an item. With `code_slots`, only while the item has a live code: nobody is locked out of a code to
+    /// come. Without, the first attempt creates the item, which is of a test number.
+    async fn attempt_of_phone(
+        &self,
+        pk: &str,
+        code_slots: Option<u32>,
+        limits: &SendLimits,
+        now_ms: u64,
+    ) -> Result<Attempt, StoreError> {
+        let log = SlidingLog::of("f", &limits.phone_check);
+        let terms = log.admit(Some(&limits.phone_check), now_ms);
+        let nonce = nonce()?;
+        let own = "(attribute_not_exists(attempt) OR attempt <> :attempt)";
+        let (condition, set) = match code_slots {
+            Some(slots) => {
+                let live: Vec<_> = (1..=slots).map(|slot| format!("c{slot}.#at > :live")).collect();
+                (format!("({}) AND {own} AND {}", live.join(" OR "), terms.condition), "")
+            }
+            None => (format!("{own} AND {}", terms.condition), ", expires_at = :exp"),
+        };
+        let write = self.items.write(pk).only_if(&condition).value(":attempt", nonce.clone()).numbers(&terms.values);
+        let write = match code_slots {
+            Some(_) => write.name("#at", "at").number(":live", now_ms.saturating_sub(limits.code_lifetime.as_ms())),
+            None => write.number(":exp", expiry(now_ms, limits.phone_check.longest_window())),
+        };
+        let update =
+            write.plain_update(format!("SET {}, attempt = :attempt{set}", terms.set)).returns(ReturnValue::AllNew);
+        let left = |item: &Item| limits.phone_check.left(&read_log(item, log), now_ms);
+        let item = match self.items.update(update).await? {
+            Updated::Done(item) => return Ok(Attempt::Counted(left(&item))),
             Updated::Refused(item) => item,
         };
         // The update was made, but its reply was lost, and the SDK sent it again.
         if item.get("attempt") == Some(&nonce) {
-            return Ok(Attempt::Admitted(item));
+            return Ok(Attempt::Counted(left(&item)));
         }
-        if if_absent == IfAbsent::Reject && read_number(&item, "a1").unwrap_or_default() <= live_from_ms {
-            return Ok(Attempt::NoCode(item));
-        }
-        match limits.check.check(&read_log(&item, log), now_ms) {
-            Err(exceeded) => Ok(Attempt::Refused(exceeded, item)),
+        match limits.phone_check.check(&read_log(&item, log), now_ms) {
+            Err(Exceeded { rule, until_ms }) => Ok(Attempt::Refused(rule.to_string(), Some(until_ms))),
+            Ok(()) if code_slots.is_some() => Ok(Attempt::NoCode),
             Ok(()) => Err(StoreError::Corrupt("the check limit refused, but its log allows the attempt")),
         }
     }
 
-    /// Uses up a code in all slots that hold it, if they still do, and forgets the failed attempts.
-    async fn use_up(
+    /// How many attempts are left, without one more.
+    async fn attempts_left(
+        &self,
+        phone: &Item,
+        scope: AttemptScope<'_>,
+        limits: &SendLimits,
+        now_ms: u64,
+    ) -> Result<u32, StoreError> {
+        match scope {
+            AttemptScope::Verification(verification) => {
+                let [item] = self.items.read([&self.verification_pk(verification)]).await?;
+                Ok(limits.check.count().saturating_sub(failures(&item)))
+            }
+            AttemptScope::Phone => {
+                let log = SlidingLog::of("f", &limits.phone_check);
+                Ok(limits.phone_check.left(&read_log(phone, log), now_ms))
+            }
+        }
+    }
+
+    /// Voids all codes of the phone, if they are still in their slots, and makes its number known. Whoever voids them releases their sends.
+    async fn approve(
         &self,
         pk: &str,
-        slots: &[u32],
-        guess: &AttributeValue,
+        phone: &Item,
+        scope: AttemptScope<'_>,
         limits: &SendLimits,
+        now_ms: u64,
     ) -> Result<Transaction<()>, StoreError> {
-        let (mut set, mut condition) = (String::new(), String::new());
-        for (index, slot) in slots.iter().enumerate() {
-            let (comma, and) = if index == 0 { ("", "") } else { (", ", " AND ") };
-            let _ = write!(set, "{comma}c{slot} = :used");
-            let _ = write!(condition, "{and}c{slot}.mac = :guess");
+        let mut write =
+            self.items.write(pk).name("#at", "at").value(":void", AttributeValue::Null(true)).number(":none", 0);
+        // A STOP that comes meanwhile takes the item's end away; then this is tried again with the item as it is.
+        let opted_out = phone.contains_key("opted_out");
+        let mut condition = format!("attribute_{}exists(opted_out)", if opted_out { "" } else { "not_" });
+        let mut set = "streak = :none".to_owned();
+        for slot in 1..=MAX_CODES {
+            let Some(SentCode { mac, at_ms, .. }) = code(phone, slot) else { continue };
+            let _ = write!(set, ", c{slot} = :void");
+            let _ = write!(condition, " AND c{slot}.mac = :mac{slot} AND c{slot}.#at = :at{slot}");
+            write = write.value(&format!(":mac{slot}"), mac.clone()).number(&format!(":at{slot}"), at_ms);
         }
-        let failed: Vec<_> = (1..=limits.check.slots()).map(|slot| format!("f{slot}")).collect();
-        let write = self
-            .items
-            .write(pk)
-            .only_if(&condition)
-            .value(":guess", guess.clone())
-            .value(":used", AttributeValue::Null(true))
-            .update(&format!("SET {set} REMOVE {}", failed.join(", ")));
+        if let Some(known_for) = limits.known_for {
+            let until_ms = now_ms.saturating_add(known_for.as_ms());
+            let lifetime_s = expiry(now_ms, limits.phone_lifetime()).max(until_ms / 1000 + 1);
+            set.push_str(", known_until = :known");
+            write = write.number(":known", until_ms);
+            // An opt-out has no end.
+            if !opted_out {
+                set.push_str(", expires_at = :exp");
+                write = write.number(":exp", lifetime_s);
+            }
+        }
+        let remove = match scope {
+            // Failed checks that name a verification are over with it. Those of the log stay: others may have made them.
+            AttemptScope::Verification(_) => String::new(),
+            AttemptScope::Phone => format!(" REMOVE {}", failed_checks(limits)),
+        };
+        let write = write.only_if(&condition).update(&format!("SET {set}{remove}"));
         self.items.transact(&[((), write)]).await
     }
 
-    fn verified(&self, phone: &PhoneNumber, item: &Item, slot: u32, limits: &SendLimits) -> Option<VerifiedSend> {
-        let code = code(item, slot)?;
-        Some(VerifiedSend {
-            ip: code.ip.to_owned(),
-            range: self.range_pk(phone),
-            country: CounterEntries::of_country(phone.region(), &limits.country, code.country),
-            at_ms: code.at_ms,
-        })
+    /// The sends to a phone that may still count as unverified.
+    fn unverified_sends(
+        &self,
+        phone: &PhoneNumber,
+        item: &Item,
+        limits: &SendLimits,
+        now_ms: u64,
+    ) -> Vec<VerifiedSend> {
+        let counts_from_ms = now_ms.saturating_sub(limits.longest_unverified().as_ms());
+        let sends = (1..=MAX_CODES).filter_map(|slot| code(item, slot)).filter(|send| send.at_ms >= counts_from_ms);
+        let verified = sends.map(|send| VerifiedSend {
+            ip: (send.lane != Lane::Owner).then(|| send.ip.to_owned()),
+            range: (send.lane == Lane::Stranger).then(|| self.range_pk(phone)),
+            country: CounterEntries::of_country(
+                CounterScope::of_country(send.lane, phone.region()),
+                &limits.country,
+                send.country,
+            ),
+            at_ms: send.at_ms,
+        });
+        verified.collect()
     }
 }
 
-/// What to do if there is no item, or nothing to guess.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum IfAbsent {
-    /// A phone whose last send is older than a code's lifetime has no code to guess. Attempts don't count, so nobody can be locked out
-    /// of a code to come. The item lives as long as its last send needs, which covers the log of failed checks.
-    Reject,
-    /// A test number has no sends. Its first attempt creates its item.
-    Create,
+fn failures(verification: &Item) -> u32 {
+    let failures = read_number(verification, "failures").unwrap_or_default();
+    u32::try_from(failures).unwrap_or(u32::MAX)
 }
 
-/// Whether an attempt was counted.
-enum Attempt {
-    /// Counted; the item with this attempt.
-    Admitted(Item),
-    /// Not counted, because there is no code to guess; the item as it is.
-    NoCode(Item),
-    /// Not counted; the item as it is.
-    Refused(Exceeded, Item),
+/// The attributes of the log of failed checks.
+fn failed_checks(limits: &SendLimits) -> String {
+    let slots: Vec<_> = (1..=limits.phone_check.slots()).map(|slot| format!("f{slot}")).collect();
+    slots.join(", ")
 }
 
 /// When the phone's own limit allows the next message.

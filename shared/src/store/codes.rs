@@ -1,19 +1,26 @@
 //! The codes of a phone: how its item stores them, and how they are compared.
+//!
+//! A slot stores a code with everything that its send counted in, so an approval can release all sends of the phone. Setting the slot to
+//! NULL claims that release: whoever does it releases, once.
 
-use super::items::{Item, number, read_number, text};
+use super::items::{Item, number, read_number, read_text, text};
+use super::lane::Lane;
 use super::send_limits::SendLimits;
 use super::table::Table;
+use super::verification::Verification;
 use crate::phone::number::PhoneNumber;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use std::collections::HashMap;
 use subtle::ConstantTimeEq as _;
 
-/// A code that was texted, in a slot of its phone's item. It has a time of its own, because the slots of codes and of the log can
-/// get out of step when settings change.
+/// A code that was texted, in a slot of its phone's item.
 pub(super) struct SentCode<'a> {
     pub(super) mac: &'a AttributeValue,
     pub(super) at_ms: u64,
+    /// The id of its verification; empty if it was sent by a version without verifications.
+    pub(super) verification: &'a [u8],
+    pub(super) lane: Lane,
     /// The key of the IP that requested it.
     pub(super) ip: &'a str,
     /// The names of the country's rules that counted it.
@@ -23,9 +30,25 @@ pub(super) struct SentCode<'a> {
 /// The code in a slot; `None` if it was used or is void.
 pub(super) fn code(item: &Item, slot: u32) -> Option<SentCode<'_>> {
     let code = item.get(&format!("c{slot}"))?.as_m().ok()?;
-    let field = |name: &str| code.get(name).and_then(|value| value.as_s().ok());
-    let at_ms = read_number(code, "at")?;
-    Some(SentCode { mac: code.get("mac")?, at_ms, ip: field("ip")?, country: field("country")? })
+    let lane = match read_text(code, "lane") {
+        Some("owner") => Lane::Owner,
+        Some("known") => Lane::Known,
+        _ => Lane::Stranger,
+    };
+    Some(SentCode {
+        mac: code.get("mac")?,
+        at_ms: read_number(code, "at")?,
+        verification: code.get("v").and_then(|id| id.as_b().ok()).map_or(&[], AsRef::as_ref),
+        lane,
+        ip: read_text(code, "ip")?,
+        country: read_text(code, "country")?,
+    })
+}
+
+/// The slot of a code that was sent at `at_ms`. A phone's item that has not been read is expected to have it in its first slot.
+pub(super) fn find_code(phone: Option<&Item>, slots: u32, mac: &AttributeValue, at_ms: u64) -> Option<u32> {
+    let Some(phone) = phone else { return Some(1) };
+    (1..=slots).find(|slot| code(phone, *slot).is_some_and(|code| code.mac == mac && code.at_ms == at_ms))
 }
 
 impl SentCode<'_> {
@@ -33,8 +56,10 @@ impl SentCode<'_> {
     pub(super) fn stored(&self) -> AttributeValue {
         AttributeValue::M(HashMap::from([
             ("mac".to_owned(), self.mac.clone()),
-            ("ip".to_owned(), text(self.ip)),
             ("at".to_owned(), number(self.at_ms)),
+            ("v".to_owned(), AttributeValue::B(Blob::new(self.verification))),
+            ("lane".to_owned(), text(self.lane.as_str())),
+            ("ip".to_owned(), text(self.ip)),
             ("country".to_owned(), text(self.country)),
         ]))
     }
@@ -47,23 +72,27 @@ impl Table {
     }
 }
 
-/// The slots of codes that are neither used nor expired, newest first.
-pub(super) fn live_codes(item: &Item, limits: &SendLimits, now_ms: u64) -> Vec<u32> {
-    let is_live = |slot: &u32| {
-        code(item, *slot).is_some_and(|code| now_ms < code.at_ms.saturating_add(limits.code_lifetime.as_ms()))
+/// The slots of codes that are neither used nor expired, newest first; with a verification, only its own.
+pub(super) fn live_codes(
+    item: &Item,
+    verification: Option<&Verification>,
+    limits: &SendLimits,
+    now_ms: u64,
+) -> Vec<u32> {
+    let is_live = |code: &SentCode<'_>| {
+        now_ms < code.at_ms.saturating_add(limits.code_lifetime.as_ms())
+            && verification.is_none_or(|verification| code.verification == verification.id)
     };
-    (1..=limits.code_slots()).filter(is_live).collect()
+    (1..=limits.code_slots()).filter(|slot| code(item, *slot).is_some_and(|code| is_live(&code))).collect()
 }
 
-/// The slots that hold the guessed code: several if the same code was sent again. All are compared, each in constant time.
-pub(super) fn matching(item: &Item, live: &[u32], guess: &AttributeValue) -> Option<Vec<u32>> {
-    let guess = guess.as_b().ok()?.as_ref();
-    let mut slots = vec![];
-    for &slot in live {
+/// Whether one of these slots holds the guessed code. All are compared, each in constant time.
+pub(super) fn matches(item: &Item, slots: &[u32], guess: &AttributeValue) -> bool {
+    let Ok(guess) = guess.as_b() else { return false };
+    let mut found = subtle::Choice::from(0);
+    for &slot in slots {
         let mac = code(item, slot).and_then(|code| code.mac.as_b().ok()).map_or(&[][..], AsRef::as_ref);
-        if bool::from(mac.ct_eq(guess)) {
-            slots.push(slot);
-        }
+        found |= mac.ct_eq(guess.as_ref());
     }
-    (!slots.is_empty()).then_some(slots)
+    found.into()
 }

@@ -1,6 +1,7 @@
 //! Counters of unverified sends per country, and of all sends together. See [`crate::limits::bucket_counter`].
 
 use super::items::{Item, StoreError, Updated, read_numbers};
+use super::lane::Lane;
 use super::table::Table;
 use crate::limits::bucket_counter::{self, CounterUpdate};
 use crate::limits::rules::{CounterRules, Exceeded, Mode, Rule};
@@ -10,8 +11,10 @@ use aws_sdk_dynamodb::types::ReturnValue;
 /// What a counter counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CounterScope {
-    /// The unverified sends to a country.
+    /// The unverified sends to strangers in a country.
     Country(Region),
+    /// The unverified sends to known numbers in a country.
+    Known(Region),
     /// All sends: the cap on the bill.
     Total,
 }
@@ -34,21 +37,40 @@ impl CounterScope {
     pub fn pk(self, rule: Rule) -> String {
         match self {
             Self::Country(region) => format!("country#{region}#{rule}"),
+            Self::Known(region) => format!("known#{region}#{rule}"),
             Self::Total => format!("total#{rule}"),
         }
     }
 }
 
 impl CounterEntries {
-    /// The entries of a send in its country's counters. The total counts verified sends too, so it keeps its entry.
+    /// The entries of a send in the counters of its country. The total counts verified sends too, so it keeps its entry.
     ///
     /// `counted` names the rules that counted the send when it was made. A rule that no longer applies has no counter to release, and
     /// a new one did not count the send.
     #[must_use]
-    pub fn of_country(region: Option<Region>, limit: &Mode<CounterRules>, counted: &str) -> Self {
-        let Some((region, rules)) = region.zip(limit.counted()) else { return Self::default() };
+    pub fn of_country(scope: Option<CounterScope>, limit: &Mode<CounterRules>, counted: &str) -> Self {
+        let Some((scope, rules)) = scope.zip(limit.counted()) else { return Self::default() };
         let both = rules.rules().iter().filter(|rule| counted.split(',').any(|name| name == rule.to_string()));
-        Self(both.map(|rule| (CounterScope::Country(region), *rule)).collect())
+        Self(both.map(|rule| (scope, *rule)).collect())
+    }
+
+    /// These entries without those of the total, and the entries of the total alone.
+    pub(super) fn split_total(self) -> (Self, Self) {
+        let (total, country) = self.0.into_iter().partition(|(scope, _)| *scope == CounterScope::Total);
+        (Self(country), Self(total))
+    }
+}
+
+impl CounterScope {
+    /// The counter of a country that a lane counts in; none for a number without a country, and for an owner.
+    #[must_use]
+    pub fn of_country(lane: Lane, region: Option<Region>) -> Option<Self> {
+        match lane {
+            Lane::Owner => None,
+            Lane::Known => region.map(Self::Known),
+            Lane::Stranger => region.map(Self::Country),
+        }
     }
 }
 
@@ -107,6 +129,22 @@ impl Table {
             }
         }
         result
+    }
+
+    /// Counts one more, whatever the limit, in the rules of a scope that `counted` lacks.
+    pub(super) async fn count_missing(
+        &self,
+        scope: CounterScope,
+        limit: &Mode<CounterRules>,
+        counted: &CounterEntries,
+        at_ms: u64,
+    ) -> Result<(), StoreError> {
+        for &rule in limit.counted().map_or(&[][..], CounterRules::rules) {
+            if !counted.0.contains(&(scope, rule)) {
+                self.count_by(scope, rule, false, at_ms).await?;
+            }
+        }
+        Ok(())
     }
 
     /// A retry by the SDK after a lost reply may count twice. That errs on the strict side.

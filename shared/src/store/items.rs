@@ -206,7 +206,7 @@ impl PlainUpdate {
 }
 
 impl Write {
-    /// The condition of the write; an empty one is no condition.
+    /// The condition of the write; an empty one always holds.
     pub(super) fn only_if(mut self, condition: &str) -> Self {
         self.condition = Some(condition.to_owned()).filter(|condition| !condition.is_empty());
         self

@@ -7,6 +7,8 @@ pub mod counters;
 pub mod deliveries;
 pub mod inbound;
 pub mod items;
+pub mod lane;
 pub mod release;
 pub mod send_limits;
 pub mod table;
+pub mod verification;

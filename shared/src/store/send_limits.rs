@@ -1,12 +1,13 @@
 //! The limits of a send, which send-code and check-code share.
 
-use crate::limits::rules::{CounterRules, LimitsError, Mode, Period, WindowRules};
+use super::lane::Lane;
+use crate::limits::rules::{CounterRules, LimitsError, MAX_WINDOW, Mode, Period, WindowRules};
 use crate::limits::sliding_log::SlidingLog;
 use crate::runtime::settings::{Environment, SettingError};
 use std::str::FromStr;
 
-/// The most codes that a phone's item keeps, if no limit says that there can be only fewer.
-const MAX_CODES: u32 = 20;
+/// The most sends whose code and counts a phone's item stores.
+pub(super) const MAX_CODES: u32 = 20;
 
 /// The limits of a send.
 #[derive(Clone, Debug)]
@@ -19,16 +20,21 @@ pub struct SendLimits {
     pub range: Mode<WindowRules>,
     /// Per country; counts unverified sends.
     pub country: Mode<CounterRules>,
-    /// Of everybody; counts every send.
+    /// All sends together.
     pub total: Mode<CounterRules>,
-    /// Of failed checks, whose log stands in the phone's item and must live as long.
-    pub check: WindowRules,
-    /// How long a code is good.
+    /// Failed checks of one verification, in all.
+    pub check: CheckLimit,
+    /// Failed checks of one phone number that name no verification. Their log is in the phone's item, which must live as long.
+    pub phone_check: WindowRules,
+    /// How long a number stays known after an approval; `None` if no number ever is.
+    pub known_for: Option<Period>,
+    /// How long a code is valid.
     pub code_lifetime: Period,
 }
 
 impl SendLimits {
-    /// Reads `PHONE_LIMIT`, `IP_LIMIT`, `RANGE_LIMIT`, `COUNTRY_LIMIT`, `TOTAL_LIMIT`, `CHECK_LIMIT` and `CODE_LIFETIME`.
+    /// Reads `PHONE_LIMIT`, `IP_LIMIT`, `RANGE_LIMIT`, `COUNTRY_LIMIT`, `TOTAL_LIMIT`, `CHECK_LIMIT`,
+    /// `PHONE_CHECK_LIMIT`, `KNOWN_FOR` and `CODE_LIFETIME`.
     ///
     /// # Errors
     /// [`SettingError`] names the first variable that is wrong, and the reason.
@@ -39,31 +45,83 @@ impl SendLimits {
             range: environment.parsed("RANGE_LIMIT")?,
             country: environment.parsed("COUNTRY_LIMIT")?,
             total: environment.parsed("TOTAL_LIMIT")?,
-            check: environment.parsed::<Enforced>("CHECK_LIMIT")?.0,
+            check: environment.parsed("CHECK_LIMIT")?,
+            phone_check: environment.parsed::<Enforced>("PHONE_CHECK_LIMIT")?.0,
+            known_for: environment.parsed::<KnownFor>("KNOWN_FOR")?.0,
             code_lifetime: environment.parsed::<CodeLifetime>("CODE_LIFETIME")?.0,
         })
     }
 
-    /// How many codes a phone's item keeps: as many as can be unexpired at a time, but at most 20.
+    /// How many sends a phone's item stores with their codes: all that its two logs count, but at most 20. So nobody else's sends push
+    /// an owner's code out.
     pub(super) fn code_slots(&self) -> u32 {
-        self.phone.enforced().map_or(MAX_CODES, |limits| limits.most_within(self.code_lifetime).min(MAX_CODES))
+        let Some(rules) = self.phone.enforced() else { return MAX_CODES };
+        rules.slots().max(rules.most_within(self.code_lifetime)).saturating_mul(2).min(MAX_CODES)
     }
 
-    /// The phone's log, in step with its codes: the code in slot *i* was sent at the time in slot *i*.
-    pub(super) fn phone_log(&self) -> SlidingLog {
-        let log = SlidingLog::for_limit("a", &self.phone);
-        SlidingLog { name: "a", slots: log.map_or(1, |log| log.slots).max(self.code_slots()) }
+    /// The longest window in which a send counts as unverified.
+    pub(super) fn longest_unverified(&self) -> Period {
+        let logs = [&self.ip, &self.range].map(|limit| limit.counted().map(WindowRules::longest_window));
+        let country = self.country.counted().map_or(&[][..], CounterRules::rules).iter().map(|rule| rule.window());
+        // A counter's wait is a quarter of its window longer.
+        let longest = logs.into_iter().flatten().chain(country).max().unwrap_or(self.code_lifetime);
+        longest.and(longest)
     }
 
-    /// How long the phone's item is needed after a send: for its log, and for the log of checks, of which the last that matters
-    /// may come when the code is about to expire.
+    /// The phone's log for a lane.
+    pub(super) fn phone_log(&self, lane: Lane) -> SlidingLog {
+        SlidingLog::for_limit(lane.log(), &self.phone).unwrap_or(SlidingLog { name: lane.log(), slots: 1 })
+    }
+
+    /// How long the phone's item is needed after a send: for its log, and for the log of failed checks, whose last entry can come just
+    /// before the code expires.
     pub(super) fn phone_lifetime(&self) -> Period {
-        let checks = self.check.longest_window().and(self.code_lifetime);
+        let checks = self.phone_check.longest_window().and(self.code_lifetime);
         self.phone.counted().map_or(checks, |limits| limits.longest_window().max(checks))
     }
 }
 
-/// Rules that may not be switched off: what stands between a code and who guesses it.
+/// A number of failed checks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CheckLimit(u32);
+
+impl CheckLimit {
+    /// The number.
+    #[must_use]
+    pub const fn count(self) -> u32 {
+        self.0
+    }
+}
+
+impl FromStr for CheckLimit {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let count = text.trim().parse().ok().filter(|count| (1..=20).contains(count));
+        count.map(Self).ok_or_else(|| "it must be a number of wrong codes from 1 to 20, such as 5".to_owned())
+    }
+}
+
+/// A period, or `off`.
+struct KnownFor(Option<Period>);
+
+impl FromStr for KnownFor {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.trim().eq_ignore_ascii_case("off") {
+            return Ok(Self(None));
+        }
+        let period: Period = text.parse().map_err(|error: LimitsError| error.to_string())?;
+        if period <= MAX_WINDOW {
+            Ok(Self(Some(period)))
+        } else {
+            Err(format!("it must be off, or at most {MAX_WINDOW}"))
+        }
+    }
+}
+
+/// Rules that can't be switched off, since they protect codes from guessing.
 struct Enforced(WindowRules);
 
 impl FromStr for Enforced {

@@ -7,12 +7,13 @@
 //!
 //! | Item | `pk` | Attributes |
 //! |---|---|---|
-//! | phone | `phone#<HMAC>` | `a1…aL`, the sliding log of sends; `c1…cK`, the code of each of the newest: `{mac, ip, at, country}`; `f1…fM`, the log of failed checks; `attempt`, the nonce of the last one; `opted_out` |
+//! | phone | `phone#<HMAC>` | `a1…aL`, the sliding log of sends; `o1…oL`, the log of sends that the app vouches for; `c1…cK`, the code of each of the newest: `{mac, at, v, lane, ip, country}`, where `v` is its verification; `known_until`, if the number was approved; `streak`, its unverified sends in the known lane since; `f1…fM`, the log of failed checks that name no verification; `attempt`, the nonce of the last one; `opted_out` |
+//! | verification | `verification#<HMAC>` | `failures`, its failed checks; `attempt` |
 //! | IP | `ip#<HMAC>` | `a1…aL` |
 //! | number range | `range#<HMAC>` | `a1…aL` |
 //! | test number | `test#<HMAC>` | `f1…fM`, `attempt` |
-//! | counter | `country#US#1000/1d`, `total#10000/1d` | a [bucket counter](crate::limits::bucket_counter) |
-//! | send | `send#<HMAC of the idempotency key>` | `state`: `reserved` → `sent`, `refused` or `unknown`; `at`; `request`, the fingerprint; `answer` |
+//! | counter | `country#US#1000/1d`, `known#US#1000/1d`, `total#10000/1d` | a [bucket counter](crate::limits::bucket_counter) |
+//! | send | `send#<HMAC of the idempotency key>` | `state`: `reserved` → `sent`, `refused` or `unknown`; `at`; `v`, the verification; `request`, the fingerprint; `answer` |
 //! | reply | `reply#<HMAC of the sender>` | `a1…aL`, the sliding log of automatic replies |
 //! | opted | `opted#<MessageSid>` | none; records for good that this STOP or START took effect |
 //! | message | `message#<MessageSid>` | the inbound message: `message_sid`, `from`, `to`, `body`, `media`, `at`, `replied` |
@@ -70,13 +71,13 @@ impl Table {
         format!("{kind}#{}", URL_SAFE_NO_PAD.encode(self.mac(&[kind, subject])))
     }
 
-    pub(super) fn mac(&self, parts: &[&str]) -> [u8; 32] {
+    pub(super) fn mac<P: AsRef<[u8]>>(&self, parts: &[P]) -> [u8; 32] {
         // HMAC takes a key of any length, so this fallback is never used.
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.key.as_bytes()) else { return [0; 32] };
         for part in parts {
             // The length keeps ("ab", "c") from "a", "bc".
-            mac.update(&(part.len() as u64).to_be_bytes());
-            mac.update(part.as_bytes());
+            mac.update(&(part.as_ref().len() as u64).to_be_bytes());
+            mac.update(part.as_ref());
         }
         mac.finalize().into_bytes().into()
     }
