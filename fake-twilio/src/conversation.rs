@@ -4,7 +4,7 @@
 use crate::errors::{self, RefusalTemplate, TwilioRefusal};
 use crate::exchanges::{ExchangeKind, ExchangeOutcome, NewExchange};
 use crate::faults::{FaultPoint, Kind};
-use crate::keywords::Keyword;
+use crate::keywords;
 use crate::limits::{API_VERSION, MAX_MEDIA};
 use crate::media_download::DownloadedMedia;
 use crate::message::{Direction, Message};
@@ -19,6 +19,7 @@ use reqwest::Url;
 use serde::Serialize;
 use serde_json::Value;
 use shared::phone::number::PhoneNumber;
+use shared::twilio::keywords::Keyword;
 
 /// How many redirects one document may lead to.
 const MAX_REDIRECTS: usize = 10;
@@ -80,7 +81,7 @@ impl Conversation {
 
     /// Twilio's own answer comes first. Even a phone that has opted out receives it.
     pub(crate) fn answer_keyword(&mut self) {
-        let Some(keyword) = Keyword::of(&self.inbound.body) else { return };
+        let Some(keyword) = Keyword::of_text(&self.inbound.body) else { return };
         let (ours, phone) = (self.inbound.to.clone(), self.phone().to_owned());
         let was_opted_out = self.twilio.has_opted_out(&*ours, &phone);
         match keyword {
@@ -89,7 +90,7 @@ impl Conversation {
             Keyword::Start => drop(self.twilio.change(Entry::OptedIn { ours, phone })),
             Keyword::Help => {}
         }
-        let mut answer = self.reply_from(&self.inbound.to, self.phone(), keyword.answer());
+        let mut answer = self.reply_from(&self.inbound.to, self.phone(), keywords::answer(keyword));
         answer.by_twilio = true;
         self.send(answer, false);
     }

@@ -1,9 +1,9 @@
 //! Faults on demand: what fails, where, for which phone and how often. Code at a [`FaultPoint`] asks for the fault that
 //! applies to a phone, which uses it up once.
 
-use crate::e164::is_e164;
 use crate::exchanges::{Event, Exchanges};
 use serde::{Deserialize, Serialize};
+use shared::phone::number::is_e164;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What fails. The DynamoDB faults have nothing to do with Twilio: they are here because the local system's `/faults`

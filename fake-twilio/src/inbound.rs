@@ -1,13 +1,14 @@
 //! Texts from phones.
 
 use crate::conversation::{Conversation, TextResult, not_called};
-use crate::e164::is_e164;
-use crate::limits::{MAX_BODY, MAX_MEDIA, MAX_MEDIA_BYTES};
+use crate::limits::{MAX_MEDIA, MAX_MEDIA_BYTES};
 use crate::media::{Attachment, Media};
 use crate::message::{Direction, Message};
 use crate::twilio::FakeTwilio;
 use crate::validation::is_too_long;
 use crate::webhook::WebhookCallError;
+use shared::phone::number::is_e164;
+use shared::twilio::segments::MAX_BODY;
 use tokio::sync::oneshot;
 
 /// Why a text can't be sent.

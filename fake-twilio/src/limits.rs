@@ -4,8 +4,6 @@ use std::time::Duration;
 
 /// The version of the API, in every path and every webhook.
 pub(crate) const API_VERSION: &str = "2010-04-01";
-/// The longest text, in UTF-16 code units.
-pub(crate) const MAX_BODY: usize = 1600;
 /// The most media in a message.
 pub(crate) const MAX_MEDIA: usize = 10;
 /// The most bytes that all media of a message have in total.

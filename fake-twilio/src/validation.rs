@@ -1,12 +1,13 @@
 //! What Twilio checks before it takes a message over the API.
 
 use crate::account::TwilioAccount;
-use crate::e164::is_e164;
 use crate::errors::{self, RefusalTemplate, TwilioRefusal, ensure};
-use crate::limits::{MAX_BODY, MAX_MEDIA};
+use crate::limits::MAX_MEDIA;
 use crate::parameters::Parameters;
 use axum::http::Uri;
 use shared::phone::number::PhoneNumber;
+use shared::phone::number::is_e164;
+use shared::twilio::segments::MAX_BODY;
 use shared::twilio::sid::is_sid;
 
 const MAX_CALLBACK_URL: usize = 4000;

@@ -1,6 +1,5 @@
 //! The messages of the account: <https://www.twilio.com/docs/messaging/api/message-resource>
 
-use crate::e164::is_e164;
 use crate::errors::{self, TwilioRefusal, ensure};
 use crate::exchanges::{ExchangeKind, ExchangeOutcome, NewExchange};
 use crate::faults::{FaultPoint, Kind};
@@ -20,6 +19,7 @@ use axum::http::{Extensions, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use jiff::tz::TimeZone;
 use serde_json::Value;
+use shared::phone::number::is_e164;
 
 const CREATE: &str = "POST /Messages.json";
 

@@ -7,13 +7,13 @@ pub mod request;
 pub use faults::router as faults;
 pub use phones::{router as phone_messages, view};
 
-use crate::e164::is_e164;
 use crate::test_api::request::ApiError;
 use crate::twilio::FakeTwilio;
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::delete;
+use shared::phone::number::is_e164;
 
 /// The whole test API: phones, faults and resets.
 pub fn router(twilio: &FakeTwilio) -> Router {

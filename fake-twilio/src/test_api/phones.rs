@@ -1,6 +1,5 @@
 //! The messages of a phone: read them, wait for the next, send a text.
 
-use crate::e164::is_e164;
 use crate::exchanges::Event;
 use crate::media::Attachment;
 use crate::message::{DeliveryState, Direction, Message};
@@ -14,6 +13,7 @@ use axum::{Json, Router};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use shared::phone::number::is_e164;
 use std::time::Duration;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
