@@ -55,6 +55,7 @@ pub async fn play() -> Result<(), DemoError> {
 
     demo.verify().await?;
     demo.limits().await?;
+    demo.unknown().await?;
     demo.webhooks().await?;
 
     let messages = demo.system.twilio.messages().len();
@@ -73,28 +74,36 @@ fn heading(text: &str) {
 
 impl Demo {
     async fn verify(&self) -> Result<(), DemoError> {
-        heading("A user requests a code. The app's back end invokes send-code.");
-        self.send("+14155550123", "203.0.113.7", "sent").await?;
+        heading("A user requests a code. The app's back end invokes send-code with an idempotency key.");
+        let request = r#"{"phone_number":"+14155550123","ip":"203.0.113.7","idempotency_key":"signup-1"}"#;
+        let answer = self.invoke("send-code", request, "sent").await?;
         let text = self.system.twilio.messages().last().map(|message| message.body.clone()).unwrap_or_default();
         println!("   the phone shows: {text:?}");
         let code: String = text.chars().filter(char::is_ascii_digit).collect();
 
+        heading("The answer gets lost on its way, so the back end repeats the request. No second SMS is sent.");
+        let repeated = self.invoke("send-code", request, "sent").await?;
+        if repeated["replayed"] != true || repeated["message_sid"] != answer["message_sid"] {
+            return Err(DemoError::Unexpected(repeated.to_string()));
+        }
+
+        heading("The user taps \"send again\" right away. PhoneLimit is 1/30s, 3/1h, 10/1d.");
+        self.send("+14155550123", "203.0.113.7", "phone_limit").await?;
+
         heading("The user mistypes the code, then types it correctly. The app's back end invokes check-code.");
-        self.check("+14155550123", "12345", "incorrect").await?;
-        self.check("+14155550123", &code, "approved").await
+        let verification = answer["verification"].as_str().unwrap_or_default();
+        self.check("+14155550123", verification, "12345", "incorrect").await?;
+        self.check("+14155550123", verification, &code, "approved").await
     }
 
     async fn limits(&self) -> Result<(), DemoError> {
-        heading("The user taps \"send again\" right away.");
-        self.send("+14155550123", "203.0.113.7", "phone_limit").await?;
-
-        heading("Two more sends, 31 seconds apart. PhoneLimit is 1/30s, 3/1h, 10/1d.");
+        heading("The user signs in twice, 31 seconds apart. An approved send still counts for PhoneLimit.");
         for _ in 0..2 {
             self.wait(31);
             self.send("+14155550123", "203.0.113.7", "sent").await?;
         }
 
-        heading("The fourth send is refused. The response says how long to wait.");
+        heading("The fourth send within an hour is refused. The response says how long to wait.");
         self.wait(31);
         self.send("+14155550123", "203.0.113.7", "phone_limit").await?;
 
@@ -114,6 +123,20 @@ impl Demo {
         heading("A number in Jamaica, which shares +1 with the US, and a premium-rate number.");
         self.send("+18762101234", "198.51.100.99", "country_not_allowed").await?;
         self.send("+19002345678", "198.51.100.99", "number_type_not_allowed").await
+    }
+
+    async fn unknown(&self) -> Result<(), DemoError> {
+        heading("The connection to Twilio breaks before its answer. The SMS may have been sent, so it counts.");
+        let fault = r#"{"kind":"connection_reset","number":"+12125550123","times":1}"#;
+        println!("   ▶ POST /faults {fault}");
+        let url = format!("{}/faults", self.system.base_url);
+        let answer = self.http.post(url).header("content-type", "application/json").body(fault).send().await?;
+        println!("   ◀ {}", answer.error_for_status()?.status());
+        let request = r#"{"phone_number":"+12125550123","ip":"192.0.2.4","idempotency_key":"signup-2"}"#;
+        self.invoke("send-code", request, "unknown").await?;
+
+        heading("The back end repeats the request. The answer is the same, and Twilio is not called again.");
+        self.invoke("send-code", request, "unknown").await.map(drop)
     }
 
     async fn webhooks(&self) -> Result<(), DemoError> {
@@ -136,33 +159,34 @@ impl Demo {
 
     async fn send(&self, phone_number: &str, ip: &str, expected: &str) -> Result<(), DemoError> {
         let request = format!(r#"{{"phone_number":"{phone_number}","ip":"{ip}"}}"#);
-        self.invoke("send-code", &request, expected).await
+        self.invoke("send-code", &request, expected).await.map(drop)
     }
 
     /// A send that is printed only if the response is unexpected.
     async fn send_quietly(&self, phone_number: &str, ip: &str, expected: &str) -> Result<(), DemoError> {
         let request = format!(r#"{{"phone_number":"{phone_number}","ip":"{ip}"}}"#);
-        self.answer("send-code", &request, expected).await.map(|_| ())
+        self.answer("send-code", &request, expected).await.map(drop)
     }
 
-    async fn check(&self, phone_number: &str, code: &str, expected: &str) -> Result<(), DemoError> {
-        let request = format!(r#"{{"phone_number":"{phone_number}","code":"{code}"}}"#);
-        self.invoke("check-code", &request, expected).await
+    async fn check(&self, phone: &str, verification: &str, code: &str, expected: &str) -> Result<(), DemoError> {
+        let request = format!(r#"{{"phone_number":"{phone}","verification":"{verification}","code":"{code}"}}"#);
+        self.invoke("check-code", &request, expected).await.map(drop)
     }
 
-    async fn invoke(&self, function: &str, request: &str, expected: &str) -> Result<(), DemoError> {
+    async fn invoke(&self, function: &str, request: &str, expected: &str) -> Result<Value, DemoError> {
         println!("   ▶ {function} {request}");
-        let answer = self.answer(function, request, expected).await?;
-        println!("   ◀ {answer}");
-        Ok(())
+        let (text, answer) = self.answer(function, request, expected).await?;
+        println!("   ◀ {text}");
+        Ok(answer)
     }
 
-    async fn answer(&self, function: &str, request: &str, expected: &str) -> Result<String, DemoError> {
+    /// The answer as its text and its value.
+    async fn answer(&self, function: &str, request: &str, expected: &str) -> Result<(String, Value), DemoError> {
         let url = format!("{}/2015-03-31/functions/{function}/invocations", self.system.base_url);
         let answer = self.http.post(url).body(request.to_owned()).send().await?.text().await?;
         let value: Value = serde_json::from_str(&answer).unwrap_or_default();
         if value["status"] == expected || value["reason"] == expected {
-            Ok(answer)
+            Ok((answer, value))
         } else {
             Err(DemoError::Unexpected(answer))
         }
