@@ -57,11 +57,16 @@ async fn main() -> ExitCode {
     }
 }
 
-fn command(mut arguments: impl Iterator<Item = String>) -> Result<Command, String> {
+fn command(arguments: impl Iterator<Item = String>) -> Result<Command, String> {
     let (mut port, mut data) = (7878, None);
+    // Wherever it is, also after `demo` or `simulate`.
+    let arguments: Vec<_> = arguments.collect();
+    if arguments.iter().any(|argument| ["--help", "-h"].contains(&argument.as_str())) {
+        return Ok(Command::Help);
+    }
+    let mut arguments = arguments.into_iter();
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
-            "--help" | "-h" => return Ok(Command::Help),
             "demo" => return Ok(Command::Demo),
             "simulate" => return Ok(Command::Simulate),
             "--port" => {

@@ -14,7 +14,7 @@ Open {base_url} in a browser for the page with your app, the limits and the phon
 docs/local.md describes the API, the faults and the magic numbers.
 
 Request a code, as your app's back end would. Any AWS SDK works with this address as its endpoint and any credentials:
-  export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_DEFAULT_REGION=us-east-1
+  export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1
   curl -s {base_url}/2015-03-31/functions/send-code/invocations -d '{{"phone_number":"+14155550123","ip":"203.0.113.7","code":"493027"}}'; echo
   aws lambda invoke --endpoint-url {base_url} --function-name send-code --payload fileb://events/send-code.json /dev/stdout | cat
   (Run these in the repository. PhoneLimit refuses a second code to the same number within 30 seconds.)
@@ -37,13 +37,13 @@ Sign the webhook yourself:
   curl -s $URL -H "X-Twilio-Signature: $SIGNED" --data-urlencode AccountSid={account_sid} --data-urlencode Body=Hello \
     --data-urlencode From=+14155550123 --data-urlencode MessageSid=SM00000000000000000000000000000001 --data-urlencode To={OUR_NUMBER}
 
+Read the table. Its keys contain no phone numbers; inbound messages are stored in plain text:
+  aws dynamodb scan --endpoint-url {base_url} --table-name {TABLE_NAME}
+
 Inject a fault, move the clock, start over:
   curl -s {base_url}/faults -H 'Content-Type: application/json' -d '{{"kind":"timeout","times":1}}'; echo
   curl -s {base_url}/clock -H 'Content-Type: application/json' -d '{{"advance":"1h"}}'; echo
   curl -s -X DELETE {base_url}/phones
-
-Read the table. Its keys contain no phone numbers; inbound messages are stored in plain text:
-  aws dynamodb scan --endpoint-url {base_url} --table-name {TABLE_NAME}
 
 Read the secrets {AUTH_TOKEN_SECRET} and {API_KEY_SECRET_NAME}:
   aws secretsmanager get-secret-value --endpoint-url {base_url} --secret-id {AUTH_TOKEN_SECRET}
