@@ -36,8 +36,9 @@ pub struct Finding {
 }
 
 /// The result of a check.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum CheckStatus {
     /// As expected.
     Pass,
@@ -48,8 +49,9 @@ pub enum CheckStatus {
 }
 
 /// The checks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Check {
     /// The secrets are filled in, and Twilio accepts them.
     Credentials,
@@ -131,31 +133,15 @@ impl Finding {
 impl CheckStatus {
     /// The name in reports and logs.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pass => "pass",
-            Self::Fail => "fail",
-            Self::Unknown => "unknown",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
 impl Check {
     /// The name in reports and logs.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Credentials => "credentials",
-            Self::Account => "account",
-            Self::ApiKeyRestricted => "api_key_restricted",
-            Self::Webhooks => "webhooks",
-            Self::PublicUrl => "public_url",
-            Self::GeoPermissions => "geo_permissions",
-            Self::VoicePermissions => "voice_permissions",
-            Self::SenderRegistration => "sender_registration",
-            Self::Limits => "limits",
-            Self::Table => "table",
-            Self::Clock => "clock",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }

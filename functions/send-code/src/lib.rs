@@ -37,7 +37,7 @@ pub enum SendCodeError {
     /// The request is malformed.
     #[error("{0}")]
     InvalidRequest(#[from] InvalidRequest),
-    /// The idempotency key was used with another phone number, IP, code or locale.
+    /// The idempotency key was used with another phone number, code or locale.
     #[error(
         "the idempotency key was used for another request; use a new key for each send, and the same key only to repeat one"
     )]

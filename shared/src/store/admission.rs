@@ -152,7 +152,8 @@ pub struct SendForecast {
 }
 
 /// How an admitted send ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum SendOutcome {
     /// Twilio accepted the message.
     Sent,
@@ -160,16 +161,6 @@ pub enum SendOutcome {
     Refused,
     /// The message may have been sent.
     Unknown,
-}
-
-impl SendOutcome {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Sent => "sent",
-            Self::Refused => "refused",
-            Self::Unknown => "unknown",
-        }
-    }
 }
 
 /// The writes of an admission. Their order is the precedence of what they say.
@@ -207,8 +198,9 @@ impl Standing {
 }
 
 impl Table {
-    /// Decides on a send, and counts and records it if it may be sent: the phone, the idempotency key and, for a stranger, the IP and the
-    /// range in one transaction, then the counters of the country and of all sends, which are too busy for a transaction.
+    /// Decides on a send, and counts and records it if it may be sent: the idempotency key, the phone and, as
+    /// its lane says, the IP and the range in one transaction; then the counters of the country, except an owner's, and of all sends,
+    /// which are too busy for a transaction.
     ///
     /// One read decides the lane. The transaction holds only if what it decided by has not changed.
     ///
@@ -443,7 +435,7 @@ impl Table {
     ) -> Result<(), StoreError> {
         let record = self
             .reserved(&admission)
-            .text(":state", outcome.as_str())
+            .text(":state", outcome.into())
             .text(":answer", answer)
             .update("SET #state = :state, answer = :answer");
         if outcome != SendOutcome::Refused {

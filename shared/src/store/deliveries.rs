@@ -13,7 +13,8 @@ use std::str::FromStr;
 const MEMORY_MS: u64 = 90 * 24 * 60 * 60 * 1000;
 
 /// The status of a message, in Twilio's words. <https://www.twilio.com/docs/messaging/api/message-resource>
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum MessageStatus {
     /// A Messaging Service accepted it and is selecting a sender.
     Accepted,
@@ -41,17 +42,8 @@ pub struct UnknownStatus;
 impl MessageStatus {
     /// Twilio's name for it.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Accepted => "accepted",
-            Self::Queued => "queued",
-            Self::Sending => "sending",
-            Self::Sent => "sent",
-            Self::Delivered => "delivered",
-            Self::Undelivered => "undelivered",
-            Self::Failed => "failed",
-            Self::Canceled => "canceled",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 
     /// How far along it is. Final statuses are equal, so the first one stays.

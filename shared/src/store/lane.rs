@@ -6,7 +6,8 @@ use crate::limits::rules::Period;
 pub(super) const MAX_STREAK: u64 = 3;
 
 /// Which limits a send counts in. See [`Table::admit`](super::table::Table::admit).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Lane {
     /// The app vouches for its user: a log of its own under `PhoneLimit`, which nobody else fills; the total.
     Owner,
@@ -36,12 +37,8 @@ impl Lane {
 
     /// The lane's name in logs and in the table.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Owner => "owner",
-            Self::Known => "known",
-            Self::Stranger => "stranger",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 
     /// The attributes of the phone's log that counts sends of this lane.
