@@ -143,6 +143,30 @@ fn every_link_leads_to_a_file_and_a_heading() {
 }
 
 #[test]
+fn the_module_map_of_the_architecture_names_what_exists() {
+    let architecture = read("docs/architecture.md");
+    let map = architecture.split("## Where each module lives").nth(1).unwrap().split("\n## ").next().unwrap();
+    let words: BTreeSet<_> = map.split(|c: char| !c.is_alphanumeric() && c != '_' && c != '.').collect();
+    let sources = |folder: &str| files(&top().join(folder), ".rs");
+    let stem = |path: &PathBuf| path.file_stem().unwrap().to_string_lossy().into_owned();
+
+    // The checks of the checklist, one module each, are named as a whole.
+    let modules = ["shared/src", "functions"].map(sources).concat();
+    let modules = modules.iter().filter(|path| !path.parent().unwrap().ends_with("checks")).map(stem);
+    let missing: BTreeSet<_> = modules
+        .filter(|module| !["main", "mod"].contains(&&**module))
+        .filter(|module| !words.contains(&**module) && !words.contains(&*format!("{module}.rs")))
+        .collect();
+    assert!(missing.is_empty(), "the map lacks {missing:?}");
+
+    let existing: BTreeSet<_> =
+        ["shared/src", "functions", "local", "fake-twilio"].map(sources).concat().iter().map(stem).collect();
+    let gone: Vec<_> =
+        words.iter().filter_map(|word| word.strip_suffix(".rs")).filter(|module| !existing.contains(*module)).collect();
+    assert!(gone.is_empty(), "the map names {gone:?}, which don't exist");
+}
+
+#[test]
 fn the_contents_list_of_the_readme_has_every_page() {
     let readme = Page::read(top().join("README.md"));
     let linked: BTreeSet<_> = readme.links().into_iter().collect();
