@@ -545,7 +545,7 @@ async fn messages_that_come_at_once_are_dated_in_their_order_and_a_phones_apart(
     assert!(twilio.messages().is_sorted_by_key(Message::created) && twilio.messages()[0].created() == before);
     for phone in numbers {
         let dates: Vec<_> = twilio.messages_of(phone).iter().map(Message::created).collect();
-        assert!(dates.len() == 200 && dates.is_sorted_by(|one, next| one < next), "each can be told from the next");
+        assert!(dates.len() == 200 && dates.is_sorted_by(|one, next| one < next), "each date differs from the next");
         assert!(dates.iter().all(|date| date.as_nanosecond() % 1_000_000 == 0), "by its milliseconds");
     }
     server.now_ms.fetch_sub(60_000, Ordering::SeqCst);
@@ -573,13 +573,13 @@ async fn a_fault_has_twilio_refuse_what_it_would_take() {
         assert_eq!(error["status"], status);
         assert_eq!(server.post(&changed(&[])).await.0, 201, "once");
         assert_eq!(server.twilio.messages().len(), 2);
-        let told = [
+        let exchanges = [
             server.exchange(ExchangeKind::Twilio).await,
             server.exchange(ExchangeKind::Twilio).await,
             server.exchange(ExchangeKind::Twilio).await,
         ];
-        assert_eq!(told[2].fault.as_deref(), Some(kind.as_str()));
-        assert_eq!(told[2].summary, format!("{status}, code {}", error["code"]));
+        assert_eq!(exchanges[2].fault.as_deref(), Some(kind.as_str()));
+        assert_eq!(exchanges[2].summary, format!("{status}, code {}", error["code"]));
     }
 }
 
@@ -590,8 +590,8 @@ async fn a_timeout_takes_the_message_and_never_says_so() {
     let response = server.authenticated("POST", &messages("")).form(&changed(&[])).send().await.unwrap();
     // After a minute, for whoever waits that long; here at once.
     assert_eq!(response.status(), StatusCode::GATEWAY_TIMEOUT);
-    let told = server.exchange(ExchangeKind::Twilio).await;
-    assert_eq!((told.outcome, told.fault.as_deref()), (ExchangeOutcome::Failed, Some("timeout")));
+    let exchange = server.exchange(ExchangeKind::Twilio).await;
+    assert_eq!((exchange.outcome, exchange.fault.as_deref()), (ExchangeOutcome::Failed, Some("timeout")));
     assert_eq!(statuses(&server.until_final().await), ["sent", "delivered"], "the SMS comes all the same");
 }
 
@@ -606,33 +606,33 @@ async fn a_reset_connection_takes_nothing() {
 }
 
 #[tokio::test]
-async fn every_call_for_a_message_is_told_of_and_others_when_they_are_refused() {
+async fn every_call_for_a_message_becomes_an_exchange_and_others_only_when_they_are_refused() {
     let mut server = Server::start().await;
     server.get(&messages("")).await;
     let (_, resource) =
         server.post(&changed(&[("MediaUrl", "https://a.example"), ("MediaUrl", "https://b.example")])).await;
-    let told = server.exchange(ExchangeKind::Twilio).await;
-    assert_eq!(told.title, "POST /Messages.json");
-    assert_eq!(told.summary, format!("201 {} queued", resource["sid"].as_str().unwrap()));
-    assert_eq!((told.outcome, told.number.as_deref()), (ExchangeOutcome::Ok, Some(PHONE)));
+    let exchange = server.exchange(ExchangeKind::Twilio).await;
+    assert_eq!(exchange.title, "POST /Messages.json");
+    assert_eq!(exchange.summary, format!("201 {} queued", resource["sid"].as_str().unwrap()));
+    assert_eq!((exchange.outcome, exchange.number.as_deref()), (ExchangeOutcome::Ok, Some(PHONE)));
     let media = ["https://a.example", "https://b.example"];
-    assert_eq!(told.request, json!({"To": PHONE, "From": OURS, "Body": "Hi", "MediaUrl": media}));
-    assert_eq!(told.response, resource);
+    assert_eq!(exchange.request, json!({"To": PHONE, "From": OURS, "Body": "Hi", "MediaUrl": media}));
+    assert_eq!(exchange.response, resource);
 
     server.post(&changed(&[("Body", "")])).await;
-    let told = server.exchange(ExchangeKind::Twilio).await;
-    assert_eq!((&*told.summary, told.outcome), ("400, code 21602", ExchangeOutcome::Refused));
+    let exchange = server.exchange(ExchangeKind::Twilio).await;
+    assert_eq!((&*exchange.summary, exchange.outcome), ("400, code 21602", ExchangeOutcome::Refused));
     server.post(&changed(&[("To", "garbage")])).await;
-    let told = server.exchange(ExchangeKind::Twilio).await;
-    assert_eq!((told.number, &told.request["To"]), (None, &json!("garbage")), "which is no phone's number");
+    let exchange = server.exchange(ExchangeKind::Twilio).await;
+    assert_eq!((exchange.number, &exchange.request["To"]), (None, &json!("garbage")), "which is no phone's number");
     answer(server.request("POST", &messages("")).form(&changed(&[]))).await;
-    let told = server.exchange(ExchangeKind::Twilio).await;
-    assert_eq!((&*told.summary, told.request["Body"].as_str()), ("401, code 20003", Some("Hi")));
+    let exchange = server.exchange(ExchangeKind::Twilio).await;
+    assert_eq!((&*exchange.summary, exchange.request["Body"].as_str()), ("401, code 20003", Some("Hi")));
     server.get(&messages("?PageSize=0")).await;
-    let told = server.exchange(ExchangeKind::Twilio).await;
-    assert_eq!((&*told.title, &*told.summary), ("GET /Messages.json", "400, code 20001"));
+    let exchange = server.exchange(ExchangeKind::Twilio).await;
+    assert_eq!((&*exchange.title, &*exchange.summary), ("GET /Messages.json", "400, code 20001"));
     server.get("/favicon.ico").await;
     server.get(&messages("/nothing")).await;
     assert_eq!(server.exchange(ExchangeKind::Twilio).await.summary, "404, code 20404");
-    assert_eq!(server.twilio.exchanges().latest().len(), 6, "what is not Twilio's is not told of");
+    assert_eq!(server.twilio.exchanges().latest().len(), 6, "a call that isn't Twilio's becomes no exchange");
 }

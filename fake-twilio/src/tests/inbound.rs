@@ -51,7 +51,7 @@ async fn the_webhook_gets_what_twilio_sends_signed() {
 }
 
 #[tokio::test]
-async fn the_webhook_is_told_where_the_media_are() {
+async fn the_webhook_gets_the_urls_of_the_media() {
     let mut app = App::saying(NOTHING).await;
     let server = Server::start_for(&app).await;
     let attachments = [PNG, b"<html>"].map(|content| Attachment { content: content.to_vec() }).to_vec();
@@ -132,7 +132,7 @@ async fn what_the_twiml_says_is_sent() {
 }
 
 #[tokio::test]
-async fn a_reply_tells_its_status_callback_and_its_action() {
+async fn a_reply_calls_its_status_callback_and_its_action() {
     let mut app = App::start(|seen| match &*seen.uri {
         "/sms" => xml("<Response><Message statusCallback='status?a' action='action'>One</Message>\
                        <Message>Never</Message></Response>"),
@@ -164,7 +164,7 @@ async fn a_reply_tells_its_status_callback_and_its_action() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_an_answer_is_told_by_twilios_code() {
+async fn an_invalid_answer_is_reported_with_twilios_code() {
     let large = format!("<Response><Message>{}</Message></Response>", "a".repeat(64 * 1024));
     let app = App::start(move |seen| match &*seen.uri {
         "/large" => xml(&large),
@@ -219,7 +219,7 @@ async fn what_is_wrong_with_an_answer_is_told_by_twilios_code() {
 }
 
 #[tokio::test]
-async fn the_fallback_is_told_what_went_wrong_and_where() {
+async fn the_fallback_gets_the_error_code_and_the_url_that_failed() {
     let mut app = App::start(|seen| match &*seen.uri {
         "/sms" => xml("<Response><Redirect>/worse</Redirect></Response>"),
         "/fallback" => xml("<Response><Message>Please try again later</Message></Response>"),
@@ -257,8 +257,11 @@ async fn a_reply_that_twilio_would_not_send_is_not_sent() {
         let mut server = Server::start_for(&app).await;
         let texted = server.text("Hello").await;
         assert_eq!(texted.replies.iter().map(|reply| &*reply.body).collect::<Vec<_>>(), ["But this"]);
-        let told = server.exchange(ExchangeKind::Twilio).await;
-        assert_eq!((&*told.title, &*told.summary, told.outcome), ("<Message>", expected, ExchangeOutcome::Refused));
+        let exchange = server.exchange(ExchangeKind::Twilio).await;
+        assert_eq!(
+            (&*exchange.title, &*exchange.summary, exchange.outcome),
+            ("<Message>", expected, ExchangeOutcome::Refused)
+        );
     }
     let long = format!("<Response><Message>{}</Message></Response>", "a".repeat(1601));
     let app = App::start(move |_| xml(&long)).await;
@@ -289,7 +292,7 @@ async fn stop_start_and_help_are_answered_by_twilio() {
     ] {
         let texted = server.text(text).await;
         assert_eq!(texted.replies.iter().map(|reply| &*reply.body).collect::<Vec<_>>(), expected, "{text}");
-        assert_eq!(app.next().await.form(&app).text("Body"), Ok(Some(text)), "the app is always told");
+        assert_eq!(app.next().await.form(&app).text("Body"), Ok(Some(text)), "the app always gets it");
         for sender in [("From", OURS), ("MessagingServiceSid", SERVICE)] {
             let (status, error) = server.post(&[("To", PHONE), sender, ("Body", "Your code")]).await;
             let expected = if refused { (400, &json!(21610)) } else { (201, &Value::Null) };
@@ -349,7 +352,7 @@ async fn held(server: &Server, body: &'static str) -> tokio::task::JoinHandle<Te
 }
 
 #[tokio::test]
-async fn a_text_is_told_to_its_end_when_its_sender_hangs_up() {
+async fn a_text_is_delivered_even_if_its_sender_hangs_up() {
     let mut app = App::saying("<Response><Message>Hi</Message></Response>").await;
     let mut server = Server::start_for(&app).await;
     held(&server, "impatient").await.abort();
@@ -380,7 +383,7 @@ async fn what_was_forgotten_before_it_was_answered_is_not_replied_to() {
 }
 
 #[tokio::test]
-async fn a_text_that_nobody_was_told_of_is_told_after_a_restart_and_then_no_more() {
+async fn a_text_without_a_webhook_call_gets_one_after_a_restart_and_no_second() {
     let (folder, mut app) = (Folder::new(), App::saying("<Response><Message>Hi</Message></Response>").await);
     let sms_url = format!("{}/sms", app.url);
     let start = async || {

@@ -111,13 +111,13 @@ async fn status_callbacks_that_were_not_made_are_made_after_a_restart() {
     assert_eq!(statuses(&server.until_final().await).last(), Some(&"delivered"));
     server.twilio.end();
 
-    for (told, expected) in
+    for (last_notified, expected) in
         [(None, &["queued", "sent", "delivered"][..]), (Some(DeliveryState::Queued), &["sent", "delivered"])]
     {
         let (journal, mut past) = Journal::open(&folder.file()).unwrap();
         let [Entry::Created(message)] = &mut past[..] else { panic!("{past:?}") };
         message.parameters = vec![("StatusCallback".to_owned(), format!("{}/status", app.url))];
-        message.last_notified = told;
+        message.last_notified = last_notified;
         let server = Server::start_with(AT_ONCE, "http://127.0.0.1:9/sms", PATIENT, Some((journal, past))).await;
         for status in expected {
             assert_eq!(app.next().await.form(&app).text("MessageStatus"), Ok(Some(*status)));
@@ -184,8 +184,8 @@ async fn names_in_the_journal_stay_the_same() {
         "sent": "2026-03-01T11:00:01Z", "updated": "2026-03-01T11:00:01Z",
         "fate": {"sent_after_ms": 1, "delivered_after_ms": 2, "error_code": 30003}, "told": "queued",
     });
-    let told = json!({"entry": "told", "sid": "SM0123456789abcdef0123456789abcdef", "status": "sent"});
-    std::fs::write(folder.file(), format!("{taken}\n{told}\n")).unwrap();
+    let notified = json!({"entry": "told", "sid": "SM0123456789abcdef0123456789abcdef", "status": "sent"});
+    std::fs::write(folder.file(), format!("{taken}\n{notified}\n")).unwrap();
     let mut server = start(&folder, NEVER).await;
     let message = server.until_final().await.pop().unwrap();
     assert_eq!((message.error_code, message.last_notified), (Some(30003), Some(DeliveryState::Sent)));

@@ -1,4 +1,4 @@
-//! What becomes of a message that was taken, and who is told.
+//! How an accepted message is delivered, and which status callbacks report it.
 
 use super::*;
 
@@ -37,7 +37,7 @@ async fn a_messaging_service_chooses_the_sender() {
 }
 
 #[tokio::test]
-async fn a_fault_decides_what_becomes_of_a_message() {
+async fn a_fault_decides_how_a_message_ends() {
     let code = |code| Kind::TwilioError { code };
     let cases: [(Kind, &[&str], Value); 3] = [
         (code(30003), &["queued", "sent", "undelivered"], json!([30003, "Unreachable destination handset"])),
@@ -86,10 +86,10 @@ async fn a_status_callback_hears_of_each_state_in_order_and_signed() {
         assert_eq!(seen.header("content-type"), "application/x-www-form-urlencoded; charset=UTF-8");
         tokens.push(seen.header("i-twilio-idempotency-token").to_owned());
 
-        let told = server.exchange(ExchangeKind::StatusCallback).await;
-        assert_eq!((&*told.title, told.summary), ("POST /status", format!("{status} → 204")));
-        assert_eq!((told.outcome, &told.request["MessageStatus"]), (ExchangeOutcome::Ok, &json!(status)));
-        assert_eq!(told.response, json!({"status": 204, "body": ""}));
+        let exchange = server.exchange(ExchangeKind::StatusCallback).await;
+        assert_eq!((&*exchange.title, exchange.summary), ("POST /status", format!("{status} → 204")));
+        assert_eq!((exchange.outcome, &exchange.request["MessageStatus"]), (ExchangeOutcome::Ok, &json!(status)));
+        assert_eq!(exchange.response, json!({"status": 204, "body": ""}));
     }
     assert!(tokens[0].len() == 36 && tokens[0] != tokens[1] && tokens[1] != tokens[2], "{tokens:?}");
 }
@@ -111,7 +111,7 @@ async fn a_status_callback_hears_of_a_failure_with_its_code() {
 }
 
 #[tokio::test]
-async fn a_status_callback_that_fails_is_told_of_by_twilios_codes_and_holds_nothing_up() {
+async fn a_failed_status_callback_is_reported_with_twilios_code_and_delays_nothing() {
     let broken = App::start(|_| (StatusCode::NOT_FOUND, "Where?").into_response()).await;
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let silent_url = format!("http://{}/", silent.local_addr().unwrap());
@@ -137,9 +137,9 @@ async fn a_status_callback_that_fails_is_told_of_by_twilios_codes_and_holds_noth
         let mut server = Server::start_with(AT_ONCE, "http://127.0.0.1:9/sms", timeouts, None).await;
         let (status, _) = server.post(&changed(&[("StatusCallback", &url)])).await;
         assert_eq!(status, 201, "{url}");
-        let told = server.exchange(ExchangeKind::StatusCallback).await;
-        assert!(told.summary.starts_with(expected), "{url} {}", told.summary);
-        assert_eq!((told.outcome, told.number.as_deref()), (outcome, Some(PHONE)), "{url}");
+        let exchange = server.exchange(ExchangeKind::StatusCallback).await;
+        assert!(exchange.summary.starts_with(expected), "{url} {}", exchange.summary);
+        assert_eq!((exchange.outcome, exchange.number.as_deref()), (outcome, Some(PHONE)), "{url}");
         for next in ["sent", "delivered"] {
             assert!(server.exchange(ExchangeKind::StatusCallback).await.summary.starts_with(next), "{url}");
         }
@@ -170,8 +170,8 @@ async fn faults_repeat_reorder_and_forge_status_callbacks() {
         }
         assert_eq!(seen, expected, "{kind:?}");
         assert_eq!(tokens[0] == tokens[1], kind == Kind::DuplicateWebhook, "a repetition says that it is one");
-        let told = server.exchange(ExchangeKind::StatusCallback).await;
-        assert_eq!(told.fault.as_deref(), Some(kind.as_str()));
+        let exchange = server.exchange(ExchangeKind::StatusCallback).await;
+        assert_eq!(exchange.fault.as_deref(), Some(kind.as_str()));
     }
 }
 
@@ -206,13 +206,13 @@ async fn a_forgotten_phone_has_no_messages_and_those_under_way_come_to_nothing()
     server.send("No longer opted out").await;
     server.twilio.forget(None);
     assert!(server.twilio.messages().is_empty());
-    let mut told = vec![];
-    while told.len() < 2 {
+    let mut notified = vec![];
+    while notified.len() < 2 {
         if let Event::Forgotten(number) = server.heard.recv().await.unwrap() {
-            told.push(number);
+            notified.push(number);
         }
     }
-    assert_eq!(told, [Some(PHONE.to_owned()), None]);
+    assert_eq!(notified, [Some(PHONE.to_owned()), None]);
 }
 
 #[tokio::test]
@@ -248,7 +248,7 @@ async fn what_is_due_by_a_clock_that_was_moved_is_delivered_at_once() {
 }
 
 #[tokio::test]
-async fn who_is_asked_for_another_url_than_is_signed_is_told_so() {
+async fn an_exchange_says_when_the_requested_url_is_not_the_signed_one() {
     let mut app = App::start(|_| StatusCode::OK.into_response()).await;
     let mut server = Server::start_at(AT_ONCE).await;
     server.post(&changed(&[("StatusCallback", &app.url)])).await;

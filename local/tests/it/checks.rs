@@ -119,7 +119,7 @@ async fn a_refused_send_voids_its_own_code_and_no_other() {
     table.record(admissions.remove(1), limits, refused, "{}").await.unwrap();
     table.release(admissions.remove(0), limits, local.clock.now_ms()).await.unwrap();
     assert_eq!(local.check(PHONE, "2222").await, "incorrect", "refused by Twilio");
-    assert_eq!(local.check(PHONE, "1111").await, "incorrect", "given back");
+    assert_eq!(local.check(PHONE, "1111").await, "incorrect", "released");
     assert_eq!(local.check(PHONE, "3333").await, "approved");
 }
 
@@ -206,9 +206,9 @@ async fn digits_of_other_scripts_and_what_people_put_between_them_are_understood
 }
 
 #[tokio::test]
-async fn an_approval_gives_back_to_the_ip_the_range_and_the_country_but_not_to_the_bill() {
+async fn an_approval_releases_ip_range_and_country_but_neither_phone_nor_total() {
     let others = [("PHONE_LIMIT", "80/1h"), ("IP_LIMIT", "80/1h"), ("RANGE_LIMIT", "80/1h"), ("KNOWN_FOR", "off")];
-    for (setting, reason, given_back) in [
+    for (setting, reason, is_released) in [
         (("IP_LIMIT", "2/1h"), "ip_limit", true),
         (("RANGE_LIMIT", "2/1h"), "range_limit", true),
         (("COUNTRY_LIMIT", "2/1h"), "country_limit", true),
@@ -225,7 +225,7 @@ async fn an_approval_gives_back_to_the_ip_the_range_and_the_country_but_not_to_t
         // Both sends, also the one whose code was not typed: the phone is proved.
         for _ in 0..2 {
             let after = outcome(&local.send(PHONE, IP).await);
-            assert_eq!(after, if given_back { "sent" } else { reason }, "{reason}");
+            assert_eq!(after, if is_released { "sent" } else { reason }, "{reason}");
         }
         assert_eq!(outcome(&local.send(PHONE, IP).await), reason, "and no more than those");
     }

@@ -170,7 +170,7 @@ async fn against_the_model(local: &Local, rule: &str, max_gap_ms: u64, seed: u64
             None => counted.push((now_ms, spent)),
             Some(exceeded) => {
                 assert!(exceeded.until_ms > now_ms && exceeded.until_ms <= now_ms + window_ms + bucket_ms);
-                // Exactly then, if nothing is given back in the meantime, the window holds fewer than the limit.
+                // Exactly then, if nothing is released in the meantime, the window holds fewer than the limit.
                 let after_ms = (exceeded.until_ms / bucket_ms - 4) * bucket_ms;
                 assert!(within(after_ms) < limit && within(after_ms - bucket_ms) >= limit, "step {step}");
             }
@@ -243,7 +243,7 @@ async fn a_change_of_the_country_limit_gives_nothing_back_to_the_new_one() {
 }
 
 #[tokio::test]
-async fn a_budget_is_never_exceeded_in_any_window_and_what_is_given_back_is_exact() {
+async fn a_counter_is_never_exceeded_in_any_window_and_releases_exactly() {
     let local = start([]).await;
     for (rule, max_gap_ms, seed) in
         [("5/1m", 20_000, 1), ("6/1m", 4_000, 2), ("7/2m", 90_000, 3), ("8/1m", 400_000, 4), ("50/1h", 100_000, 5)]

@@ -216,7 +216,7 @@ async fn forged_webhooks_make_us_look_for_newer_tokens_once_a_minute() {
 async fn an_api_key_that_was_rotated_is_found_at_the_401_and_the_sms_goes_once() {
     let local = start([("SENDING_SECRET", "rotating")]).await;
     local.system.secrets.put("rotating", &auth_token("the-old-one-that-twilio-forgot"));
-    assert_eq!(outcome(&local.send(PHONE, "203.0.113.7").await), "TwilioUnavailable", "given back, not counted");
+    assert_eq!(outcome(&local.send(PHONE, "203.0.113.7").await), "TwilioUnavailable", "released, not counted");
 
     local.system.secrets.put("rotating", &auth_token(AUTH_TOKEN));
     local.clock.advance_seconds(60);

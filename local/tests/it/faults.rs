@@ -200,7 +200,7 @@ async fn a_fault_while_the_outcome_is_recorded_changes_nothing_for_the_caller_an
 }
 
 #[tokio::test]
-async fn a_fault_while_an_admission_is_given_back_leaves_it_counted_or_not_but_never_twice_free() {
+async fn a_fault_during_a_release_never_releases_twice() {
     for fault in FAULTS {
         // The sender is not ours: Twilio refuses each message for a fault of the set-up, and nothing is sent.
         let (local, plan) = start([("TWILIO_FROM", "+15005550007"), ("PHONE_LIMIT", "1/1h")]).await;
@@ -249,7 +249,7 @@ async fn a_fault_at_a_check_counts_one_attempt_and_approves_at_most_once() {
 }
 
 #[tokio::test]
-async fn an_approval_stands_even_if_the_send_cant_be_given_back() {
+async fn an_approval_is_valid_even_if_the_send_cant_be_released() {
     for fault in FAULTS {
         let (local, plan) = start([]).await;
         let code = local.code(PHONE, IP).await;
@@ -260,7 +260,7 @@ async fn an_approval_stands_even_if_the_send_cant_be_given_back() {
 }
 
 #[tokio::test]
-async fn a_place_in_a_budget_is_given_back_once_even_if_the_reply_is_lost() {
+async fn a_counter_is_released_once_even_if_the_reply_is_lost() {
     let (local, plan) = start([("COUNTRY_LIMIT", "2/1h")]).await;
     let code = local.code(PHONE, IP).await;
     local.code("+14155551100", "198.51.100.1").await;

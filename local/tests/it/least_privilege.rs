@@ -355,13 +355,13 @@ fn no_function_may_read_the_secret_of_another() {
 }
 
 #[test]
-fn the_app_may_invoke_what_it_is_told_to_call_and_nothing_else() {
+fn the_app_may_invoke_the_two_functions_in_the_outputs_and_nothing_else() {
     let template = Template::with(&[("TwilioFrom", "+15005550006")]);
     let policy = template.written(["Resources", "InvokeGate", "Properties", "PolicyDocument", "Statement"]);
-    let told =
+    let in_outputs =
         ["SendCodeFunctionArn", "CheckCodeFunctionArn"].map(|output| template.written(["Outputs", output, "Value"]));
-    assert_eq!(policy, &json!([{"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": told}]));
-    for arn in told {
+    assert_eq!(policy, &json!([{"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": in_outputs}]));
+    for arn in in_outputs {
         assert!(arn["Ref"].as_str().unwrap().ends_with(".Alias"), "a deployment moves the alias: {arn}");
     }
 }

@@ -99,7 +99,7 @@ async fn each_answer_of_check_code_counts_as_what_it_is() {
 }
 
 #[tokio::test]
-async fn a_forger_and_a_secret_that_cant_be_used_are_told_apart() {
+async fn a_forgery_and_an_unusable_secret_have_different_metrics() {
     let local = start([]).await;
     let form = crate::support::message(PHONE, PRIVATE, &sid(1));
     assert_eq!(local.webhook("ffffffffffffffffffffffffffffffff", &form).await.0, 403);
@@ -115,7 +115,7 @@ async fn a_forger_and_a_secret_that_cant_be_used_are_told_apart() {
 }
 
 #[tokio::test]
-async fn credentials_that_twilio_refuses_and_a_sender_that_is_not_ours_are_told_apart() {
+async fn refused_credentials_and_a_foreign_sender_have_different_metrics() {
     let local = start([("TWILIO_FROM", "+15005550007")]).await;
     assert_eq!(outcome(&local.send(PHONE, IP).await), "TwilioUnavailable");
     assert_eq!(local.counted(), ["TwilioErrors=1"]);

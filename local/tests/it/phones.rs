@@ -522,9 +522,9 @@ async fn a_listener_receives_the_state_and_then_each_change() {
     let state: Value = serde_json::from_str(state.lines().nth(1).unwrap().strip_prefix("data: ").unwrap()).unwrap();
     assert_eq!(state["messages"][0]["to"], PHONE);
     assert_eq!(state["settings"]["PhoneLimit"], "1/30s, 3/1h, 10/1d");
-    assert!(state["activity"].as_array().unwrap().iter().any(|told| told["summary"] == "sent"), "{state}");
+    assert!(state["activity"].as_array().unwrap().iter().any(|exchange| exchange["summary"] == "sent"), "{state}");
 
     local.post(&format!("/phones/{PHONE}/messages"), json!({"body": "two\nlines\r\n\r\nevent: forgotten"})).await;
-    let told = until("Thanks for your message!").await;
-    assert!(told.contains("event: message\n") && !told.contains("\nevent: forgotten"), "{told}");
+    let events = until("Thanks for your message!").await;
+    assert!(events.contains("event: message\n") && !events.contains("\nevent: forgotten"), "{events}");
 }

@@ -99,7 +99,7 @@ async fn retry_after_is_exact_to_the_second() {
 }
 
 #[tokio::test]
-async fn the_time_of_the_next_send_is_told_and_holds() {
+async fn the_answer_has_the_time_of_the_next_send_and_it_holds() {
     let local = start([("PHONE_LIMIT", "1/30s"), ("IP_LIMIT", "2/1h")]).await;
     let next = |answer: Answer| match answer {
         Answer::Sent { next_send, .. } => next_send.at.unwrap(),
@@ -198,14 +198,14 @@ async fn every_refusal_says_why_and_sends_nothing() {
         let refused = refused(&answer);
         assert_eq!(refused.reason(), reason, "{phone}");
         assert!(refused.detail.unwrap_or_default().contains(detail), "{phone}");
-        let told = json!(answer).to_string();
-        assert!(phone.is_empty() || !told.contains(phone), "{told}");
+        let text = json!(answer).to_string();
+        assert!(phone.is_empty() || !text.contains(phone), "{text}");
     }
     assert!(local.texts().is_empty());
 }
 
 #[tokio::test]
-async fn a_number_that_twilio_refuses_counts_so_that_nobody_probes_for_free() {
+async fn a_number_that_twilio_refuses_counts_so_that_probing_is_not_free() {
     let local = start([("IP_LIMIT", "2/1h")]).await;
     assert_eq!(outcome(&local.send("+15005550009", IP).await), "rejected_by_twilio");
     assert_eq!(outcome(&local.send("+15005550002", IP).await), "rejected_by_twilio");
@@ -369,7 +369,7 @@ async fn a_malformed_request_is_an_error_that_names_the_field_and_repeats_nothin
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn what_has_not_gone_is_given_back_also_to_an_ip_that_many_share_at_once() {
+async fn unsent_messages_are_released_even_from_an_ip_that_many_share_at_once() {
     // The sender is not ours: Twilio refuses each message, for a fault of the set-up.
     let local = Arc::new(start([("TWILIO_FROM", "+15005550007"), ("IP_LIMIT", "12/1h"), ("RANGE_LIMIT", "off")]).await);
     for round in 0..5 {
@@ -380,8 +380,8 @@ async fn what_has_not_gone_is_given_back_also_to_an_ip_that_many_share_at_once()
 }
 
 #[tokio::test]
-async fn an_admission_that_is_given_back_leaves_those_that_came_since() {
-    // No Twilio at all: every send is given back. The fake one stays untouched.
+async fn releasing_an_admission_leaves_later_ones() {
+    // No Twilio at all: every send is released. The fake one stays untouched.
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let nowhere = format!("http://{}", closed.local_addr().unwrap());
     drop(closed);
@@ -392,7 +392,7 @@ async fn an_admission_that_is_given_back_leaves_those_that_came_since() {
         assert_eq!(outcome(&local.send(PHONE, IP).await), "TwilioUnavailable");
     }
 
-    // Three at the same IP; the first and the second are given back, in this order, while the third stays.
+    // Three at the same IP; the first and the second are released, in this order, while the third stays.
     let table = &local.system.send_code.table;
     let limits = &local.system.send_code.settings.limits;
     let phone = shared::phone::number::PhoneNumber::parse(PHONE).unwrap();

@@ -1,4 +1,4 @@
-//! Faults below the HTTP client to Twilio: what may have gone counts and is not sent again, what has not gone is given back.
+//! Faults below the HTTP client to Twilio: a message that may have been sent counts and is not sent again; any other is released.
 
 use crate::support::{CODE, PRIVATE, no_waits, outcome, start_with};
 use send_code::answer::Answer;
@@ -85,10 +85,10 @@ fn without_replayed(answer: &Answer) -> Value {
 #[tokio::test]
 async fn each_way_that_twilio_can_fail_has_its_answer() {
     use Twilio::{Answers, BreaksOff, Closes, Hangs, Takes};
-    // What Twilio does; what the app is told; how many requests Twilio got; whether the send counts.
+    // What Twilio does; what the app gets; how many requests Twilio got; whether the send counts.
     let cases: &[(&'static [Twilio], &str, usize, bool)] = &[
         (&[Takes], "sent", 1, true),
-        // Never processed: tried again, and given back if it stays so.
+        // Never processed: tried again, and released if it stays so.
         (&[Answers(429, TOO_MANY), Takes], "sent", 2, true),
         (&[Answers(429, "busy"), Answers(429, ""), Takes], "sent", 3, true),
         (&[Answers(429, TOO_MANY)], "TwilioUnavailable", 3, false),
@@ -113,7 +113,7 @@ async fn each_way_that_twilio_can_fail_has_its_answer() {
         (&[Answers(400, r#"{"code":21408,"status":400}"#)], "rejected_by_twilio", 1, true),
         (&[Answers(403, r#"{"code":30450,"status":403}"#)], "rejected_by_twilio", 1, true),
         (&[Answers(400, r#"{"code":21610,"status":400}"#)], "opted_out", 1, true),
-        // Ours: an error that says what to do, and given back.
+        // Ours: an error that says what to do, and released.
         (&[Answers(400, r#"{"code":21606,"status":400}"#)], "TwilioUnavailable", 1, false),
         (&[Answers(400, r#"{"code":21608,"status":400}"#)], "TwilioUnavailable", 1, false),
         (&[Answers(400, r#"{"code":21609,"status":400}"#)], "TwilioUnavailable", 1, false),
