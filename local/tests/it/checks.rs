@@ -127,16 +127,20 @@ async fn a_refused_send_voids_its_own_code_and_no_other() {
 async fn a_thousand_guesses_at_once_admit_no_more_than_the_check_limit() {
     let local = Arc::new(start([("PHONE_CHECK_LIMIT", "5/10m")]).await);
     let code = local.code(PHONE, IP).await;
-    let mut guesses = JoinSet::new();
-    for n in 0..1000 {
-        let (local, right) = (local.clone(), code.clone());
-        let wrong = format!("{n:06}");
-        guesses
-            .spawn(async move { if wrong == right { "too_many_attempts" } else { local.check(PHONE, &wrong).await } });
-    }
     let mut statuses = HashMap::new();
-    for status in guesses.join_all().await {
-        *statuses.entry(status).or_insert(0) += 1;
+    // 250 at a time: a request that waits for a busy machine for seconds is answered with an error, as in production.
+    for batch in 0..4 {
+        let mut guesses = JoinSet::new();
+        for n in batch * 250..(batch + 1) * 250 {
+            let (local, right) = (local.clone(), code.clone());
+            let wrong = format!("{n:06}");
+            guesses.spawn(async move {
+                if wrong == right { "too_many_attempts" } else { local.check(PHONE, &wrong).await }
+            });
+        }
+        for status in guesses.join_all().await {
+            *statuses.entry(status).or_insert(0) += 1;
+        }
     }
     assert_eq!(statuses, HashMap::from([("incorrect", 5), ("too_many_attempts", 995)]));
     assert_eq!(local.check(PHONE, &code).await, "too_many_attempts", "the right one is not looked at either");
