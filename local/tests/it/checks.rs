@@ -211,6 +211,7 @@ async fn an_approval_gives_back_to_the_ip_the_range_and_the_country_but_not_to_t
     for (setting, reason, given_back) in [
         (("IP_LIMIT", "2/1h"), "ip_limit", true),
         (("RANGE_LIMIT", "2/1h"), "range_limit", true),
+        (("NETWORK_LIMIT", "2/1h"), "network_limit", true),
         (("COUNTRY_LIMIT", "2/1h"), "country_limit", true),
         (("TOTAL_LIMIT", "2/1h"), "total_limit", false),
         (("PHONE_LIMIT", "2/1h"), "phone_limit", false),

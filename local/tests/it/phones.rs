@@ -361,7 +361,7 @@ async fn the_gate_shows_exactly_what_will_be_decided() {
         }
     }
     assert!(sent > 20, "{sent}");
-    let all = ["country_limit", "ip_limit", "phone_limit", "range_limit", "total_limit"];
+    let all = ["country_limit", "ip_limit", "network_limit", "phone_limit", "range_limit", "total_limit"];
     assert_eq!(refused.into_iter().collect::<Vec<_>>(), all);
 }
 
