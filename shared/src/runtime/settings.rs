@@ -26,7 +26,7 @@ const DEFAULTS: [(&str, &str); 23] = [
     ("RANGE_LIMIT", "10/1h, 30/1d"),
     ("REPLY_LIMIT", "3/1h"),
     ("REPLY_TEXT", "Thanks for your message!"),
-    ("SEGMENT_PRICE", "0.0083"),
+    ("SEGMENT_PRICES", "US=0.0083, CA=0.0083, *=0.05"),
     ("TEST_NUMBERS", ""),
     ("TOTAL_LIMIT", "10000/1d"),
     ("TWILIO_BASE_URL", "https://api.twilio.com"),

@@ -133,7 +133,7 @@ impl Table {
             let CounterUpdate { update, condition } = bucket_counter::release(rule, at_ms, now_ms);
             let write = self.items.write(&scope.pk(rule)).only_if(&condition.expression);
             let write = write.numbers(&update.values).numbers(&condition.values);
-            // Never twice: after a lost reply, the entry may stay counted.
+            // Never twice: after a lost reply, the entry may stay counted. After throttling it is tried again.
             match self.items.update(write.plain_update(update.expression).at_most_once()).await {
                 Ok(Updated::Done(_)) => {}
                 Ok(Updated::Refused(_)) => {
