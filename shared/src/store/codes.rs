@@ -3,11 +3,10 @@
 //! A slot stores a code with everything that its send counted in, so an approval can release all sends of the phone. Setting the slot to
 //! NULL claims that release: whoever does it releases, once.
 
-use super::counters::NetworkMac;
 use super::items::{Item, number, read_number, read_text, text};
 use super::lane::Lane;
 use super::send_limits::SendLimits;
-use super::table::Table;
+use super::table::{NetworkMac, Table};
 use super::verification::Verification;
 use crate::phone::number::PhoneNumber;
 use aws_sdk_dynamodb::primitives::Blob;

@@ -2,7 +2,7 @@
 
 use super::items::{Item, StoreError, Updated, read_numbers};
 use super::lane::Lane;
-use super::table::Table;
+use super::table::{NetworkMac, Table};
 use crate::limits::bucket_counter::{self, CounterUpdate};
 use crate::limits::rules::{CounterRules, Exceeded, Mode, Rule};
 use crate::phone::number::Region;
@@ -22,9 +22,6 @@ pub enum CounterScope {
     /// All sends: the cap on the bill.
     Total,
 }
-
-/// Stands for a network in the table, so that a copy of it identifies nobody.
-pub type NetworkMac = [u8; 16];
 
 /// Entries in counters, which can be released.
 #[derive(Clone, Debug, Default)]

@@ -22,7 +22,6 @@
 //! Times in logs are in milliseconds; `expires_at`, the table's TTL attribute, is in seconds. Nothing depends on when DynamoDB deletes an
 //! expired item.
 
-use super::counters::NetworkMac;
 use super::items::{Items, StoreError};
 use crate::limits::rules::Period;
 use crate::phone::number::PhoneNumber;
@@ -32,6 +31,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
+
+/// Stands for a network in the table, so that a copy of it identifies nobody.
+pub type NetworkMac = [u8; 16];
 
 /// How much longer than its longest window a log is kept.
 const LOG_MARGIN_MS: u64 = 60 * 60 * 1000;
