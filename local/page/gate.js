@@ -61,7 +61,7 @@ const MAX_CELLS = 12;
 // The least a bar shows, so that one of ten thousand is still visible.
 const SLIVER = 0.015;
 // Counted in quarters of the period; all other limits are exact to the millisecond.
-const COUNTED_IN_QUARTERS = ["country_limit", "total_limit"];
+const COUNTED_IN_QUARTERS = ["network_limit", "country_limit", "total_limit"];
 
 // The failures that affect a send.
 const AFFECTS_SENDS = /^(dynamodb|http|timeout$|connection_reset$|twilio_error$)/;

@@ -7,6 +7,7 @@ const LIMITS = {
   phone_limit: { title: "Phone", name: "phone limit", noun: "code" },
   ip_limit: { title: "IP address", name: "IP limit", noun: "unverified code" },
   range_limit: { title: "Number range", name: "range limit", noun: "unverified code" },
+  network_limit: { title: "Network", name: "network limit", noun: "unverified code" },
   country_limit: { title: "Country", name: "country limit", noun: "unverified code" },
   total_limit: { title: "Total", name: "total limit", noun: "code" },
   check_limit: { title: "Failed checks", name: "check limit", noun: "failed check" },

@@ -93,6 +93,9 @@ impl LimitUsage {
             );
         }
         let lane = Lane::of(known_until_ms(&phone_item), streak(&phone_item), false, limits.known_for, now_ms);
+        // Shown for a known number too, with the range: a new user at this address would meet it.
+        let network = CounterScope::Network(table.network_mac(ip));
+        rules.extend(of_counters(table, LimitKind::Network, network, &limits.network, now_ms).await?);
         if let Some(scope) = CounterScope::of_country(lane, phone.region()) {
             rules.extend(of_counters(table, LimitKind::Country, scope, &limits.country, now_ms).await?);
         }

@@ -17,6 +17,7 @@ use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpResponse;
 use lambda_http::http::StatusCode;
 use message::InboundMessage;
 use serde_json::Value;
+use shared::phone::number::{PhoneNumber, Region};
 use shared::runtime::metrics::Metric;
 use shared::store::inbound::{Effect, Inbound, RecordedMessage};
 use shared::store::items::StoreError;
@@ -41,9 +42,10 @@ pub async fn handle(state: &State, event: Value) -> ApiGatewayV2httpResponse {
     }
 }
 
-/// The reply to a message, if it gets one, and whether Twilio repeated the message.
+/// The reply to a message, if it gets one, the sender's region, and whether Twilio repeated the message.
 struct Reply<'a> {
     text: Option<&'a ReplyText>,
+    region: Option<Region>,
     repeated: bool,
 }
 
@@ -61,15 +63,16 @@ async fn process(state: &State, event: Value) -> Result<Reply<'_>, WebhookError>
         repeated = stored.repeated,
         "message stored"
     );
-    Ok(Reply { text: state.settings.reply_text.as_ref().filter(|_| stored.reply), repeated: stored.repeated })
+    let text = state.settings.reply_text.as_ref().filter(|_| stored.reply);
+    Ok(Reply { text, region: message.phone.as_ref().and_then(PhoneNumber::region), repeated: stored.repeated })
 }
 
 /// A reply is an SMS and costs money. Twilio does not send it again for a repeated message.
 fn metric(state: &State, result: &Result<Reply<'_>, WebhookError>) -> Option<Metric> {
     match result {
-        Ok(Reply { text: Some(text), repeated: false }) => {
+        Ok(Reply { text: Some(text), region, repeated: false }) => {
             let segments = Segments::of(text.as_str()).count;
-            Some(Metric::EstimatedSpend(state.settings.segment_price.of(segments)))
+            Some(Metric::EstimatedSpend(state.settings.segment_prices.of(*region, segments)))
         }
         Ok(_) => None,
         Err(error) => error.metric(),

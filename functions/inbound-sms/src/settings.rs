@@ -4,7 +4,7 @@ use shared::limits::rules::{Period, WindowRules};
 use shared::phone::policy::Policy;
 use shared::runtime::settings::{Environment, SettingError};
 use shared::twilio::client::Sender;
-use shared::twilio::price::SegmentPrice;
+use shared::twilio::price::SegmentPrices;
 use shared::twilio::twiml::ReplyText;
 use shared::twilio::webhook::PublicUrl;
 
@@ -29,7 +29,7 @@ pub struct Settings {
     /// How long the table keeps a message.
     pub message_lifetime: Period,
     /// For the estimate of what replies cost.
-    pub segment_price: SegmentPrice,
+    pub segment_prices: SegmentPrices,
 }
 
 impl Settings {
@@ -48,7 +48,7 @@ impl Settings {
             policy: Policy::from_environment(environment)?,
             reply_limit: environment.parsed("REPLY_LIMIT")?,
             message_lifetime: environment.parsed("MESSAGE_LIFETIME")?,
-            segment_price: environment.parsed("SEGMENT_PRICE")?,
+            segment_prices: environment.parsed("SEGMENT_PRICES")?,
         })
     }
 

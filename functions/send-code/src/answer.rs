@@ -127,6 +127,8 @@ pub enum Reason {
     IpLimit,
     /// The limit of unverified sends of the block of 1,000 numbers is reached.
     RangeLimit,
+    /// The limit of unverified sends of the network is reached.
+    NetworkLimit,
     /// The limit of unverified sends of the country is reached.
     CountryLimit,
     /// The limit of all sends is reached.
@@ -141,6 +143,7 @@ impl From<LimitKind> for Reason {
             LimitKind::Phone => Self::PhoneLimit,
             LimitKind::Ip => Self::IpLimit,
             LimitKind::Range => Self::RangeLimit,
+            LimitKind::Network => Self::NetworkLimit,
             LimitKind::Country => Self::CountryLimit,
             LimitKind::Total => Self::TotalLimit,
         }
@@ -326,7 +329,8 @@ mod tests {
 
     #[test]
     fn a_reason_and_a_status_have_the_same_name_in_answers_logs_and_metrics() {
-        for kind in [LimitKind::Phone, LimitKind::Ip, LimitKind::Range, LimitKind::Country, LimitKind::Total] {
+        use LimitKind::{Country, Ip, Network, Phone, Range, Total};
+        for kind in [Phone, Ip, Range, Network, Country, Total] {
             let refused = Refused::because(kind.into());
             assert_eq!(refused.reason(), kind.as_str());
             let answer = Answer::from(refused);

@@ -28,6 +28,7 @@ use shared::store::admission::{Admission, Decision, PreviousSend, SendForecast, 
 use shared::store::items::StoreError;
 use shared::store::verification::Verification;
 use shared::twilio::client::{Doubt, MessageSid, OutboundMessage, SendError};
+use shared::twilio::price::Dollars;
 use shared::twilio::segments::Segments;
 use state::State;
 
@@ -191,7 +192,8 @@ async fn send_code(state: &State, request_id: &str, event: &Value) -> Result<Han
     let forecast = forecast.ok();
     report_observed(request_id, forecast.as_ref());
     let next_send_ms = forecast.map(|forecast| forecast.next_send_ms);
-    conclude(state, admission, &verification, result, now_ms, next_send_ms, &body).await
+    let price = state.settings.segment_prices.of(phone.region(), Segments::of(&body).count);
+    conclude(state, admission, &verification, result, now_ms, next_send_ms, price).await
 }
 
 /// The verification that the request names, or a new one.
@@ -223,11 +225,11 @@ async fn conclude(
     result: Result<MessageSid, SendError>,
     sent_ms: u64,
     next_send_ms: Option<u64>,
-    body: &str,
+    price: Dollars,
 ) -> Result<Handled, SendCodeError> {
     let now_ms = state.clock.now_ms();
     let next_send = next_send_ms.map(|at_ms| NextSend::at(at_ms, now_ms)).unwrap_or_default();
-    let spend = Metric::EstimatedSpend(state.settings.segment_price.of(Segments::of(body).count));
+    let spend = Metric::EstimatedSpend(price);
     let (outcome, handled) = match result {
         Ok(sid) => {
             let expires_ms = sent_ms + state.settings.limits.code_lifetime.as_ms();

@@ -7,7 +7,7 @@ use shared::phone::test_numbers::TestNumbers;
 use shared::runtime::settings::{Environment, SettingError};
 use shared::store::send_limits::SendLimits;
 use shared::twilio::client::{BaseUrl, Sender, StatusCallback};
-use shared::twilio::price::SegmentPrice;
+use shared::twilio::price::SegmentPrices;
 
 /// The settings, parsed and valid.
 #[derive(Clone, Debug)]
@@ -32,8 +32,8 @@ pub struct Settings {
     pub messages: Messages,
     /// Numbers that are never texted.
     pub test_numbers: TestNumbers,
-    /// The price of a message segment, for the estimated spend.
-    pub segment_price: SegmentPrice,
+    /// The prices of a message segment, for the estimated spend.
+    pub segment_prices: SegmentPrices,
 }
 
 impl Settings {
@@ -53,7 +53,7 @@ impl Settings {
             limits: SendLimits::from_environment(environment)?,
             messages: messages(environment)?,
             test_numbers: TestNumbers::from_environment(environment)?,
-            segment_price: environment.parsed("SEGMENT_PRICE")?,
+            segment_prices: environment.parsed("SEGMENT_PRICES")?,
         })
     }
 }

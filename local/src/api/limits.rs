@@ -57,12 +57,13 @@ async fn usage(
 
 /// Each limit with its mode, what it counts, and its rules.
 fn limits(phone: &PhoneNumber, ip: &ClientIp, limits: &SendLimits, usage: &LimitUsage) -> Vec<Value> {
-    let (range, ip) = (phone.range().as_str().to_owned(), ip.canonical());
+    let (range, network, ip) = (phone.range().as_str().to_owned(), ip.network(), ip.canonical());
     let country = phone.region().map(|region| region.to_string());
     let all = [
         (UsageKind::Sends(LimitKind::Phone), "PhoneLimit", phone.as_str(), "codes sent"),
         (UsageKind::Sends(LimitKind::Ip), "IpLimit", &ip, "unverified codes"),
         (UsageKind::Sends(LimitKind::Range), "RangeLimit", &range, "unverified codes"),
+        (UsageKind::Sends(LimitKind::Network), "NetworkLimit", &network, "unverified codes"),
         (
             UsageKind::Sends(LimitKind::Country),
             "CountryLimit",
@@ -97,10 +98,10 @@ fn rule(usage: &RuleUsage) -> Value {
     })
 }
 
-/// Whether a limit can refuse the next send. That of the range counts strangers only; failed checks refuse no send.
+/// Whether a limit can refuse the next send. Those of range and network count strangers only; failed checks refuse no send.
 fn applies(kind: UsageKind, lane: Lane) -> bool {
     match kind {
-        UsageKind::Sends(LimitKind::Range) => lane == Lane::Stranger,
+        UsageKind::Sends(LimitKind::Range | LimitKind::Network) => lane == Lane::Stranger,
         UsageKind::Sends(_) => true,
         UsageKind::Checks => false,
     }
@@ -111,6 +112,7 @@ fn mode(limits: &SendLimits, kind: UsageKind) -> &'static str {
         UsageKind::Sends(LimitKind::Phone) => name(&limits.phone),
         UsageKind::Sends(LimitKind::Ip) => name(&limits.ip),
         UsageKind::Sends(LimitKind::Range) => name(&limits.range),
+        UsageKind::Sends(LimitKind::Network) => name(&limits.network),
         UsageKind::Sends(LimitKind::Country) => name(&limits.country),
         UsageKind::Sends(LimitKind::Total) => name(&limits.total),
         UsageKind::Checks => "enforce",

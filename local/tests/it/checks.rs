@@ -215,6 +215,7 @@ async fn an_approval_releases_ip_range_and_country_but_neither_phone_nor_total()
     for (setting, reason, is_released) in [
         (("IP_LIMIT", "2/1h"), "ip_limit", true),
         (("RANGE_LIMIT", "2/1h"), "range_limit", true),
+        (("NETWORK_LIMIT", "2/1h"), "network_limit", true),
         (("COUNTRY_LIMIT", "2/1h"), "country_limit", true),
         (("TOTAL_LIMIT", "2/1h"), "total_limit", false),
         (("PHONE_LIMIT", "2/1h"), "phone_limit", false),

@@ -53,8 +53,15 @@ async fn one_country_can_be_full_while_another_is_not() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn two_hundred_sends_to_one_country_at_once_all_go_and_count_exactly() {
-    let local =
-        Arc::new(start([("COUNTRY_LIMIT", "200/1d"), ("TOTAL_LIMIT", "1000/1d"), ("RANGE_LIMIT", "off")]).await);
+    let local = Arc::new(
+        start([
+            ("COUNTRY_LIMIT", "200/1d"),
+            ("TOTAL_LIMIT", "1000/1d"),
+            ("RANGE_LIMIT", "off"),
+            ("NETWORK_LIMIT", "off"),
+        ])
+        .await,
+    );
     let mut sends = JoinSet::new();
     for n in 0..260 {
         let local = local.clone();
@@ -78,6 +85,7 @@ async fn an_observed_limit_counts_and_refuses_nothing() {
         ("PHONE_LIMIT", phone.as_str()),
         ("IP_LIMIT", &ip),
         ("RANGE_LIMIT", &range),
+        ("NETWORK_LIMIT", "observe 1/1h"),
         ("COUNTRY_LIMIT", "observe 1/1h"),
         ("TOTAL_LIMIT", "off"),
     ];
@@ -110,7 +118,10 @@ async fn an_observed_limit_counts_and_refuses_nothing() {
     let mut observed: Vec<_> =
         outlook.would_have_refused.iter().map(|(by, rule)| format!("{} {rule}", by.as_str())).collect();
     observed.sort();
-    assert_eq!(observed, ["country_limit 1/1h", "ip_limit 1/1h", "phone_limit 1/1h", "range_limit 1/1h"]);
+    assert_eq!(
+        observed,
+        ["country_limit 1/1h", "ip_limit 1/1h", "network_limit 1/1h", "phone_limit 1/1h", "range_limit 1/1h"]
+    );
     assert_eq!(outlook.next_send_ms, now_ms, "an observed limit makes nobody wait");
 }
 
@@ -121,6 +132,7 @@ async fn a_limit_that_is_off_counts_nothing_and_codes_are_checked_all_the_same()
         ("PHONE_LIMIT", off),
         ("IP_LIMIT", off),
         ("RANGE_LIMIT", off),
+        ("NETWORK_LIMIT", off),
         ("COUNTRY_LIMIT", off),
         ("TOTAL_LIMIT", off),
     ])
@@ -229,7 +241,7 @@ async fn a_request_whose_clock_is_behind_gets_no_more_than_the_limit() {
 async fn a_change_of_the_country_limit_gives_nothing_back_to_the_new_one() {
     let local = start([("COUNTRY_LIMIT", "2/1h")]).await;
     let spent = |counted| {
-        CounterEntries::of_country("US".parse().ok().map(CounterScope::Country), &"2/1h".parse().unwrap(), counted)
+        CounterEntries::of_scope("US".parse().ok().map(CounterScope::Country), &"2/1h".parse().unwrap(), counted)
     };
     let table = &local.system.send_code.table;
     let now_ms = local.clock.now_ms();

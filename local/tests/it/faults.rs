@@ -12,6 +12,7 @@ use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
 use local::fixtures::AUTH_TOKEN;
 use serde_json::json;
+use shared::runtime::http::NeverConnected;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
@@ -122,7 +123,9 @@ impl HttpConnector for Faulty {
             Fault::Throttled => error(400, "com.amazonaws.dynamodb.v20120810#ThrottlingException"),
             Fault::ServerError => error(500, "InternalServerError"),
             Fault::TimedOut => Err(ConnectorError::timeout(failed("no answer"))),
-            Fault::Unreachable => Err(ConnectorError::io(failed("connection refused"))),
+            Fault::Unreachable => {
+                Err(ConnectorError::io(NeverConnected(failed("connection refused")).into()).never_connected())
+            }
             Fault::Garbage => Ok(answer(200, format!("<html>{PRIVATE}</html>"))),
             Fault::Denied => error(400, "com.amazon.coral.service#AccessDeniedException"),
         })
@@ -203,7 +206,7 @@ async fn a_fault_while_the_outcome_is_recorded_changes_nothing_for_the_caller_an
 async fn a_fault_during_a_release_never_releases_twice() {
     for fault in FAULTS {
         // The sender is not ours: Twilio refuses each message for a fault of the set-up, and nothing is sent.
-        let (local, plan) = start([("TWILIO_FROM", "+15005550007"), ("PHONE_LIMIT", "1/1h")]).await;
+        let (local, plan) = start([("TWILIO_FROM", "+15005550001"), ("PHONE_LIMIT", "1/1h")]).await;
         for once in [1, ALWAYS] {
             set(&plan, [&[Fault::None][..], &vec![fault; once]].concat());
             assert_eq!(outcome(&local.send(PHONE, IP).await), "TwilioUnavailable", "{fault:?}");
@@ -269,6 +272,40 @@ async fn a_counter_is_released_once_even_if_the_reply_is_lost() {
     assert_eq!(local.check(PHONE, &code).await, "approved");
     assert_eq!(outcome(&local.send("+14155552100", "198.51.100.2").await), "sent");
     assert_eq!(outcome(&local.send("+14155553100", "198.51.100.3").await), "country_limit");
+}
+
+#[tokio::test]
+async fn a_release_of_a_counter_is_tried_again_only_where_nothing_was_written() {
+    let faults = FAULTS.map(|fault| {
+        let expected = match fault {
+            // It was not released.
+            Fault::ServerError | Fault::TimedOut | Fault::Garbage | Fault::Denied => "country_limit",
+            Fault::None
+            | Fault::Conflict
+            | Fault::Throttled
+            | Fault::ItemThrottled
+            | Fault::ReplyLost
+            | Fault::Unreachable => "sent",
+        };
+        (vec![fault], expected)
+    });
+    let in_a_row = [
+        (vec![Fault::Throttled, Fault::Unreachable, Fault::ItemThrottled], "sent"),
+        (vec![Fault::Throttled, Fault::ReplyLost], "sent"),
+        (vec![Fault::Unreachable, Fault::TimedOut], "country_limit"),
+    ];
+    for (faults, expected) in faults.into_iter().chain(in_a_row) {
+        let (local, plan) = start([("COUNTRY_LIMIT", "2/1h")]).await;
+        let code = local.code(PHONE, IP).await;
+        local.code("+14155551100", "198.51.100.1").await;
+        // The first update is the attempt.
+        *plan.updates.lock().unwrap() = [vec![Fault::None], faults.clone()].concat().into();
+        assert_eq!(local.check(PHONE, &code).await, "approved", "{faults:?}");
+        plan.updates.lock().unwrap().clear();
+        assert_eq!(outcome(&local.send("+14155552100", "198.51.100.2").await), expected, "{faults:?}");
+        let more = outcome(&local.send("+14155553100", "198.51.100.3").await);
+        assert_eq!(more, "country_limit", "{faults:?}: never released twice");
+    }
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 //! call that its AWS SDK makes is written down, and its role allows these calls and no others.
 //!
 //! A role lists actions, kinds of keys in the table, and secrets. Each that is used must be in the list, and each in the list must be
-//! used. The test doesn't distinguish which action meets which kind of key, because a transaction needs them together.
+//! used. Of deletions, the test knows which kinds of keys they meet. It doesn't distinguish other actions by kind.
 
 use crate::support::{CODE, TestClock, no_waits};
 use crate::template::Template;
@@ -38,11 +38,13 @@ const MADE: [(&str, &str); 4] = [
     ("TwilioAuthToken", AUTH_TOKEN_SECRET),
 ];
 
-/// What a role allows, or what a function does: actions of the table, the kinds of keys that they meet, and the secrets read.
+/// What a role allows, or what a function does: actions of the table, the kinds of keys that they meet, those that are
+/// deleted, and the secrets read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Rights {
     actions: BTreeSet<String>,
     keys: BTreeSet<String>,
+    deleted: BTreeSet<String>,
     secrets: BTreeSet<String>,
 }
 
@@ -110,6 +112,9 @@ impl Rights {
         assert_eq!(call["TableName"], TABLE_NAME);
         self.actions.insert(format!("dynamodb:{action}"));
         let kind = key["pk"]["S"].as_str().unwrap().split('#').next().unwrap();
+        if action == "DeleteItem" {
+            self.deleted.insert(format!("{kind}#*"));
+        }
         self.keys.insert(format!("{kind}#*"));
     }
 
@@ -145,6 +150,9 @@ impl Rights {
                         let keys = all(&statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]);
                         let of_the_table = described.iter().all(|action| action.starts_with("dynamodb:Describe"));
                         assert_eq!(keys.is_empty(), of_the_table, "{function}: items need the condition on their keys");
+                        if actions.iter().any(|action| action == "dynamodb:DeleteItem") {
+                            rights.deleted.extend(keys.clone());
+                        }
                         rights.actions.extend(actions);
                         rights.keys.extend(keys);
                     }

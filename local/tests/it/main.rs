@@ -13,6 +13,7 @@ mod faults;
 mod hostile;
 mod least_privilege;
 mod metrics;
+mod networks;
 mod phones;
 mod repository;
 mod sends;

@@ -62,7 +62,9 @@ async fn what_is_spent_is_the_segments_by_their_price() {
     local.send(PHONE, IP).await.unwrap();
     assert_eq!(local.counted(), ["EstimatedSpend=0.0166 Sent=1 Verified=0"]);
 
-    let local = start([("SEGMENT_PRICE", "0.1")]).await;
+    let local = start([("SEGMENT_PRICES", "CA=0.2, US=0.1, *=7")]).await;
+    local.send("+14165550123", "198.51.100.1").await.unwrap();
+    assert_eq!(local.counted(), ["EstimatedSpend=0.2 Sent=1 Verified=0"], "Canada has a price of its own");
     local.send(PHONE, IP).await.unwrap();
     assert_eq!(local.counted(), ["EstimatedSpend=0.1 Sent=1 Verified=0"]);
     // A reply is an SMS too; that to a repeat is the same one.
@@ -116,7 +118,7 @@ async fn a_forgery_and_an_unusable_secret_have_different_metrics() {
 
 #[tokio::test]
 async fn refused_credentials_and_a_foreign_sender_have_different_metrics() {
-    let local = start([("TWILIO_FROM", "+15005550007")]).await;
+    let local = start([("TWILIO_FROM", "+15005550001")]).await;
     assert_eq!(outcome(&local.send(PHONE, IP).await), "TwilioUnavailable");
     assert_eq!(local.counted(), ["TwilioErrors=1"]);
 

@@ -316,6 +316,7 @@ async fn the_gate_shows_exactly_what_will_be_decided() {
         ("PHONE_LIMIT", "1/30s, 3/5m"),
         ("IP_LIMIT", "4/4m"),
         ("RANGE_LIMIT", "3/4m"),
+        ("NETWORK_LIMIT", "3/2m"),
         ("COUNTRY_LIMIT", "6/3m"),
         ("TOTAL_LIMIT", "14/5m"),
     ];
@@ -361,7 +362,7 @@ async fn the_gate_shows_exactly_what_will_be_decided() {
         }
     }
     assert!(sent > 20, "{sent}");
-    let all = ["country_limit", "ip_limit", "phone_limit", "range_limit", "total_limit"];
+    let all = ["country_limit", "ip_limit", "network_limit", "phone_limit", "range_limit", "total_limit"];
     assert_eq!(refused.into_iter().collect::<Vec<_>>(), all);
 }
 

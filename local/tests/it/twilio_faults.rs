@@ -113,9 +113,15 @@ async fn each_way_that_twilio_can_fail_has_its_answer() {
         (&[Answers(400, r#"{"code":21408,"status":400}"#)], "rejected_by_twilio", 1, true),
         (&[Answers(403, r#"{"code":30450,"status":403}"#)], "rejected_by_twilio", 1, true),
         (&[Answers(400, r#"{"code":21610,"status":400}"#)], "opted_out", 1, true),
+        // Perhaps the recipient's, so that nobody calls Twilio without end.
+        (&[Answers(400, r#"{"code":21606,"status":400}"#)], "rejected_by_twilio", 1, true),
+        (&[Answers(400, r#"{"code":21608,"status":400}"#)], "rejected_by_twilio", 1, true),
+        (&[Answers(400, r#"{"code":21659,"status":400}"#)], "rejected_by_twilio", 1, true),
+        (&[Answers(400, r#"{"code":21703,"status":400}"#)], "rejected_by_twilio", 1, true),
+        (&[Answers(400, r#"{"code":99999,"status":400}"#)], "rejected_by_twilio", 1, true),
         // Ours: an error that says what to do, and released.
-        (&[Answers(400, r#"{"code":21606,"status":400}"#)], "TwilioUnavailable", 1, false),
-        (&[Answers(400, r#"{"code":21608,"status":400}"#)], "TwilioUnavailable", 1, false),
+        (&[Answers(400, r#"{"code":21212,"status":400}"#)], "TwilioUnavailable", 1, false),
+        (&[Answers(400, r#"{"code":21704,"status":400}"#)], "TwilioUnavailable", 1, false),
         (&[Answers(400, r#"{"code":21609,"status":400}"#)], "TwilioUnavailable", 1, false),
         (&[Answers(404, r#"{"code":20404,"status":404}"#)], "TwilioUnavailable", 1, false),
         (&[Answers(403, r#"{"code":70051,"status":403}"#)], "TwilioUnavailable", 1, false),

@@ -222,6 +222,12 @@ async fn the_url_is_the_one_that_api_gateway_or_the_setting_knows() {
         ("a spoofed host", &direct, event("https://spoofed.example/sms", headers), 403),
         ("a public URL", &behind, event(public, unchanged), 200),
         ("a public URL whose path the API knows too", &behind, event(public, mapped), 200),
+        (
+            "a public URL whose path a CDN strips, and the rest begins like it",
+            &behind,
+            event("https://sms.example.com/twilio/twilio/sms", mapped),
+            200,
+        ),
         ("a public URL before a named stage", &behind, event(public, prod), 200),
         ("a public URL, but signed for the other one", &behind, event(default, unchanged), 403),
         ("a spoofed host before a public URL", &behind, event("https://spoofed.example/sms", headers), 403),

@@ -32,7 +32,7 @@ const EXAMPLE: &str = "+1 415 555 0123";
 /// let number = PhoneNumber::parse("+1 (415) 555-0123")?;
 /// assert_eq!(number.as_str(), "+14155550123");
 /// assert_eq!(number.region(), Some("US".parse()?));
-/// assert_eq!(format!("{number:?}"), "PhoneNumber(+1415•••0123)");
+/// assert_eq!(format!("{number:?}"), "PhoneNumber(+1•••123)");
 ///
 /// assert_eq!(PhoneNumber::parse("415-555-0123"), Err(InvalidPhoneNumber::NoPlus));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -139,15 +139,14 @@ impl PhoneNumber {
         NumberRange(self.e164[..self.e164.len() - RANGE_DIGITS].to_owned())
     }
 
-    /// The number as logs may show it: its country code, at most three more leading digits and the last four.
+    /// The number as logs may show it: its country code and at most the last three digits, by which people recognize it.
     ///
-    /// At least three digits are hidden, always as three dots, so the mask doesn't show how many. A short number shows fewer
-    /// digits, and of those the last ones first, by which people recognize a number.
+    /// At least three digits are hidden, always as three dots, so the mask doesn't show how many. A short number shows fewer.
     ///
     /// ```
     /// use shared::phone::number::PhoneNumber;
     ///
-    /// assert_eq!(PhoneNumber::parse("+14155550123")?.masked(), "+1415•••0123");
+    /// assert_eq!(PhoneNumber::parse("+14155550123")?.masked(), "+1•••123");
     /// assert_eq!(PhoneNumber::parse("+6834002")?.masked(), "+683•••2");
     /// # Ok::<(), shared::phone::number::InvalidPhoneNumber>(())
     /// ```
@@ -155,9 +154,8 @@ impl PhoneNumber {
     pub fn masked(&self) -> String {
         let country_code = "+".len() + self.country_code_digits;
         let shown = self.e164.len().saturating_sub(country_code + HIDDEN_DIGITS);
-        let last = shown.min(4);
-        let first = (shown - last).min(3);
-        format!("{}•••{}", &self.e164[..country_code + first], &self.e164[self.e164.len() - last..])
+        let last = shown.min(3);
+        format!("{}•••{}", &self.e164[..country_code], &self.e164[self.e164.len() - last..])
     }
 }
 
@@ -594,11 +592,11 @@ mod tests {
     #[test]
     fn a_masked_number_hides_three_digits_or_more() {
         for (text, masked) in [
-            ("+14155550123", "+1415•••0123"),
-            ("+447400123456", "+44740•••3456"),
-            ("+878101234567890", "+878101•••7890"),
-            ("+358181234567", "+35818•••4567"),
-            ("+61891641234", "+6189•••1234"),
+            ("+14155550123", "+1•••123"),
+            ("+447400123456", "+44•••456"),
+            ("+878101234567890", "+878•••890"),
+            ("+358181234567", "+358•••567"),
+            ("+61891641234", "+61•••234"),
             ("+24740123", "+247•••23"),
             ("+6834002", "+683•••2"),
         ] {
@@ -609,7 +607,7 @@ mod tests {
     #[test]
     fn neither_a_number_nor_its_range_can_be_printed() {
         let number = number("+14155550123");
-        assert_eq!(format!("{number:?}"), "PhoneNumber(+1415•••0123)");
+        assert_eq!(format!("{number:?}"), "PhoneNumber(+1•••123)");
         // Beside the masked number, the range would complete it.
         assert_eq!(format!("{:?}", number.range()), "NumberRange(•••)");
     }
@@ -639,7 +637,7 @@ mod tests {
         assert!(number.as_str().starts_with(number.range().as_str()));
         let masked = number.masked();
         let shown = masked.chars().filter(char::is_ascii_digit).count();
-        assert!(shown + 3 < number.as_str().len() && masked.contains("•••") && shown <= 10, "{masked}");
+        assert!(shown + 3 < number.as_str().len() && masked.contains("•••") && shown <= 6, "{masked}");
         assert_ne!(number.number_type(), NumberType::Unknown);
     }
 

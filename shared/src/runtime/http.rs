@@ -3,6 +3,7 @@
 //! The adapter is 45 lines. It gives Twilio and AWS the same TLS configuration, the same connection settings and the same kinds of
 //! errors, and keeps a second HTTP client out of every function.
 
+use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
 };
@@ -129,11 +130,25 @@ impl HttpConnector for ForAws {
     }
 }
 
+/// No connection was established, so the request was not transmitted.
+#[derive(Debug, thiserror::Error)]
+#[error("no connection was established")]
+pub struct NeverConnected(#[source] pub BoxError);
+
+/// Whether a request of the AWS SDK failed before a connection was established.
+pub(crate) fn never_connected(error: &ConnectorError) -> bool {
+    std::error::Error::source(error).is_some_and(|source| source.is::<NeverConnected>())
+}
+
 /// Classifies a failure, so that the SDK knows whether to retry.
 fn connector_error(error: reqwest::Error) -> ConnectorError {
-    if error.is_timeout() {
+    if error.is_connect() {
+        let timed_out = error.is_timeout();
+        let error = NeverConnected(error.into()).into();
+        if timed_out { ConnectorError::timeout(error) } else { ConnectorError::io(error) }
+    } else if error.is_timeout() {
         ConnectorError::timeout(error.into())
-    } else if error.is_connect() || error.is_request() || error.is_body() {
+    } else if error.is_request() || error.is_body() {
         ConnectorError::io(error.into())
     } else {
         ConnectorError::other(error.into(), Some(ErrorKind::TransientError))

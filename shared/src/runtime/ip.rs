@@ -67,7 +67,7 @@ impl ClientIp {
         let address = text.parse().map_err(|_| cause(text))?;
         let counted = match address {
             IpAddr::V4(_) => address,
-            IpAddr::V6(address) => embedded_ipv4(address).map_or_else(|| network(address).into(), IpAddr::V4),
+            IpAddr::V6(address) => embedded_ipv4(address).map_or_else(|| subnet(address).into(), IpAddr::V4),
         };
         // `::` is compared before its network is taken, because other addresses of ::/64, such as the loopback ::1, are valid.
         if address.is_unspecified() || counted == IpAddr::V4(Ipv4Addr::UNSPECIFIED) {
@@ -84,6 +84,21 @@ impl ClientIp {
             IpAddr::V6(network) => format!("{network}/64"),
         }
     }
+
+    /// The network that one customer of a provider may own: the /24 of an IPv4 address, the /48 of an IPv6 address.
+    #[must_use]
+    pub fn network(&self) -> String {
+        match self.0 {
+            IpAddr::V4(address) => {
+                let [a, b, c, _] = address.octets();
+                format!("{a}.{b}.{c}.0/24")
+            }
+            IpAddr::V6(network) => {
+                let [a, b, c, ..] = network.segments();
+                format!("{}/48", Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0))
+            }
+        }
+    }
 }
 
 impl fmt::Debug for ClientIp {
@@ -93,7 +108,7 @@ impl fmt::Debug for ClientIp {
 }
 
 /// The /64 of an address.
-fn network(address: Ipv6Addr) -> Ipv6Addr {
+fn subnet(address: Ipv6Addr) -> Ipv6Addr {
     let [a, b, c, d, ..] = address.segments();
     Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0)
 }
@@ -127,6 +142,19 @@ mod tests {
 
     fn canonical(text: &str) -> String {
         ClientIp::parse(text).unwrap_or_else(|error| panic!("{text}: {error}")).canonical()
+    }
+
+    #[test]
+    fn a_network_is_what_one_customer_may_own() {
+        for (text, network) in [
+            ("203.0.113.7", "203.0.113.0/24"),
+            ("::ffff:203.0.113.250", "203.0.113.0/24"),
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1::/48"),
+            ("2001:db8:1:ffff::", "2001:db8:1::/48"),
+            ("2001:db8:2::1", "2001:db8:2::/48"),
+        ] {
+            assert_eq!(ClientIp::parse(text).unwrap().network(), network, "{text}");
+        }
     }
 
     #[test]

@@ -187,7 +187,7 @@ impl Meter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::twilio::price::SegmentPrice;
+    use crate::twilio::price::SegmentPrices;
     use std::collections::BTreeSet;
 
     /// One metric of each kind, with values as they occur.
@@ -200,7 +200,7 @@ mod tests {
             Metric::Undelivered(_) => Metric::Undelivered(us),
             Metric::DeliveryErrors(_) => Metric::DeliveryErrors(30007),
             Metric::SendLatency(_) => Metric::SendLatency(380),
-            Metric::EstimatedSpend(_) => Metric::EstimatedSpend("0.0083".parse::<SegmentPrice>().unwrap().of(2)),
+            Metric::EstimatedSpend(_) => Metric::EstimatedSpend("0.0083".parse::<SegmentPrices>().unwrap().of(None, 2)),
             Metric::ChecklistFailures(_) => Metric::ChecklistFailures(3),
             metric => metric,
         };

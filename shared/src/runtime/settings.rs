@@ -7,7 +7,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 /// The default values. A test compares them with `template.yaml`.
-const DEFAULTS: [(&str, &str); 22] = [
+const DEFAULTS: [(&str, &str); 23] = [
     ("ALLOWED_COUNTRIES", "US,CA"),
     ("APP_DOMAIN", ""),
     ("BLOCKED_PREFIXES", ""),
@@ -19,13 +19,14 @@ const DEFAULTS: [(&str, &str); 22] = [
     ("MESSAGE_LIFETIME", "30d"),
     ("MESSAGE_TEMPLATE", "Your verification code is: {code}"),
     ("MESSAGE_TEMPLATES", ""),
+    ("NETWORK_LIMIT", "60/1h, 200/1d"),
     ("PHONE_CHECK_LIMIT", "5/10m, 20/1d"),
     ("PHONE_LIMIT", "1/30s, 3/1h, 10/1d"),
     ("PUBLIC_URL", ""),
     ("RANGE_LIMIT", "10/1h, 30/1d"),
     ("REPLY_LIMIT", "3/1h"),
     ("REPLY_TEXT", "Thanks for your message!"),
-    ("SEGMENT_PRICE", "0.0083"),
+    ("SEGMENT_PRICES", "US=0.0083, CA=0.0083, *=0.05"),
     ("TEST_NUMBERS", ""),
     ("TOTAL_LIMIT", "10000/1d"),
     ("TWILIO_BASE_URL", "https://api.twilio.com"),

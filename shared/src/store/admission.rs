@@ -91,6 +91,8 @@ pub enum LimitKind {
     Ip,
     /// Unverified sends to one number range.
     Range,
+    /// Unverified sends from one network of IP addresses.
+    Network,
     /// Unverified sends to one country.
     Country,
     /// All sends.
@@ -105,6 +107,7 @@ impl LimitKind {
             Self::Phone => "phone_limit",
             Self::Ip => "ip_limit",
             Self::Range => "range_limit",
+            Self::Network => "network_limit",
             Self::Country => "country_limit",
             Self::Total => "total_limit",
         }
@@ -136,6 +139,8 @@ pub struct Admission {
     pub(super) mac: AttributeValue,
     pub(super) verification: Verification,
     pub(super) at_ms: u64,
+    /// The network's counter, if its lane counts in one.
+    pub(super) network: Option<CounterScope>,
     /// The country's counter that its lane counts in.
     pub(super) country: Option<CounterScope>,
     pub(super) counted: CounterEntries,
@@ -198,9 +203,9 @@ impl Standing {
 }
 
 impl Table {
-    /// Decides on a send, and counts and records it if it may be sent: the idempotency key, the phone and, as
-    /// its lane says, the IP and the range in one transaction; then the counters of the country, except an owner's, and of all sends,
-    /// which are too busy for a transaction.
+    /// Decides on a send, and counts and records it if it may be sent: the idempotency key, the phone and, for a stranger, the IP and the
+    /// range in one transaction; then the counters of the network, the country (except an owner's) and of all sends, which are too busy
+    /// for a transaction.
     ///
     /// One read decides the lane. The transaction holds only if what it decided by has not changed.
     ///
@@ -216,8 +221,13 @@ impl Table {
             Decision::Admitted(admission) => admission,
             refusal => return Ok(refusal),
         };
-        let country = admission.country.map(|scope| (LimitKind::Country, scope, &limits.country));
-        for (by, scope, limit) in country.into_iter().chain([(LimitKind::Total, CounterScope::Total, &limits.total)]) {
+        let counters = [
+            (LimitKind::Network, admission.network, &limits.network),
+            (LimitKind::Country, admission.country, &limits.country),
+            (LimitKind::Total, Some(CounterScope::Total), &limits.total),
+        ];
+        for (by, scope, limit) in counters {
+            let Some(scope) = scope else { continue };
             let mut observed = vec![];
             let counted = self.count(scope, limit, now_ms, &mut admission.counted, &mut observed).await;
             admission.observed.extend(observed.into_iter().map(|rule| (by, rule)));
@@ -288,6 +298,7 @@ impl Table {
             mac: self.code_mac(request.phone, request.code.as_str()),
             verification: request.verification.clone(),
             at_ms: now_ms,
+            network: (lane == Lane::Stranger).then(|| CounterScope::Network(self.network_mac(request.ip))),
             country: CounterScope::of_country(lane, request.phone.region()),
             counted: CounterEntries::default(),
             observed: Vec::new(),
@@ -334,9 +345,19 @@ impl Table {
     fn phone_write(&self, admission: &Admission, standing: Standing, limits: &SendLimits) -> TransactWriteItem {
         let Admission { lane, mac, ip, at_ms, .. } = admission;
         let terms = limits.phone_log(*lane).admit(limits.phone.enforced(), *at_ms);
-        let country = rule_names(&limits.country);
-        let verification = &admission.verification.id;
-        let code = SentCode { mac, at_ms: *at_ms, verification, lane: *lane, ip, country: &country };
+        let code = SentCode {
+            mac,
+            at_ms: *at_ms,
+            verification: &admission.verification.id,
+            lane: *lane,
+            ip,
+            network: match admission.network {
+                Some(CounterScope::Network(mac)) => Some(mac),
+                _ => None,
+            },
+            network_rules: &rule_names(&limits.network),
+            country: &rule_names(&limits.country),
+        };
         let code_slots = limits.code_slots();
         let lifetime_s = expiry(*at_ms, limits.phone_lifetime());
         // The item must also live as long as its number is known.
@@ -400,7 +421,7 @@ impl Table {
             let counts = match by {
                 LimitKind::Ip => admission.lane != Lane::Owner,
                 LimitKind::Range => admission.lane == Lane::Stranger,
-                LimitKind::Phone | LimitKind::Country | LimitKind::Total => true,
+                LimitKind::Phone | LimitKind::Network | LimitKind::Country | LimitKind::Total => true,
             };
             if !counts {
                 continue;

@@ -53,7 +53,7 @@ pub struct VerifiedSend {
     ip: Option<String>,
     /// The range whose log counts it, if it was a stranger's.
     range: Option<String>,
-    country: CounterEntries,
+    counted: CounterEntries,
     at_ms: u64,
 }
 
@@ -165,17 +165,17 @@ impl Table {
         limits: &SendLimits,
         now_ms: u64,
     ) -> Result<(), StoreError> {
-        let VerifiedSend { ip, range, country, at_ms } = verified;
+        let VerifiedSend { ip, range, counted, at_ms } = verified;
         let release = async |pk: Option<&String>, limit| match pk {
             Some(pk) => self.release_logged(pk, limit, at_ms).await,
             None => Ok(()),
         };
-        let (ip, range, country) = tokio::join!(
+        let (ip, range, counted) = tokio::join!(
             release(ip.as_ref(), &limits.ip),
             release(range.as_ref(), &limits.range),
-            self.release_counted(country, at_ms, now_ms)
+            self.release_counted(counted, at_ms, now_ms)
         );
-        ip.and(range).and(country)
+        ip.and(range).and(counted)
     }
 
     /// Counts an attempt on a verification. A plain update, since a transaction returns nothing.
@@ -331,11 +331,16 @@ impl Table {
         let verified = sends.map(|send| VerifiedSend {
             ip: (send.lane != Lane::Owner).then(|| send.ip.to_owned()),
             range: (send.lane == Lane::Stranger).then(|| self.range_pk(phone)),
-            country: CounterEntries::of_country(
+            counted: CounterEntries::of_scope(
                 CounterScope::of_country(send.lane, phone.region()),
                 &limits.country,
                 send.country,
-            ),
+            )
+            .and(CounterEntries::of_scope(
+                send.network.map(CounterScope::Network),
+                &limits.network,
+                send.network_rules,
+            )),
             at_ms: send.at_ms,
         });
         verified.collect()

@@ -6,12 +6,11 @@
 use super::items::{Item, number, read_number, read_text, text};
 use super::lane::Lane;
 use super::send_limits::SendLimits;
-use super::table::Table;
+use super::table::{NetworkMac, Table};
 use super::verification::Verification;
 use crate::phone::number::PhoneNumber;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
-use std::collections::HashMap;
 use subtle::ConstantTimeEq as _;
 
 /// A code that was texted, in a slot of its phone's item.
@@ -23,6 +22,10 @@ pub(super) struct SentCode<'a> {
     pub(super) lane: Lane,
     /// The key of the IP that requested it.
     pub(super) ip: &'a str,
+    /// What stands for the network of that IP; `None` if none of its rules counted it.
+    pub(super) network: Option<NetworkMac>,
+    /// The names of the network's rules that counted it.
+    pub(super) network_rules: &'a str,
     /// The names of the country's rules that counted it.
     pub(super) country: &'a str,
 }
@@ -41,6 +44,9 @@ pub(super) fn code(item: &Item, slot: u32) -> Option<SentCode<'_>> {
         verification: code.get("v").and_then(|id| id.as_b().ok()).map_or(&[], AsRef::as_ref),
         lane,
         ip: read_text(code, "ip")?,
+        // A version without networks stored neither.
+        network: code.get("net").and_then(|mac| mac.as_b().ok()?.as_ref().try_into().ok()),
+        network_rules: read_text(code, "network").unwrap_or_default(),
         country: read_text(code, "country")?,
     })
 }
@@ -54,14 +60,17 @@ pub(super) fn find_code(phone: Option<&Item>, slots: u32, mac: &AttributeValue, 
 impl SentCode<'_> {
     /// The code as its slot stores it.
     pub(super) fn stored(&self) -> AttributeValue {
-        AttributeValue::M(HashMap::from([
+        let network = self.network.map(|mac| ("net".to_owned(), AttributeValue::B(Blob::new(mac))));
+        let attributes = [
             ("mac".to_owned(), self.mac.clone()),
             ("at".to_owned(), number(self.at_ms)),
             ("v".to_owned(), AttributeValue::B(Blob::new(self.verification))),
             ("lane".to_owned(), text(self.lane.as_str())),
             ("ip".to_owned(), text(self.ip)),
+            ("network".to_owned(), text(self.network_rules)),
             ("country".to_owned(), text(self.country)),
-        ]))
+        ];
+        AttributeValue::M(attributes.into_iter().chain(network).collect())
     }
 }
 

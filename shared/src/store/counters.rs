@@ -1,12 +1,14 @@
-//! Counters of unverified sends per country, and of all sends together. See [`crate::limits::bucket_counter`].
+//! Counters of unverified sends per network and country, and of all sends together. See [`crate::limits::bucket_counter`].
 
 use super::items::{Item, StoreError, Updated, read_numbers};
 use super::lane::Lane;
-use super::table::Table;
+use super::table::{NetworkMac, Table};
 use crate::limits::bucket_counter::{self, CounterUpdate};
 use crate::limits::rules::{CounterRules, Exceeded, Mode, Rule};
 use crate::phone::number::Region;
 use aws_sdk_dynamodb::types::ReturnValue;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 /// What a counter counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +17,8 @@ pub enum CounterScope {
     Country(Region),
     /// The unverified sends to known numbers in a country.
     Known(Region),
+    /// The unverified sends to strangers from a network, by its MAC.
+    Network(NetworkMac),
     /// All sends: the cap on the bill.
     Total,
 }
@@ -38,27 +42,34 @@ impl CounterScope {
         match self {
             Self::Country(region) => format!("country#{region}#{rule}"),
             Self::Known(region) => format!("known#{region}#{rule}"),
+            Self::Network(mac) => format!("network#{}#{rule}", URL_SAFE_NO_PAD.encode(mac)),
             Self::Total => format!("total#{rule}"),
         }
     }
 }
 
 impl CounterEntries {
-    /// The entries of a send in the counters of its country. The total counts verified sends too, so it keeps its entry.
+    /// The entries of a send in the counters of a network or a country. The total counts verified sends too, so it keeps its entry.
     ///
     /// `counted` names the rules that counted the send when it was made. A rule that no longer applies has no counter to release, and
     /// a new one did not count the send.
     #[must_use]
-    pub fn of_country(scope: Option<CounterScope>, limit: &Mode<CounterRules>, counted: &str) -> Self {
+    pub fn of_scope(scope: Option<CounterScope>, limit: &Mode<CounterRules>, counted: &str) -> Self {
         let Some((scope, rules)) = scope.zip(limit.counted()) else { return Self::default() };
         let both = rules.rules().iter().filter(|rule| counted.split(',').any(|name| name == rule.to_string()));
         Self(both.map(|rule| (scope, *rule)).collect())
     }
 
-    /// These entries without those of the total, and the entries of the total alone.
+    /// These entries and the others.
+    pub(super) fn and(mut self, others: Self) -> Self {
+        self.0.extend(others.0);
+        self
+    }
+
+    /// The entries of unverified sends, and those of the total.
     pub(super) fn split_total(self) -> (Self, Self) {
-        let (total, country) = self.0.into_iter().partition(|(scope, _)| *scope == CounterScope::Total);
-        (Self(country), Self(total))
+        let (total, unverified) = self.0.into_iter().partition(|(scope, _)| *scope == CounterScope::Total);
+        (Self(unverified), Self(total))
     }
 }
 
@@ -74,7 +85,7 @@ impl CounterScope {
     }
 }
 
-/// The names of the rules that count, for [`CounterEntries::of_country`].
+/// The names of the rules that count, for [`CounterEntries::of_scope`].
 pub(super) fn rule_names(limit: &Mode<CounterRules>) -> String {
     let rules = limit.counted().map_or(&[][..], CounterRules::rules);
     rules.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
@@ -119,7 +130,7 @@ impl Table {
             let CounterUpdate { update, condition } = bucket_counter::release(rule, at_ms, now_ms);
             let write = self.items.write(&scope.pk(rule)).only_if(&condition.expression);
             let write = write.numbers(&update.values).numbers(&condition.values);
-            // Never twice: after a lost reply, the entry may stay counted.
+            // Never twice: after a lost reply, the entry may stay counted. After throttling it is tried again.
             match self.items.update(write.plain_update(update.expression).at_most_once()).await {
                 Ok(Updated::Done(_)) => {}
                 Ok(Updated::Refused(_)) => {

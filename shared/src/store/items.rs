@@ -6,8 +6,10 @@
 use crate::limits::sliding_log::SlidingLog;
 use crate::runtime::aws::reason;
 use crate::runtime::backoff::Backoff;
+use crate::runtime::http::never_connected;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{Config, retry::RetryConfig};
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
@@ -129,10 +131,11 @@ impl Items {
 
     /// Makes one update outside a transaction. A conflict with a transaction is tried again; a failed condition is final.
     pub(super) async fn update(&self, update: PlainUpdate) -> Result<Updated, StoreError> {
-        let PlainUpdate { write, expression, returns, retry } = update;
-        let retry =
-            retry.or_else(|| self.client.config().retry_config().cloned()).unwrap_or_else(RetryConfig::standard);
-        let config = Config::builder().retry_config(retry);
+        let PlainUpdate { write, expression, returns, at_most_once } = update;
+        // The SDK also repeats what may have been written, so such an update is repeated here.
+        let of_client = self.client.config().retry_config().filter(|_| !at_most_once).cloned();
+        let otherwise = if at_most_once { RetryConfig::disabled() } else { RetryConfig::standard() };
+        let config = Config::builder().retry_config(of_client.unwrap_or(otherwise));
         let mut tried = 0;
         loop {
             let request = self
@@ -157,9 +160,22 @@ impl Items {
                 }
                 Some(UpdateItemError::TransactionConflictException(_)) if self.backoff.wait(tried).await => {}
                 Some(UpdateItemError::TransactionConflictException(_)) => return Err(StoreError::Busy(tried)),
+                _ if at_most_once && wrote_nothing(&error) && self.backoff.wait(tried).await => {}
                 _ => return Err(StoreError::Unavailable(reason(&error))),
             }
         }
+    }
+}
+
+/// Whether a failed update certainly changed nothing: DynamoDB throttled it, or it was never transmitted.
+fn wrote_nothing(error: &SdkError<UpdateItemError>) -> bool {
+    match error {
+        SdkError::ServiceError(service) => {
+            let throttled = ["ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded"];
+            service.err().code().is_some_and(|code| throttled.contains(&code))
+        }
+        SdkError::DispatchFailure(failure) => failure.as_connector_error().is_some_and(never_connected),
+        _ => false,
     }
 }
 
@@ -190,7 +206,7 @@ pub(super) struct PlainUpdate {
     write: Write,
     expression: String,
     returns: ReturnValue,
-    retry: Option<RetryConfig>,
+    at_most_once: bool,
 }
 
 impl PlainUpdate {
@@ -199,9 +215,10 @@ impl PlainUpdate {
         Self { returns, ..self }
     }
 
-    /// Never sends the update a second time: a lost reply leaves open whether it happened.
+    /// Never makes the update a second time. It is tried again only after a failure that certainly changed nothing, since a lost reply
+    /// leaves open whether it happened.
     pub(super) fn at_most_once(self) -> Self {
-        Self { retry: Some(RetryConfig::disabled()), ..self }
+        Self { at_most_once: true, ..self }
     }
 }
 
@@ -278,7 +295,7 @@ impl Write {
 
     /// The write as an update outside a transaction, for [`Items::update`].
     pub(super) fn plain_update(self, expression: impl Into<String>) -> PlainUpdate {
-        PlainUpdate { write: self, expression: expression.into(), returns: ReturnValue::None, retry: None }
+        PlainUpdate { write: self, expression: expression.into(), returns: ReturnValue::None, at_most_once: false }
     }
 }
 

@@ -45,20 +45,24 @@ impl Table {
                 return unrecorded.and(Err(error));
             }
         };
-        let Admission { lane, ip, range, at_ms, counted, country: country_scope, .. } = admission;
-        let (country, total) = counted.split_total();
+        let Admission { lane, ip, range, at_ms, counted, network, country, .. } = admission;
+        let (unverified, total) = counted.split_total();
         let mut result = phone.and(self.release_counted(total, at_ms, now_ms).await);
         if is_ours {
-            result = result.and(self.release_counted(country, at_ms, now_ms).await);
+            result = result.and(self.release_counted(unverified, at_ms, now_ms).await);
             if lane != Lane::Owner {
                 result = result.and(self.release_logged(&ip, &limits.ip, at_ms).await);
             }
             if lane == Lane::Stranger {
                 result = result.and(self.release_logged(&range, &limits.range, at_ms).await);
             }
-        } else if let Some(scope) = country_scope {
-            // The approval has released every rule of the country, also one that had not counted this send yet.
-            result = result.and(self.count_missing(scope, &limits.country, &country, at_ms).await);
+        } else {
+            // The approval has released every rule of the network and the country, also one that had not counted this send yet.
+            for (scope, limit) in [(network, &limits.network), (country, &limits.country)] {
+                if let Some(scope) = scope {
+                    result = result.and(self.count_missing(scope, limit, &unverified, at_ms).await);
+                }
+            }
         }
         result
     }

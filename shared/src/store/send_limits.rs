@@ -18,6 +18,8 @@ pub struct SendLimits {
     pub ip: Mode<WindowRules>,
     /// Per block of 1,000 numbers; counts unverified sends.
     pub range: Mode<WindowRules>,
+    /// Per network of IP addresses; counts unverified sends to strangers.
+    pub network: Mode<CounterRules>,
     /// Per country; counts unverified sends.
     pub country: Mode<CounterRules>,
     /// All sends together.
@@ -33,7 +35,7 @@ pub struct SendLimits {
 }
 
 impl SendLimits {
-    /// Reads `PHONE_LIMIT`, `IP_LIMIT`, `RANGE_LIMIT`, `COUNTRY_LIMIT`, `TOTAL_LIMIT`, `CHECK_LIMIT`,
+    /// Reads `PHONE_LIMIT`, `IP_LIMIT`, `RANGE_LIMIT`, `NETWORK_LIMIT`, `COUNTRY_LIMIT`, `TOTAL_LIMIT`, `CHECK_LIMIT`,
     /// `PHONE_CHECK_LIMIT`, `KNOWN_FOR` and `CODE_LIFETIME`.
     ///
     /// # Errors
@@ -43,6 +45,7 @@ impl SendLimits {
             phone: environment.parsed("PHONE_LIMIT")?,
             ip: environment.parsed("IP_LIMIT")?,
             range: environment.parsed("RANGE_LIMIT")?,
+            network: environment.parsed("NETWORK_LIMIT")?,
             country: environment.parsed("COUNTRY_LIMIT")?,
             total: environment.parsed("TOTAL_LIMIT")?,
             check: environment.parsed("CHECK_LIMIT")?,
@@ -62,9 +65,10 @@ impl SendLimits {
     /// The longest window in which a send counts as unverified.
     pub(super) fn longest_unverified(&self) -> Period {
         let logs = [&self.ip, &self.range].map(|limit| limit.counted().map(WindowRules::longest_window));
-        let country = self.country.counted().map_or(&[][..], CounterRules::rules).iter().map(|rule| rule.window());
+        let counters = [&self.network, &self.country].into_iter().filter_map(Mode::counted);
+        let counters = counters.flat_map(CounterRules::rules).map(|rule| rule.window());
         // A counter's wait is a quarter of its window longer.
-        let longest = logs.into_iter().flatten().chain(country).max().unwrap_or(self.code_lifetime);
+        let longest = logs.into_iter().flatten().chain(counters).max().unwrap_or(self.code_lifetime);
         longest.and(longest)
     }
 

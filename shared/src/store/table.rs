@@ -7,12 +7,12 @@
 //!
 //! | Item | `pk` | Attributes |
 //! |---|---|---|
-//! | phone | `phone#<HMAC>` | `a1…aL`, the sliding log of sends; `o1…oL`, the log of sends that the app vouches for; `c1…cK`, the code of each of the newest: `{mac, at, v, lane, ip, country}`, where `v` is its verification; `known_until`, if the number was approved; `streak`, its unverified sends in the known lane since; `f1…fM`, the log of failed checks that name no verification; `attempt`, the nonce of the last one; `opted_out` |
+//! | phone | `phone#<HMAC>` | `a1…aL`, the sliding log of sends; `o1…oL`, the log of sends that the app vouches for; `c1…cK`, the code of each of the newest: `{mac, at, v, lane, ip, net, network, country}`, where `v` is its verification, `net` its network, and `network` and `country` the rules that counted it; `known_until`, if the number was approved; `streak`, its unverified sends in the known lane since; `f1…fM`, the log of failed checks that name no verification; `attempt`, the nonce of the last one; `opted_out` |
 //! | verification | `verification#<HMAC>` | `failures`, its failed checks; `attempt` |
 //! | IP | `ip#<HMAC>` | `a1…aL` |
 //! | number range | `range#<HMAC>` | `a1…aL` |
 //! | test number | `test#<HMAC>` | `f1…fM`, `attempt` |
-//! | counter | `country#US#1000/1d`, `known#US#1000/1d`, `total#10000/1d` | a [bucket counter](crate::limits::bucket_counter) |
+//! | counter | `network#<HMAC>#60/1h`, `country#US#1000/1d`, `known#US#1000/1d`, `total#10000/1d` | a [bucket counter](crate::limits::bucket_counter) |
 //! | send | `send#<HMAC of the idempotency key>` | `state`: `reserved` → `sent`, `refused` or `unknown`; `at`; `v`, the verification; `request`, the fingerprint; `answer` |
 //! | reply | `reply#<HMAC of the sender>` | `a1…aL`, the sliding log of automatic replies |
 //! | opted | `opted#<MessageSid>` | none; records for good that this STOP or START took effect |
@@ -31,6 +31,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
+
+/// Stands for a network in the table, so that a copy of it identifies nobody.
+pub type NetworkMac = [u8; 16];
 
 /// How much longer than its longest window a log is kept.
 const LOG_MARGIN_MS: u64 = 60 * 60 * 1000;
@@ -64,6 +67,16 @@ impl Table {
     #[must_use]
     pub fn range_pk(&self, phone: &PhoneNumber) -> String {
         self.pk("range", phone.range().as_str())
+    }
+
+    /// What stands for an IP's network in the table.
+    #[must_use]
+    pub fn network_mac(&self, ip: &ClientIp) -> NetworkMac {
+        let mac = self.mac(&["network", &ip.network()]);
+        let mut short = NetworkMac::default();
+        let length = short.len();
+        short.copy_from_slice(&mac[..length]);
+        short
     }
 
     /// The key of an item about a person: an HMAC, so that a copy of the table identifies nobody.

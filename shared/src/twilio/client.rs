@@ -86,7 +86,7 @@ pub struct MessageSid(String);
 /// Why a message was not sent, or may not have been.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
-    /// Twilio doesn't send messages to this number, for a reason that no change on our side removes.
+    /// Twilio doesn't send this message, for a reason that is or may be about the recipient.
     #[error("Twilio rejected the message: {0}")]
     Rejected(TwilioErrorCode),
     /// Twilio rejected the credentials. The message was not sent.
@@ -94,7 +94,7 @@ pub enum SendError {
         "Twilio rejected the credentials ({0}); check the secret that send-code reads, and that the account is active"
     )]
     Unauthorized(TwilioErrorCode),
-    /// Twilio rejected the sender or another setting. The message was not sent.
+    /// Twilio rejected the account or a setting, whoever the recipient is. The message was not sent.
     #[error("Twilio rejected the sender configuration: {0}")]
     Misconfigured(TwilioErrorCode),
     /// Twilio answered every attempt with 429. The message was not sent.
@@ -245,14 +245,13 @@ fn meaning(code: TwilioErrorCode) -> SendError {
     match code.0 {
         20003 => SendError::Unauthorized(code),
         20429 => SendError::Busy,
-        // About the account, the sender, the body or the trial, not about the recipient.
-        21212 | 21601..=21603 | 21606 | 21608 | 21609 | 21611 | 21617 | 21659..=21661 | 21701..=21705 => {
+        // Never about the recipient: the account, the sender, the text, or a key without the permission to send. Only these are
+        // released, since a caller who can bring about a refusal that doesn't count can call Twilio without end.
+        20000..=20999 | 21212 | 21603 | 21609 | 21611 | 21617 | 21701 | 21702 | 21704 | 70051 => {
             SendError::Misconfigured(code)
         }
-        // About the message and its recipient. All other families are about the account or the key, such as a key without the
-        // permission to send.
-        21000..=21999 | 30000..=30999 | 60000..=60999 => SendError::Rejected(code),
-        _ => SendError::Misconfigured(code),
+        // About the recipient, or perhaps: Twilio may give 21606, 21659 and 21703 for one destination and not for another.
+        _ => SendError::Rejected(code),
     }
 }
 

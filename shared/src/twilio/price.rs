@@ -1,5 +1,7 @@
 //! The price of SMS.
 
+use crate::phone::number::{InvalidRegion, Region};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -7,49 +9,85 @@ use std::str::FromStr;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Dollars(u64);
 
-/// The price of one segment of an SMS.
+/// The prices of one segment of an SMS, by region.
 ///
 /// ```
-/// use shared::twilio::price::SegmentPrice;
+/// use shared::twilio::price::SegmentPrices;
 ///
-/// let price: SegmentPrice = "0.0083".parse()?;
-/// assert_eq!(price.of(3).to_string(), "0.0249");
-/// assert!("cheap".parse::<SegmentPrice>().is_err());
-/// # Ok::<(), shared::twilio::price::InvalidPrice>(())
+/// let prices: SegmentPrices = "US=0.0083, DE=0.11, *=0.05".parse()?;
+/// assert_eq!(prices.of("US".parse().ok(), 3).to_string(), "0.0249");
+/// assert_eq!(prices.of("GB".parse().ok(), 1).to_string(), "0.05");
+/// // A plain price holds for every region.
+/// assert_eq!("0.0083".parse::<SegmentPrices>()?.of(None, 1).to_string(), "0.0083");
+/// assert!("cheap".parse::<SegmentPrices>().is_err());
+/// # Ok::<(), shared::twilio::price::InvalidPrices>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SegmentPrice(Dollars);
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SegmentPrices {
+    regions: BTreeMap<Region, Dollars>,
+    others: Dollars,
+}
 
-/// Why a text is not a price.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("it must be a price in dollars with at most 3 digits before the point and 6 after it, such as 0.0083")]
-pub struct InvalidPrice;
+/// Why a text is not a list of prices.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidPrices {
+    /// Not an amount.
+    #[error(
+        "{0:?} is not a price in dollars; write at most 3 digits before the point and 6 after it, such as 0.0083 or US=0.0083"
+    )]
+    Price(String),
+    /// Not a region.
+    #[error(transparent)]
+    Region(#[from] InvalidRegion),
+    /// A region that has two prices.
+    #[error("{0} has two prices; keep one")]
+    Twice(String),
+    /// A number of any other region would have no price.
+    #[error("the price of all other regions is missing; add it as *, such as *=0.05")]
+    OthersMissing,
+}
 
-impl SegmentPrice {
-    /// The cost of this many segments.
+impl SegmentPrices {
+    /// The cost of this many segments to a number of this region. A number without a region costs as much as in a region that is not
+    /// listed.
     #[must_use]
-    pub const fn of(self, segments: usize) -> Dollars {
-        Dollars(self.0.0.saturating_mul(segments as u64))
+    pub fn of(&self, region: Option<Region>, segments: usize) -> Dollars {
+        let price = region.and_then(|region| self.regions.get(&region)).unwrap_or(&self.others);
+        Dollars(price.0.saturating_mul(segments as u64))
     }
 }
 
-impl FromStr for SegmentPrice {
-    type Err = InvalidPrice;
+impl FromStr for SegmentPrices {
+    type Err = InvalidPrices;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (mut regions, mut others) = (BTreeMap::new(), None);
+        for entry in text.split(',').map(str::trim) {
+            let (region, price) = entry.split_once('=').unwrap_or(("*", entry));
+            let (region, price) = (region.trim(), price.trim());
+            let price = Dollars::parse(price).ok_or_else(|| InvalidPrices::Price(price.to_owned()))?;
+            let before = if region == "*" { others.replace(price) } else { regions.insert(region.parse()?, price) };
+            if before.is_some() {
+                return Err(InvalidPrices::Twice(region.to_owned()));
+            }
+        }
+        Ok(Self { regions, others: others.ok_or(InvalidPrices::OthersMissing)? })
+    }
+}
+
+impl Dollars {
+    /// An amount such as `0.0083`, exactly.
+    fn parse(text: &str) -> Option<Self> {
         let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
         let are_digits = |digits: &str, most| {
             (1..=most).contains(&digits.len()) && digits.bytes().all(|digit| digit.is_ascii_digit())
         };
         if !are_digits(whole, 3) || !are_digits(fraction, 6) {
-            return Err(InvalidPrice);
+            return None;
         }
-        let millionths = format!("{whole}{fraction:0<6}").parse();
-        millionths.map(|millionths| Self(Dollars(millionths))).map_err(|_| InvalidPrice)
+        format!("{whole}{fraction:0<6}").parse().ok().map(Self)
     }
-}
 
-impl Dollars {
     /// The amount in dollars.
     #[expect(clippy::cast_precision_loss, reason = "exact to nine billion dollars")]
     pub(crate) const fn as_f64(self) -> f64 {
@@ -69,14 +107,38 @@ mod tests {
 
     #[test]
     fn money_is_exact() {
-        let price = |text: &str| text.parse::<SegmentPrice>();
+        let prices = |text: &str| text.parse::<SegmentPrices>();
         for (text, segments, dollars) in
             [("0.0083", 3, "0.0249"), ("0.1", 3, "0.3"), ("0", 7, "0"), ("12.5", 2, "25"), ("0.000001", 1, "0.000001")]
         {
-            assert_eq!(price(text).unwrap().of(segments).to_string(), dollars, "{text}");
+            assert_eq!(prices(text).unwrap().of(None, segments).to_string(), dollars, "{text}");
         }
-        for text in ["", ".", "1.", ".5", "-1", "1e3", "NaN", "1000", "0.1234567", "0,1", " 1", "+1"] {
-            assert_eq!(price(text), Err(InvalidPrice), "{text}");
+        for text in [".", "1.", ".5", "-1", "1e3", "NaN", "1000", "0.1234567", "0..1", "+1", "US", ""] {
+            assert_eq!(prices(text), Err(InvalidPrices::Price(text.to_owned())), "{text}");
+        }
+    }
+
+    #[test]
+    fn each_region_has_its_price_and_the_others_have_one() {
+        let prices = " us = 0.0083,CA=0.01 , *=0.5, DE=0.11".parse::<SegmentPrices>().unwrap();
+        for (region, dollars) in [("US", "0.0166"), ("CA", "0.02"), ("DE", "0.22"), ("GB", "1")] {
+            assert_eq!(prices.of(region.parse().ok(), 2).to_string(), dollars, "{region}");
+        }
+        assert_eq!(prices.of(None, 2).to_string(), "1", "a number without a region");
+    }
+
+    #[test]
+    fn a_list_that_leaves_a_price_open_is_refused() {
+        for (text, reason) in [
+            ("US=0.0083", InvalidPrices::OthersMissing),
+            ("US=0.1, *=0.2, US=0.3", InvalidPrices::Twice("US".to_owned())),
+            ("0.1, *=0.2", InvalidPrices::Twice("*".to_owned())),
+            ("US=0.1,, *=0.2", InvalidPrices::Price(String::new())),
+            ("US=cheap, *=0.2", InvalidPrices::Price("cheap".to_owned())),
+            ("USA=0.1, *=0.2", InvalidPrices::Region(InvalidRegion::NotTwoLetters("USA".to_owned()))),
+            ("AA=0.1, *=0.2", InvalidPrices::Region(InvalidRegion::Unknown("AA".to_owned()))),
+        ] {
+            assert_eq!(text.parse::<SegmentPrices>(), Err(reason), "{text}");
         }
     }
 }

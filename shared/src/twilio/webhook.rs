@@ -63,11 +63,18 @@ impl PublicUrl {
     /// repeated.
     #[must_use]
     pub fn join(&self, path: &str) -> String {
+        self.join_both_ways(path).0
+    }
+
+    /// As [`Self::join`]; and if a part was not repeated, the URL that repeats it. A CDN may strip the address's own path from a
+    /// request whose path goes on with the same words.
+    fn join_both_ways(&self, path: &str) -> (String, Option<String>) {
         let authority = self.0.find("://").map_or(0, |colon| colon + "://".len());
         let base_path = self.0[authority..].find('/').map_or(self.0.len(), |slash| authority + slash);
         let (origin, base_path) = self.0.split_at(base_path);
         let has_it_too = path.strip_prefix(base_path).is_some_and(|rest| rest.starts_with('/'));
-        if has_it_too { origin.to_owned() + path } else { self.0.clone() + path }
+        let repeated = self.0.clone() + path;
+        if has_it_too && !base_path.is_empty() { (origin.to_owned() + path, Some(repeated)) } else { (repeated, None) }
     }
 }
 
@@ -75,6 +82,8 @@ impl PublicUrl {
 pub struct Unverified {
     method: String,
     url: String,
+    /// Another URL that Twilio may have called instead.
+    other_url: Option<String>,
     content_type: Option<String>,
     signature: Option<String>,
     body: Vec<u8>,
@@ -148,15 +157,17 @@ impl Unverified {
         let event: ApiGatewayV2httpRequest = serde_json::from_value(event).map_err(|_| WebhookError::NotHttpApi)?;
         let context = &event.request_context;
         let path = event.raw_path.as_deref().unwrap_or_default();
-        let mut url = match (public_url, &context.domain_name) {
+        let (mut url, mut other_url) = match (public_url, &context.domain_name) {
             // A public address hides the stage, which API Gateway puts before the path unless it is the default one.
-            (Some(base), _) => base.join(without_stage(path, context.stage.as_deref())),
-            (None, Some(domain)) if !domain.is_empty() => format!("https://{domain}{path}"),
+            (Some(base), _) => base.join_both_ways(without_stage(path, context.stage.as_deref())),
+            (None, Some(domain)) if !domain.is_empty() => (format!("https://{domain}{path}"), None),
             (None, _) => return Err(WebhookError::UnknownHost),
         };
         if let Some(query) = event.raw_query_string.as_deref().filter(|query| !query.is_empty()) {
-            url.push('?');
-            url.push_str(query);
+            for url in std::iter::once(&mut url).chain(&mut other_url) {
+                url.push('?');
+                url.push_str(query);
+            }
         }
         let body = event.body.unwrap_or_default();
         // Base64 adds a third. Megabytes from a stranger would be decoded, sorted and hashed before the signature could fail.
@@ -171,6 +182,7 @@ impl Unverified {
         Ok(Self {
             method: context.http.method.as_str().to_owned(),
             url,
+            other_url,
             content_type: header(&event.headers, "content-type"),
             signature: header(&event.headers, "x-twilio-signature"),
             body,
@@ -182,14 +194,18 @@ impl Unverified {
     /// # Errors
     /// [`WebhookError::Forged`] or [`WebhookError::OtherAccount`], with a diagnosis.
     pub fn verify(&self, signers: &[Signer]) -> Result<Webhook, WebhookError> {
-        let request = SignedRequest {
-            method: &self.method,
-            url: &self.url,
-            content_type: self.content_type.as_deref(),
-            body: &self.body,
-            signature: self.signature.as_deref(),
+        let check = |url: &str| {
+            let request = SignedRequest {
+                method: &self.method,
+                url,
+                content_type: self.content_type.as_deref(),
+                body: &self.body,
+                signature: self.signature.as_deref(),
+            };
+            verify(signers.iter().map(|signer| &signer.auth_token), &request)
         };
-        let verified = verify(signers.iter().map(|signer| &signer.auth_token), &request)
+        let verified = check(&self.url)
+            .or_else(|reason| self.other_url.as_deref().map_or(Err(reason), check))
             .map_err(|reason| WebhookError::Forged { reason, diagnosis: Box::new(self.diagnosis()) })?;
         let form = verified.form.unwrap_or_default();
         // Twilio concatenates parameters without delimiters, so a sender could move the boundaries between them under the same

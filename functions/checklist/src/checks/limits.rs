@@ -33,6 +33,7 @@ impl LimitSetting {
             window("PhoneLimit", "PHONE_LIMIT")?,
             window("IpLimit", "IP_LIMIT")?,
             window("RangeLimit", "RANGE_LIMIT")?,
+            counter("NetworkLimit", "NETWORK_LIMIT")?,
             counter("CountryLimit", "COUNTRY_LIMIT")?,
             counter("TotalLimit", "TOTAL_LIMIT")?,
         ])
@@ -68,7 +69,7 @@ mod tests {
             (
                 vec![],
                 Pass,
-                "PhoneLimit = 1/30s, 3/1h, 10/1d; IpLimit = 10/1h; RangeLimit = 10/1h, 30/1d; CountryLimit = 1000/1d; TotalLimit = 10000/1d",
+                "PhoneLimit = 1/30s, 3/1h, 10/1d; IpLimit = 10/1h; RangeLimit = 10/1h, 30/1d; NetworkLimit = 60/1h, 200/1d; CountryLimit = 1000/1d; TotalLimit = 10000/1d",
             ),
             (vec![("IP_LIMIT", "observe 3/1h")], Fail, "IpLimit = observe 3/1h"),
             (vec![("PHONE_LIMIT", "off"), ("TOTAL_LIMIT", "OFF")], Fail, "PhoneLimit = off; TotalLimit = OFF"),
