@@ -176,7 +176,7 @@ async fn send_code(state: &State, request_id: &str, event: &Value) -> Result<Han
         fingerprint: &fingerprint(&request),
     };
     let admission = match state.table.admit(send, &state.settings.limits, now_ms).await? {
-        Decision::Admitted(admission) => admission,
+        Decision::Admitted(admission) => *admission,
         Decision::OptedOut => return Ok(Handled::refused(Refused::opted_out())),
         Decision::LimitReached(limited) => return Ok(Handled::refused(Refused::limited(limited, now_ms))),
         Decision::Repeated(previous) => return repeat(previous, now_ms).map(Handled::without_metrics),

@@ -101,7 +101,7 @@ async fn a_refused_send_voids_its_own_code_and_no_other() {
     for code in ["1111", "2222", "3333"] {
         let (key, code) = (code.parse().unwrap(), code.parse().unwrap());
         let verification = table.start_verification(PHONE, local.clock.now_ms(), getrandom::fill).unwrap();
-        let wish = shared::store::admission::SendRequest {
+        let request = shared::store::admission::SendRequest {
             phone: &phone,
             ip: &ip,
             idempotency_key: &key,
@@ -110,8 +110,8 @@ async fn a_refused_send_voids_its_own_code_and_no_other() {
             trusted: false,
             fingerprint: "",
         };
-        match table.admit(wish, limits, local.clock.now_ms()).await.unwrap() {
-            shared::store::admission::Decision::Admitted(admission) => admissions.push(admission),
+        match table.admit(request, limits, local.clock.now_ms()).await.unwrap() {
+            shared::store::admission::Decision::Admitted(admission) => admissions.push(*admission),
             other => panic!("{other:?}"),
         }
     }
@@ -251,7 +251,7 @@ async fn a_code_keeps_its_own_time_when_settings_change_and_change_back() {
     let send = async |code: &str, limits: &shared::store::send_limits::SendLimits| {
         let (key, code) = (code.parse().unwrap(), code.parse().unwrap());
         let verification = table.start_verification(PHONE, local.clock.now_ms(), getrandom::fill).unwrap();
-        let wish = shared::store::admission::SendRequest {
+        let request = shared::store::admission::SendRequest {
             phone: &phone,
             ip: &ip,
             idempotency_key: &key,
@@ -260,7 +260,7 @@ async fn a_code_keeps_its_own_time_when_settings_change_and_change_back() {
             trusted: false,
             fingerprint: "",
         };
-        let decision = table.admit(wish, limits, local.clock.now_ms()).await.unwrap();
+        let decision = table.admit(request, limits, local.clock.now_ms()).await.unwrap();
         assert!(matches!(decision, shared::store::admission::Decision::Admitted(_)), "{decision:?}");
     };
     let check = async |code: &str| {

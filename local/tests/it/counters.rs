@@ -100,7 +100,7 @@ async fn an_observed_limit_counts_and_refuses_nothing() {
     let address = shared::runtime::ip::ClientIp::parse(IP).unwrap();
     let (key, code) = ("k".parse().unwrap(), "1234".parse().unwrap());
     let verification = table.start_verification(PHONE, local.clock.now_ms(), getrandom::fill).unwrap();
-    let wish = shared::store::admission::SendRequest {
+    let request = shared::store::admission::SendRequest {
         phone: &number,
         ip: &address,
         idempotency_key: &key,
@@ -110,7 +110,7 @@ async fn an_observed_limit_counts_and_refuses_nothing() {
         fingerprint: "",
     };
     let now_ms = local.clock.now_ms();
-    let shared::store::admission::Decision::Admitted(admission) = table.admit(wish, limits, now_ms).await.unwrap()
+    let shared::store::admission::Decision::Admitted(admission) = table.admit(request, limits, now_ms).await.unwrap()
     else {
         panic!()
     };

@@ -401,7 +401,7 @@ async fn releasing_an_admission_leaves_later_ones() {
         let key = key.parse().unwrap();
         let code = "493027".parse().unwrap();
         let verification = table.start_verification(PHONE, local.clock.now_ms(), getrandom::fill).unwrap();
-        let wish = SendRequest {
+        let request = SendRequest {
             phone: &phone,
             ip: &ip,
             idempotency_key: &key,
@@ -410,10 +410,10 @@ async fn releasing_an_admission_leaves_later_ones() {
             trusted: false,
             fingerprint: "",
         };
-        table.admit(wish, limits, at_ms).await.unwrap()
+        table.admit(request, limits, at_ms).await.unwrap()
     };
     let admitted = |decision| match decision {
-        Decision::Admitted(admission) => admission,
+        Decision::Admitted(admission) => *admission,
         other => panic!("{other:?}"),
     };
     let now_ms = local.clock.now_ms();

@@ -269,7 +269,7 @@ async fn a_send_under_way_that_an_approval_released_is_not_released_twice() {
     let shared::store::admission::Decision::Admitted(admission) = decision else { panic!("{decision:?}") };
     assert_eq!(check(&local, &verification, &code).await, "approved");
     // Twilio did not take the message, so send-code releases it as well.
-    table.release(admission, limits, now_ms).await.unwrap();
+    table.release(*admission, limits, now_ms).await.unwrap();
     let mut sent = 0;
     for n in 0..4 {
         let event = json!({"phone_number": format!("+141555501{n:02}"), "ip": OTHER_IP});

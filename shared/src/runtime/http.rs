@@ -137,7 +137,7 @@ pub struct NeverConnected(#[source] pub BoxError);
 
 /// Whether a request of the AWS SDK failed before a connection was established.
 pub(crate) fn never_connected(error: &ConnectorError) -> bool {
-    std::error::Error::source(error).is_some_and(|source| source.is::<NeverConnected>())
+    std::error::Error::source(error).is_some_and(<dyn std::error::Error>::is::<NeverConnected>)
 }
 
 /// Classifies a failure, so that the SDK knows whether to retry.

@@ -64,7 +64,7 @@ pub struct SendRequest<'a> {
 #[derive(Debug)]
 pub enum Decision {
     /// Send it, once.
-    Admitted(Admission),
+    Admitted(Box<Admission>),
     /// The recipient has opted out by STOP.
     OptedOut,
     /// A limit is reached.
@@ -236,7 +236,7 @@ impl Table {
                 Ok(Some(exceeded)) => Ok(Decision::LimitReached(LimitReached { by, exceeded })),
                 Err(error) => Err(error),
             };
-            if let Err(error) = self.release(admission, limits, now_ms).await {
+            if let Err(error) = self.release(*admission, limits, now_ms).await {
                 tracing::error!(%error, "a refused send could not be released; it stays counted");
             }
             return refused;
@@ -260,7 +260,7 @@ impl Table {
             let admission = self.admission(request, standing.lane(request.trusted, limits, now_ms), &pk, now_ms);
             let writes = self.admission_writes(&admission, standing, &fingerprint, limits);
             let refused = match self.items.transact(&writes).await? {
-                Transaction::Done => return Ok(Decision::Admitted(admission)),
+                Transaction::Done => return Ok(Decision::Admitted(Box::new(admission))),
                 Transaction::Refused(refused) => refused,
             };
             if let Some(record) = refused.get(&AdmissionWrite::Record) {
