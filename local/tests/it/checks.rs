@@ -210,7 +210,7 @@ async fn digits_of_other_scripts_and_what_people_put_between_them_are_understood
 }
 
 #[tokio::test]
-async fn an_approval_releases_ip_range_and_country_but_neither_phone_nor_total() {
+async fn an_approval_releases_ip_range_network_and_country_but_neither_phone_nor_total() {
     let others = [("PHONE_LIMIT", "80/1h"), ("IP_LIMIT", "80/1h"), ("RANGE_LIMIT", "80/1h"), ("KNOWN_FOR", "off")];
     for (setting, reason, is_released) in [
         (("IP_LIMIT", "2/1h"), "ip_limit", true),

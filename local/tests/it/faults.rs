@@ -205,7 +205,7 @@ async fn a_fault_while_the_outcome_is_recorded_changes_nothing_for_the_caller_an
 #[tokio::test]
 async fn a_fault_during_a_release_never_releases_twice() {
     for fault in FAULTS {
-        // The sender is not ours: Twilio refuses each message for a fault of the set-up, and nothing is sent.
+        // The sender is no valid number: Twilio refuses each message for a fault of the set-up, and nothing is sent.
         let (local, plan) = start([("TWILIO_FROM", "+15005550001"), ("PHONE_LIMIT", "1/1h")]).await;
         for once in [1, ALWAYS] {
             set(&plan, [&[Fault::None][..], &vec![fault; once]].concat());

@@ -117,7 +117,7 @@ async fn a_forgery_and_an_unusable_secret_have_different_metrics() {
 }
 
 #[tokio::test]
-async fn refused_credentials_and_a_foreign_sender_have_different_metrics() {
+async fn refused_credentials_and_an_invalid_sender_have_different_metrics() {
     let local = start([("TWILIO_FROM", "+15005550001")]).await;
     assert_eq!(outcome(&local.send(PHONE, IP).await), "TwilioUnavailable");
     assert_eq!(local.counted(), ["TwilioErrors=1"]);

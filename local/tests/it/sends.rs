@@ -370,7 +370,7 @@ async fn a_malformed_request_is_an_error_that_names_the_field_and_repeats_nothin
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn unsent_messages_are_released_even_from_an_ip_that_many_share_at_once() {
-    // The sender is not ours: Twilio refuses each message, for a fault of the set-up.
+    // The sender is no valid number: Twilio refuses each message, for a fault of the set-up.
     let local = Arc::new(start([("TWILIO_FROM", "+15005550001"), ("IP_LIMIT", "12/1h"), ("RANGE_LIMIT", "off")]).await);
     for round in 0..5 {
         let events = (0..12).map(|n| json!({"phone_number": format!("+14155550{round}{n:02}"), "ip": IP}));

@@ -83,49 +83,52 @@ fn without_replayed(answer: &Answer) -> Value {
 }
 
 /// What Twilio does; what the app gets; how many requests Twilio got; whether the send counts.
-const FAILURES: &[(&[Twilio], &str, usize, bool)] = &[
-    (&[Twilio::Takes], "sent", 1, true),
-    // Never processed: tried again, and released if it stays so.
-    (&[Twilio::Answers(429, TOO_MANY), Twilio::Takes], "sent", 2, true),
-    (&[Twilio::Answers(429, "busy"), Twilio::Answers(429, ""), Twilio::Takes], "sent", 3, true),
-    (&[Twilio::Answers(429, TOO_MANY)], "TwilioUnavailable", 3, false),
-    // It may have gone: once, and counted.
-    (&[Twilio::Hangs], "unknown", 1, true),
-    (&[Twilio::Closes], "unknown", 1, true),
-    (&[Twilio::BreaksOff], "unknown", 1, true),
-    (&[Twilio::Answers(500, r#"{"code":20500,"message":"between you and me","status":500}"#)], "unknown", 1, true),
-    (&[Twilio::Answers(503, "<html>between you and me</html>")], "unknown", 1, true),
-    (&[Twilio::Answers(200, "<html>between you and me</html>")], "unknown", 1, true),
-    (&[Twilio::Answers(201, "{}")], "unknown", 1, true),
-    (&[Twilio::Answers(201, r#"{"sid":"nonsense"}"#)], "unknown", 1, true),
-    (&[Twilio::Answers(302, "")], "unknown", 1, true),
-    (&[Twilio::Answers(403, "<html>between you and me</html>")], "unknown", 1, true),
-    // The recipient's: refused, and counted.
-    (
-        &[Twilio::Answers(400, r#"{"code":21211,"message":"between you and me","status":400}"#)],
-        "rejected_by_twilio",
-        1,
-        true,
-    ),
-    (&[Twilio::Answers(400, r#"{"code":21408,"status":400}"#)], "rejected_by_twilio", 1, true),
-    (&[Twilio::Answers(403, r#"{"code":30450,"status":403}"#)], "rejected_by_twilio", 1, true),
-    (&[Twilio::Answers(400, r#"{"code":21610,"status":400}"#)], "opted_out", 1, true),
-    // Perhaps the recipient's, so that nobody calls Twilio without end.
-    (&[Twilio::Answers(400, r#"{"code":21606,"status":400}"#)], "rejected_by_twilio", 1, true),
-    (&[Twilio::Answers(400, r#"{"code":21608,"status":400}"#)], "rejected_by_twilio", 1, true),
-    (&[Twilio::Answers(400, r#"{"code":21659,"status":400}"#)], "rejected_by_twilio", 1, true),
-    (&[Twilio::Answers(400, r#"{"code":21703,"status":400}"#)], "rejected_by_twilio", 1, true),
-    (&[Twilio::Answers(400, r#"{"code":99999,"status":400}"#)], "rejected_by_twilio", 1, true),
-    // Ours: an error that says what to do, and released.
-    (&[Twilio::Answers(400, r#"{"code":21212,"status":400}"#)], "TwilioUnavailable", 1, false),
-    (&[Twilio::Answers(400, r#"{"code":21704,"status":400}"#)], "TwilioUnavailable", 1, false),
-    (&[Twilio::Answers(400, r#"{"code":21609,"status":400}"#)], "TwilioUnavailable", 1, false),
-    (&[Twilio::Answers(404, r#"{"code":20404,"status":404}"#)], "TwilioUnavailable", 1, false),
-    (&[Twilio::Answers(403, r#"{"code":70051,"status":403}"#)], "TwilioUnavailable", 1, false),
-    // Not accepted, and there is no newer key in the secret to try.
-    (&[Twilio::Answers(401, r#"{"code":20003,"status":401}"#)], "TwilioUnavailable", 1, false),
-    (&[Twilio::Answers(401, "")], "TwilioUnavailable", 1, false),
-];
+const FAILURES: &[(&[Twilio], &str, usize, bool)] = {
+    use Twilio::{Answers, BreaksOff, Closes, Hangs, Takes};
+    &[
+        (&[Takes], "sent", 1, true),
+        // Never processed: tried again, and released if it stays so.
+        (&[Answers(429, TOO_MANY), Takes], "sent", 2, true),
+        (&[Answers(429, "busy"), Answers(429, ""), Takes], "sent", 3, true),
+        (&[Answers(429, TOO_MANY)], "TwilioUnavailable", 3, false),
+        // It may have gone: once, and counted.
+        (&[Hangs], "unknown", 1, true),
+        (&[Closes], "unknown", 1, true),
+        (&[BreaksOff], "unknown", 1, true),
+        (&[Answers(500, r#"{"code":20500,"message":"between you and me","status":500}"#)], "unknown", 1, true),
+        (&[Answers(503, "<html>between you and me</html>")], "unknown", 1, true),
+        (&[Answers(200, "<html>between you and me</html>")], "unknown", 1, true),
+        (&[Answers(201, "{}")], "unknown", 1, true),
+        (&[Answers(201, r#"{"sid":"nonsense"}"#)], "unknown", 1, true),
+        (&[Answers(302, "")], "unknown", 1, true),
+        (&[Answers(403, "<html>between you and me</html>")], "unknown", 1, true),
+        // The recipient's: refused, and counted.
+        (
+            &[Answers(400, r#"{"code":21211,"message":"between you and me","status":400}"#)],
+            "rejected_by_twilio",
+            1,
+            true,
+        ),
+        (&[Answers(400, r#"{"code":21408,"status":400}"#)], "rejected_by_twilio", 1, true),
+        (&[Answers(403, r#"{"code":30450,"status":403}"#)], "rejected_by_twilio", 1, true),
+        (&[Answers(400, r#"{"code":21610,"status":400}"#)], "opted_out", 1, true),
+        // Perhaps the recipient's, so that nobody calls Twilio without end.
+        (&[Answers(400, r#"{"code":21606,"status":400}"#)], "rejected_by_twilio", 1, true),
+        (&[Answers(400, r#"{"code":21608,"status":400}"#)], "rejected_by_twilio", 1, true),
+        (&[Answers(400, r#"{"code":21659,"status":400}"#)], "rejected_by_twilio", 1, true),
+        (&[Answers(400, r#"{"code":21703,"status":400}"#)], "rejected_by_twilio", 1, true),
+        (&[Answers(400, r#"{"code":99999,"status":400}"#)], "rejected_by_twilio", 1, true),
+        // Ours: an error that says what to do, and released.
+        (&[Answers(400, r#"{"code":21212,"status":400}"#)], "TwilioUnavailable", 1, false),
+        (&[Answers(400, r#"{"code":21704,"status":400}"#)], "TwilioUnavailable", 1, false),
+        (&[Answers(400, r#"{"code":21609,"status":400}"#)], "TwilioUnavailable", 1, false),
+        (&[Answers(404, r#"{"code":20404,"status":404}"#)], "TwilioUnavailable", 1, false),
+        (&[Answers(403, r#"{"code":70051,"status":403}"#)], "TwilioUnavailable", 1, false),
+        // Not accepted, and there is no newer key in the secret to try.
+        (&[Answers(401, r#"{"code":20003,"status":401}"#)], "TwilioUnavailable", 1, false),
+        (&[Answers(401, "")], "TwilioUnavailable", 1, false),
+    ]
+};
 
 #[tokio::test]
 async fn each_way_that_twilio_can_fail_has_its_answer() {

@@ -203,9 +203,9 @@ impl Standing {
 }
 
 impl Table {
-    /// Decides on a send, and counts and records it if it may be sent: the idempotency key, the phone and, for a stranger, the IP and the
-    /// range in one transaction; then the counters of the network, the country (except an owner's) and of all sends, which are too busy
-    /// for a transaction.
+    /// Decides on a send, and counts and records it if it may be sent: the idempotency key, the phone, the IP (except an owner's) and the
+    /// range (only a stranger's) in one transaction; then the counters of the network (only a stranger's), the country (except an owner's)
+    /// and all sends, which are too busy for a transaction.
     ///
     /// One read decides the lane. The transaction holds only if what it decided by has not changed.
     ///
