@@ -7,10 +7,9 @@ use shared::limits::bucket_counter;
 use shared::limits::rules::{CounterRules, Mode, Rule, WindowRules};
 use shared::phone::number::PhoneNumber;
 use shared::runtime::ip::ClientIp;
-use shared::store::admission::LimitKind;
 use shared::store::counters::CounterScope;
 use shared::store::lane::Lane;
-use shared::store::send_limits::SendLimits;
+use shared::store::send_limits::{LimitKind, SendLimits};
 use shared::store::table::Table;
 use std::collections::HashMap;
 

@@ -2,10 +2,11 @@
 
 use crate::settings::Settings;
 use serde::{Deserialize, Serialize};
+use shared::limits::block_record::Shortfall;
 use shared::phone::number::InvalidPhoneNumber;
 use shared::phone::policy::Violation;
 use shared::runtime::clock::{rfc3339, seconds_until};
-use shared::store::admission::{LimitKind, LimitReached};
+use shared::store::send_limits::{LimitKind, LimitReached};
 use shared::store::verification::Verification;
 use shared::twilio::client::MessageSid;
 use shared::twilio::error_code::TwilioErrorCode;
@@ -133,6 +134,8 @@ pub enum Reason {
     CountryLimit,
     /// The limit of all sends is reached.
     TotalLimit,
+    /// The country's limit fills up, and codes to the number's block are not verified often enough.
+    BlockRecord,
     /// Twilio rejected the message for a reason that lies with the recipient.
     RejectedByTwilio,
 }
@@ -146,6 +149,7 @@ impl From<LimitKind> for Reason {
             LimitKind::Network => Self::NetworkLimit,
             LimitKind::Country => Self::CountryLimit,
             LimitKind::Total => Self::TotalLimit,
+            LimitKind::BlockRecord => Self::BlockRecord,
         }
     }
 }
@@ -303,6 +307,12 @@ impl Refused {
         }
     }
 
+    /// The record of the number's block is not good enough for the country's load.
+    #[must_use]
+    pub fn short_of_record(shortfall: Shortfall) -> Self {
+        Self { detail: Some(shortfall.to_string()), ..Self::because(Reason::BlockRecord) }
+    }
+
     /// Twilio does not send to the number. The send counts, since numbers could be probed for free otherwise.
     #[must_use]
     pub fn by_twilio(code: TwilioErrorCode, next_send: NextSend) -> Self {
@@ -329,8 +339,8 @@ mod tests {
 
     #[test]
     fn a_reason_and_a_status_have_the_same_name_in_answers_logs_and_metrics() {
-        use LimitKind::{Country, Ip, Network, Phone, Range, Total};
-        for kind in [Phone, Ip, Range, Network, Country, Total] {
+        use LimitKind::{BlockRecord, Country, Ip, Network, Phone, Range, Total};
+        for kind in [Phone, Ip, Range, Network, Country, Total, BlockRecord] {
             let refused = Refused::because(kind.into());
             assert_eq!(refused.reason(), kind.as_str());
             let answer = Answer::from(refused);

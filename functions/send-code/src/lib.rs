@@ -1,10 +1,10 @@
 //! send-code: texts a verification code, if the policy and the limits allow it.
 //!
 //! ```text
-//! request ─▶ PhoneNumber ─▶ policy (pure) ─▶ one TransactWriteItems ─▶ Twilio ─▶ outcome recorded ─▶ answer
-//!            invalid?        country, type,   idempotency, phone, IP,   one POST,   sid, or the
-//!                            prefix           range: all or none;       never twice admission released
-//!                                             then country and total
+//! request ─▶ PhoneNumber ─▶ policy (pure) ─▶ one read ─▶ one TransactWriteItems ─▶ Twilio ─▶ outcome recorded ─▶ answer
+//!            invalid?        country, type,   lane, full   idempotency, phone, IP,   one POST,   sid, or the
+//!                            prefix           counters,    range: all or none;       never twice admission released
+//!                                             block record then the counters
 //! ```
 //!
 //! A refusal is an answer. An error is a malformed request, or a service without which there is no decision: then nothing is
@@ -101,6 +101,7 @@ pub async fn handle(state: &State, request_id: &str, event: &Value) -> Result<An
             status = answer.status(),
             reason = answer.refused().map(Refused::reason),
             rule = answer.refused().and_then(|refused| refused.rule.as_deref()),
+            detail = answer.refused().and_then(|refused| refused.detail.as_deref()),
             twilio_code = answer.refused().and_then(|refused| refused.twilio_code),
             message_sid = answer.message_sid(),
             "send-code answered"
@@ -178,6 +179,7 @@ async fn send_code(state: &State, request_id: &str, event: &Value) -> Result<Han
     let admission = match state.table.admit(send, &state.settings.limits, now_ms).await? {
         Decision::Admitted(admission) => *admission,
         Decision::OptedOut => return Ok(Handled::refused(Refused::opted_out())),
+        Decision::BlockRecord(shortfall) => return Ok(Handled::refused(Refused::short_of_record(shortfall))),
         Decision::LimitReached(limited) => return Ok(Handled::refused(Refused::limited(limited, now_ms))),
         Decision::Repeated(previous) => return repeat(previous, now_ms).map(Handled::without_metrics),
     };
@@ -263,8 +265,8 @@ fn fingerprint(request: &Request) -> String {
 
 /// Logs which observed limits would have refused this send.
 fn report_observed(request_id: &str, forecast: Option<&SendForecast>) {
-    for &(kind, rule) in forecast.iter().flat_map(|forecast| &forecast.would_have_refused) {
-        let limit: &str = Reason::from(kind).into();
+    for (kind, rule) in forecast.iter().flat_map(|forecast| &forecast.would_have_refused) {
+        let limit: &str = Reason::from(*kind).into();
         tracing::warn!(request_id, limit, %rule, "an observed limit would have refused this send");
     }
 }

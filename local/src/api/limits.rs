@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use shared::limits::rules::Mode;
 use shared::phone::number::PhoneNumber;
 use shared::runtime::ip::ClientIp;
-use shared::store::admission::LimitKind;
 use shared::store::lane::Lane;
+use shared::store::send_limits::LimitKind;
 use shared::store::send_limits::SendLimits;
 
 /// The route.
@@ -115,7 +115,7 @@ fn mode(limits: &SendLimits, kind: UsageKind) -> &'static str {
         UsageKind::Sends(LimitKind::Network) => name(&limits.network),
         UsageKind::Sends(LimitKind::Country) => name(&limits.country),
         UsageKind::Sends(LimitKind::Total) => name(&limits.total),
-        UsageKind::Checks => "enforce",
+        UsageKind::Sends(LimitKind::BlockRecord) | UsageKind::Checks => "enforce",
     }
 }
 

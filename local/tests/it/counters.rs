@@ -59,6 +59,7 @@ async fn two_hundred_sends_to_one_country_at_once_all_go_and_count_exactly() {
             ("TOTAL_LIMIT", "1000/1d"),
             ("RANGE_LIMIT", "off"),
             ("NETWORK_LIMIT", "off"),
+            ("BLOCK_RECORD", "off"),
         ])
         .await,
     );
@@ -87,6 +88,7 @@ async fn an_observed_limit_counts_and_refuses_nothing() {
         ("RANGE_LIMIT", &range),
         ("NETWORK_LIMIT", "observe 1/1h"),
         ("COUNTRY_LIMIT", "observe 1/1h"),
+        ("BLOCK_RECORD", "off"),
         ("TOTAL_LIMIT", "off"),
     ];
     let local = start(settings).await;

@@ -295,7 +295,7 @@ async fn a_release_of_a_counter_is_tried_again_only_where_nothing_was_written() 
         (vec![Fault::Unreachable, Fault::TimedOut], "country_limit"),
     ];
     for (faults, expected) in faults.into_iter().chain(in_a_row) {
-        let (local, plan) = start([("COUNTRY_LIMIT", "2/1h")]).await;
+        let (local, plan) = start([("COUNTRY_LIMIT", "2/1h"), ("BLOCK_RECORD", "off")]).await;
         let code = local.code(PHONE, IP).await;
         local.code("+14155551100", "198.51.100.1").await;
         // The first update is the attempt.

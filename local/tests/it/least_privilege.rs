@@ -12,7 +12,9 @@ use aws_smithy_runtime_api::client::http::{
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use local::fixtures::{API_KEY_SECRET_NAME, AUTH_TOKEN_SECRET, HMAC_KEY_SECRET, TABLE_NAME};
+use local::fixtures::{
+    API_KEY_SECRET, API_KEY_SECRET_NAME, AUTH_TOKEN, AUTH_TOKEN_SECRET, HMAC_KEY_SECRET, TABLE_NAME,
+};
 use local::system::{Options, System};
 use serde_json::{Value, json};
 use shared::runtime::aws::AwsSettings;
@@ -27,6 +29,8 @@ use std::time::Duration;
 
 const PHONE: &str = "+14155550123";
 const OTHER_PHONE: &str = "+14165550123";
+/// In another country, which is not full.
+const ELSEWHERE: &str = "+14165550199";
 const IP: &str = "203.0.113.7";
 const TEST_NUMBER: &str = "+14155550100";
 
@@ -242,6 +246,14 @@ impl Stack {
             let event = json!({"phone_number": phone, "ip": IP, "code": CODE, "idempotency_key": key});
             send_code::handle(&state, key, &event).await.unwrap();
         }
+        // Twilio takes no credentials for a moment, so this send is released.
+        let twilio = &self.system.twilio;
+        twilio.set_api_key_secret("not this one".to_owned());
+        twilio.set_auth_token("nor this one".to_owned());
+        let event = json!({"phone_number": ELSEWHERE, "ip": IP, "code": CODE, "idempotency_key": "f"});
+        send_code::handle(&state, "f", &event).await.unwrap_err();
+        twilio.set_api_key_secret(API_KEY_SECRET.to_owned());
+        twilio.set_auth_token(AUTH_TOKEN.to_owned());
         let (dependencies, _) = self.dependencies();
         let check_code = check_code::state::State::start(&self.environment("CheckCode"), dependencies).await.unwrap();
         let event = json!({"phone_number": PHONE, "code": CODE});

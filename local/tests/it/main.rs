@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that meets an error has failed")]
 
+mod block_records;
 mod checklist;
 mod checks;
 mod counters;

@@ -17,6 +17,9 @@ const MAX_CHARACTERS: usize = 40;
 const MAX_DIGITS: usize = 15;
 /// A range has as many numbers as these last digits: 1,000.
 const RANGE_DIGITS: usize = 3;
+/// The digits within a block, and within an area, of which records are kept.
+const BLOCK_DIGITS: usize = 5;
+const AREA_DIGITS: usize = 7;
 /// The fewest digits that a masked number hides.
 const HIDDEN_DIGITS: usize = 3;
 /// The example in error messages, from the block 555-01xx that is reserved for fiction.
@@ -137,6 +140,24 @@ impl PhoneNumber {
     pub fn range(&self) -> NumberRange {
         // A country's shortest numbers have four digits, so the country code always stays whole.
         NumberRange(self.e164[..self.e164.len() - RANGE_DIGITS].to_owned())
+    }
+
+    /// The block of 100,000 numbers that contains it. Operators are given numbers in such blocks.
+    #[must_use]
+    pub fn block(&self) -> &str {
+        self.without_last(BLOCK_DIGITS)
+    }
+
+    /// The area of ten million numbers that contains it: in most countries an area code, or the network of an operator.
+    #[must_use]
+    pub fn area(&self) -> &str {
+        self.without_last(AREA_DIGITS)
+    }
+
+    /// The number without its last digits; the country code always stays whole.
+    fn without_last(&self, digits: usize) -> &str {
+        let country_code = "+".len() + self.country_code_digits;
+        &self.e164[..self.e164.len().saturating_sub(digits).max(country_code)]
     }
 
     /// The number as logs may show it: its country code and at most the last three digits, by which people recognize it.

@@ -7,14 +7,15 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 /// The default values. A test compares them with `template.yaml`.
-const DEFAULTS: [(&str, &str); 23] = [
+const DEFAULTS: [(&str, &str); 24] = [
     ("ALLOWED_COUNTRIES", "US,CA"),
     ("APP_DOMAIN", ""),
     ("BLOCKED_PREFIXES", ""),
+    ("BLOCK_RECORD", "on"),
     ("CHECK_LIMIT", "5"),
     ("CODE_LIFETIME", "10m"),
     ("COUNTRY_LIMIT", "1000/1d"),
-    ("IP_LIMIT", "10/1h"),
+    ("IP_LIMIT", "30/1h"),
     ("KNOWN_FOR", "180d"),
     ("MESSAGE_LIFETIME", "30d"),
     ("MESSAGE_TEMPLATE", "Your verification code is: {code}"),

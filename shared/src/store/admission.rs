@@ -1,13 +1,15 @@
 //! Sends: decided and recorded.
 
+use super::block_records::{Counted, RecordKeys};
 use super::codes::{SentCode, find_code};
 use super::counters::{CounterEntries, CounterScope, rule_names};
 use super::items::{Item, StoreError, Transaction, number, read_log, read_number, read_text, text};
 use super::lane::{Lane, MAX_STREAK};
-use super::send_limits::SendLimits;
+use super::send_limits::{LimitKind, LimitReached, SendLimits};
 use super::table::{NOT_RESERVED, Table, expiry};
 use super::verification::Verification;
-use crate::limits::rules::{Exceeded, Mode, Rule, WindowRules};
+use crate::limits::block_record::{BlockRecordMode, Shortfall};
+use crate::limits::rules::{CounterRules, Mode, WindowRules};
 use crate::limits::sliding_log::{SlidingLog, shift_in};
 use crate::phone::code::VerificationCode;
 use crate::phone::number::PhoneNumber;
@@ -69,49 +71,10 @@ pub enum Decision {
     OptedOut,
     /// A limit is reached.
     LimitReached(LimitReached),
+    /// The record of the number's block is not good enough for the country's load.
+    BlockRecord(Shortfall),
     /// This idempotency key was used before.
     Repeated(PreviousSend),
-}
-
-/// The limit that refuses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LimitReached {
-    /// Which limit.
-    pub by: LimitKind,
-    /// Its rule, and until when.
-    pub exceeded: Exceeded,
-}
-
-/// What a limit counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LimitKind {
-    /// Sends to one phone number.
-    Phone,
-    /// Unverified sends from one IP address.
-    Ip,
-    /// Unverified sends to one number range.
-    Range,
-    /// Unverified sends from one network of IP addresses.
-    Network,
-    /// Unverified sends to one country.
-    Country,
-    /// All sends.
-    Total,
-}
-
-impl LimitKind {
-    /// The limit's name in answers and logs.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Phone => "phone_limit",
-            Self::Ip => "ip_limit",
-            Self::Range => "range_limit",
-            Self::Network => "network_limit",
-            Self::Country => "country_limit",
-            Self::Total => "total_limit",
-        }
-    }
 }
 
 /// What became of an earlier send under the same idempotency key.
@@ -143,8 +106,25 @@ pub struct Admission {
     pub(super) network: Option<CounterScope>,
     /// The country's counter that its lane counts in.
     pub(super) country: Option<CounterScope>,
+    /// The records that it counts in, if its lane counts in any.
+    pub(super) records: Option<RecordKeys>,
     pub(super) counted: CounterEntries,
-    observed: Vec<(LimitKind, Rule)>,
+    observed: Vec<(LimitKind, String)>,
+}
+
+impl Admission {
+    /// The counters that it counts in, in this order.
+    pub(super) fn counters<'l>(
+        &self,
+        limits: &'l SendLimits,
+    ) -> impl Iterator<Item = (LimitKind, CounterScope, &'l Mode<CounterRules>)> + use<'l> {
+        let all = [
+            (LimitKind::Network, self.network, &limits.network),
+            (LimitKind::Country, self.country, &limits.country),
+            (LimitKind::Total, Some(CounterScope::Total), &limits.total),
+        ];
+        all.into_iter().filter_map(|(by, scope, limit)| Some((by, scope?, limit)))
+    }
 }
 
 /// When another send is allowed, and which observed limits this one exceeded.
@@ -152,8 +132,8 @@ pub struct Admission {
 pub struct SendForecast {
     /// When this IP may next have this phone texted, in milliseconds; possibly now.
     pub next_send_ms: u64,
-    /// The observed limits that would have refused this send.
-    pub would_have_refused: Vec<(LimitKind, Rule)>,
+    /// The observed limits that would have refused this send, and the rule or the reason.
+    pub would_have_refused: Vec<(LimitKind, String)>,
 }
 
 /// How an admitted send ended.
@@ -203,11 +183,11 @@ impl Standing {
 }
 
 impl Table {
-    /// Decides on a send, and counts and records it if it may be sent: the idempotency key, the phone, the IP (except an owner's) and the
+    /// Decides on a send, and counts and records it if it may be sent. First one read, which refuses what it can without a write; then the idempotency key, the phone, the IP (except an owner's) and the
     /// range (only a stranger's) in one transaction; then the counters of the network (only a stranger's), the country (except an owner's)
     /// and all sends, which are too busy for a transaction.
     ///
-    /// One read decides the lane. The transaction holds only if what it decided by has not changed.
+    /// The read also decides the lane. The transaction holds only if what that depends on has not changed.
     ///
     /// # Errors
     /// [`StoreError`] if no decision was made. The send may be counted then, but must not be made.
@@ -221,16 +201,10 @@ impl Table {
             Decision::Admitted(admission) => admission,
             refusal => return Ok(refusal),
         };
-        let counters = [
-            (LimitKind::Network, admission.network, &limits.network),
-            (LimitKind::Country, admission.country, &limits.country),
-            (LimitKind::Total, Some(CounterScope::Total), &limits.total),
-        ];
-        for (by, scope, limit) in counters {
-            let Some(scope) = scope else { continue };
+        for (by, scope, limit) in admission.counters(limits) {
             let mut observed = vec![];
             let counted = self.count(scope, limit, now_ms, &mut admission.counted, &mut observed).await;
-            admission.observed.extend(observed.into_iter().map(|rule| (by, rule)));
+            admission.observed.extend(observed.into_iter().map(|rule| (by, rule.to_string())));
             let refused = match counted {
                 Ok(None) => continue,
                 Ok(Some(exceeded)) => Ok(Decision::LimitReached(LimitReached { by, exceeded })),
@@ -253,11 +227,34 @@ impl Table {
         let phone = request.phone.as_str();
         let fingerprint = URL_SAFE_NO_PAD.encode(self.mac(&["request", phone, request.fingerprint]));
         let pk = self.phone_pk(request.phone);
-        let [mut item] = self.items.read([&pk]).await?;
+        let strictest = if request.trusted { Lane::Owner } else { Lane::Stranger };
+        let ahead = self.read_ahead(&self.admission(request, strictest, &pk, limits, now_ms), limits).await?;
+        let mut item = ahead.item(&pk).cloned().unwrap_or_default();
         let mut tried = 0;
         loop {
             let standing = Standing::of(&item);
-            let admission = self.admission(request, standing.lane(request.trusted, limits, now_ms), &pk, now_ms);
+            let lane = standing.lane(request.trusted, limits, now_ms);
+            let mut admission = self.admission(request, lane, &pk, limits, now_ms);
+            let record = ahead.item(&admission.send).filter(|record| !has_expired(record, now_ms));
+            if let Some(record) = record {
+                return Ok(Decision::Repeated(self.previous_send(record, phone, &fingerprint, now_ms)?));
+            }
+            if item.contains_key("opted_out") {
+                return Ok(Decision::OptedOut);
+            }
+            // A user whose own limit is reached is told so: the transaction refuses that.
+            if phone_allows(&item, lane, limits, now_ms) {
+                if let Some(reached) = ahead.full_counter(&admission, limits, now_ms) {
+                    return Ok(Decision::LimitReached(reached));
+                }
+                match ahead.shortfall(&admission, limits, now_ms) {
+                    Some(shortfall) if limits.record_refuses() => {
+                        return Ok(Decision::BlockRecord(shortfall));
+                    }
+                    Some(shortfall) => admission.observed.push((LimitKind::BlockRecord, shortfall.to_string())),
+                    None => {}
+                }
+            }
             let writes = self.admission_writes(&admission, standing, &fingerprint, limits);
             let refused = match self.items.transact(&writes).await? {
                 Transaction::Done => return Ok(Decision::Admitted(Box::new(admission))),
@@ -288,7 +285,15 @@ impl Table {
         }
     }
 
-    fn admission(&self, request: SendRequest<'_>, lane: Lane, phone_pk: &str, now_ms: u64) -> Admission {
+    fn admission(
+        &self,
+        request: SendRequest<'_>,
+        lane: Lane,
+        phone_pk: &str,
+        limits: &SendLimits,
+        now_ms: u64,
+    ) -> Admission {
+        let has_record = lane == Lane::Stranger && limits.block_record != BlockRecordMode::Off;
         Admission {
             lane,
             send: self.pk("send", &request.idempotency_key.0),
@@ -300,6 +305,7 @@ impl Table {
             at_ms: now_ms,
             network: (lane == Lane::Stranger).then(|| CounterScope::Network(self.network_mac(request.ip))),
             country: CounterScope::of_country(lane, request.phone.region()),
+            records: has_record.then(|| self.record_keys(request.phone)),
             counted: CounterEntries::default(),
             observed: Vec::new(),
         }
@@ -421,7 +427,7 @@ impl Table {
             let counts = match by {
                 LimitKind::Ip => admission.lane != Lane::Owner,
                 LimitKind::Range => admission.lane == Lane::Stranger,
-                LimitKind::Phone | LimitKind::Network | LimitKind::Country | LimitKind::Total => true,
+                _ => true,
             };
             if !counts {
                 continue;
@@ -437,13 +443,14 @@ impl Table {
                 let before =
                     log.iter().position(|&at_ms| at_ms == admission.at_ms).map_or(&log[..], |at| &log[at + 1..]);
                 let exceeded = rules.check(before, admission.at_ms).err();
-                forecast.would_have_refused.extend(exceeded.map(|exceeded| (by, exceeded.rule)));
+                forecast.would_have_refused.extend(exceeded.map(|exceeded| (by, exceeded.rule.to_string())));
             }
         }
         Ok(forecast)
     }
 
-    /// Records how an admitted send ended, and the answer for every repeat. The code of a rejected message is voided.
+    /// Records how an admitted send ended, and the answer for every repeat, and counts it in the records of its block and area. The
+    /// code of a rejected message is voided.
     ///
     /// # Errors
     /// [`StoreError`] if it can't be recorded. Repeats are then answered with `unknown`.
@@ -454,8 +461,23 @@ impl Table {
         outcome: SendOutcome,
         answer: &str,
     ) -> Result<(), StoreError> {
+        let count = async {
+            if let Some(keys) = &admission.records {
+                self.count_in_records(keys, Counted::Sent, admission.at_ms).await;
+            }
+        };
+        tokio::join!(self.record_outcome(&admission, limits, outcome, answer), count).0
+    }
+
+    async fn record_outcome(
+        &self,
+        admission: &Admission,
+        limits: &SendLimits,
+        outcome: SendOutcome,
+        answer: &str,
+    ) -> Result<(), StoreError> {
         let record = self
-            .reserved(&admission)
+            .reserved(admission)
             .text(":state", outcome.into())
             .text(":answer", answer)
             .update("SET #state = :state, answer = :answer");
@@ -509,6 +531,19 @@ impl Table {
             _ => Err(StoreError::Corrupt("a send's record has no state or no answer")),
         }
     }
+}
+
+/// Whether the record of a send no longer answers repeats.
+fn has_expired(record: &Item, now_ms: u64) -> bool {
+    read_number(record, "expires_at").is_some_and(|expires_at| expires_at <= now_ms / 1000)
+}
+
+/// Whether the phone's own limit allows another send of this lane.
+fn phone_allows(phone: &Item, lane: Lane, limits: &SendLimits, now_ms: u64) -> bool {
+    limits
+        .phone
+        .enforced()
+        .is_none_or(|rules| rules.check(&read_log(phone, SlidingLog::of(lane.log(), rules)), now_ms).is_ok())
 }
 
 /// The limit that refuses longest, of those whose items the transaction shows. Between equals the phone's comes last and wins: it is

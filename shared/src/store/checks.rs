@@ -3,6 +3,7 @@
 //! A check that names its verification counts on that verification alone, and is compared with its codes only. A check without one counts
 //! on a log of the phone. Neither can use up the attempts of the other, so a stranger can't make an owner's right code fail.
 
+use super::block_records::{Counted, RecordKeys};
 use super::codes::{SentCode, code, live_codes, matches};
 use super::counters::{CounterEntries, CounterScope};
 use super::items::{Item, StoreError, Transaction, Updated, nonce, read_log, read_number};
@@ -10,6 +11,7 @@ use super::lane::Lane;
 use super::send_limits::{MAX_CODES, SendLimits};
 use super::table::{Table, expiry};
 use super::verification::Verification;
+use crate::limits::block_record::BlockRecordMode;
 use crate::limits::rules::Exceeded;
 use crate::limits::sliding_log::SlidingLog;
 use crate::phone::code::{Guess, VerificationCode};
@@ -53,6 +55,8 @@ pub struct VerifiedSend {
     ip: Option<String>,
     /// The range whose log counts it, if it was a stranger's.
     range: Option<String>,
+    /// The records that it counts in, if it was a stranger's.
+    records: Option<RecordKeys>,
     counted: CounterEntries,
     at_ms: u64,
 }
@@ -155,7 +159,7 @@ impl Table {
     }
 
     /// Releases a send to an approved phone from the limits that count unverified sends: exactly its own entries, wherever they are by
-    /// now.
+    /// now. In the records of its block and area it counts as verified.
     ///
     /// # Errors
     /// The first [`StoreError`]; the rest is released all the same. What can't be released stays counted.
@@ -165,15 +169,21 @@ impl Table {
         limits: &SendLimits,
         now_ms: u64,
     ) -> Result<(), StoreError> {
-        let VerifiedSend { ip, range, counted, at_ms } = verified;
+        let VerifiedSend { ip, range, records, counted, at_ms } = verified;
         let release = async |pk: Option<&String>, limit| match pk {
             Some(pk) => self.release_logged(pk, limit, at_ms).await,
             None => Ok(()),
         };
-        let (ip, range, counted) = tokio::join!(
+        let improve_records = async {
+            if let Some(keys) = &records {
+                self.count_in_records(keys, Counted::Verified, at_ms).await;
+            }
+        };
+        let (ip, range, counted, ()) = tokio::join!(
             release(ip.as_ref(), &limits.ip),
             release(range.as_ref(), &limits.range),
-            self.release_counted(counted, at_ms, now_ms)
+            self.release_counted(counted, at_ms, now_ms),
+            improve_records
         );
         ip.and(range).and(counted)
     }
@@ -331,6 +341,8 @@ impl Table {
         let verified = sends.map(|send| VerifiedSend {
             ip: (send.lane != Lane::Owner).then(|| send.ip.to_owned()),
             range: (send.lane == Lane::Stranger).then(|| self.range_pk(phone)),
+            records: (send.lane == Lane::Stranger && limits.block_record != BlockRecordMode::Off)
+                .then(|| self.record_keys(phone)),
             counted: CounterEntries::of_scope(
                 CounterScope::of_country(send.lane, phone.region()),
                 &limits.country,

@@ -65,20 +65,30 @@ pub(super) enum Updated {
 impl Items {
     /// Reads items as they are now. A missing one is empty.
     pub(super) async fn read<const N: usize>(&self, pks: [&str; N]) -> Result<[Item; N], StoreError> {
-        let keys = KeysAndAttributes::builder()
-            .set_keys(Some(pks.map(|pk| Item::from([("pk".to_owned(), text(pk))])).into()))
-            .consistent_read(true);
-        let keys = keys.build().map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        let read = self.client.batch_get_item().request_items(&self.table_name, keys);
-        let output = read.send().await.map_err(|error| StoreError::Unavailable(reason(&error)))?;
-        if output.unprocessed_keys().is_some_and(|keys| !keys.is_empty()) {
-            return Err(StoreError::Unavailable("it left items unread".to_owned()));
+        let mut items = self.read_all(&pks.map(str::to_owned)).await?;
+        Ok(pks.map(|pk| items.remove(pk).unwrap_or_default()))
+    }
+
+    /// Reads up to 100 different items as they are now, by key. A missing one is left out.
+    pub(super) async fn read_all(&self, pks: &[String]) -> Result<HashMap<String, Item>, StoreError> {
+        let mut left: Vec<Item> = pks.iter().map(|pk| Item::from([("pk".to_owned(), text(pk))])).collect();
+        let (mut found, mut tried) = (HashMap::new(), 0);
+        while !left.is_empty() {
+            let keys = KeysAndAttributes::builder().set_keys(Some(left)).consistent_read(true).build();
+            let keys = keys.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+            let read = self.client.batch_get_item().request_items(&self.table_name, keys);
+            let output = read.send().await.map_err(|error| StoreError::Unavailable(reason(&error)))?;
+            let items = output.responses.unwrap_or_default().remove(&self.table_name).unwrap_or_default();
+            found.extend(items.into_iter().filter_map(|item| Some((read_text(&item, "pk")?.to_owned(), item))));
+            // A throttled table leaves items unread.
+            let unprocessed = output.unprocessed_keys.unwrap_or_default().remove(&self.table_name);
+            left = unprocessed.map(|keys| keys.keys).unwrap_or_default();
+            tried += 1;
+            if !left.is_empty() && !self.backoff.wait(tried).await {
+                return Err(StoreError::Unavailable("it left items unread".to_owned()));
+            }
         }
-        let mut items = output.responses.unwrap_or_default().remove(&self.table_name).unwrap_or_default();
-        Ok(pks.map(|pk| {
-            let found = items.iter().position(|item| item.get("pk") == Some(&text(pk)));
-            found.map(|index| items.swap_remove(index)).unwrap_or_default()
-        }))
+        Ok(found)
     }
 
     /// A write of the item with this key, still to be described.

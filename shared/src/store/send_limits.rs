@@ -1,7 +1,8 @@
 //! The limits of a send, which send-code and check-code share.
 
 use super::lane::Lane;
-use crate::limits::rules::{CounterRules, LimitsError, MAX_WINDOW, Mode, Period, WindowRules};
+use crate::limits::block_record::BlockRecordMode;
+use crate::limits::rules::{CounterRules, Exceeded, LimitsError, MAX_WINDOW, Mode, Period, WindowRules};
 use crate::limits::sliding_log::SlidingLog;
 use crate::runtime::settings::{Environment, SettingError};
 use std::str::FromStr;
@@ -24,6 +25,8 @@ pub struct SendLimits {
     pub country: Mode<CounterRules>,
     /// All sends together.
     pub total: Mode<CounterRules>,
+    /// Whether the record of a block of numbers counts against the country's load.
+    pub block_record: BlockRecordMode,
     /// Failed checks of one verification, in all.
     pub check: CheckLimit,
     /// Failed checks of one phone number that name no verification. Their log is in the phone's item, which must live as long.
@@ -34,9 +37,53 @@ pub struct SendLimits {
     pub code_lifetime: Period,
 }
 
+/// The limit that refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LimitReached {
+    /// Which limit.
+    pub by: LimitKind,
+    /// Its rule, and until when.
+    pub exceeded: Exceeded,
+}
+
+/// What a limit counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LimitKind {
+    /// Sends to one phone number.
+    Phone,
+    /// Unverified sends from one IP address.
+    Ip,
+    /// Unverified sends to one number range.
+    Range,
+    /// Unverified sends from one network of IP addresses.
+    Network,
+    /// Unverified sends to one country.
+    Country,
+    /// All sends.
+    Total,
+    /// The record of the number's block, against the country's load.
+    BlockRecord,
+}
+
+impl LimitKind {
+    /// The limit's name in answers and logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Phone => "phone_limit",
+            Self::Ip => "ip_limit",
+            Self::Range => "range_limit",
+            Self::Network => "network_limit",
+            Self::Country => "country_limit",
+            Self::Total => "total_limit",
+            Self::BlockRecord => "block_record",
+        }
+    }
+}
+
 impl SendLimits {
-    /// Reads `PHONE_LIMIT`, `IP_LIMIT`, `RANGE_LIMIT`, `NETWORK_LIMIT`, `COUNTRY_LIMIT`, `TOTAL_LIMIT`, `CHECK_LIMIT`,
-    /// `PHONE_CHECK_LIMIT`, `KNOWN_FOR` and `CODE_LIFETIME`.
+    /// Reads `PHONE_LIMIT`, `IP_LIMIT`, `RANGE_LIMIT`, `NETWORK_LIMIT`, `COUNTRY_LIMIT`, `TOTAL_LIMIT`,
+    /// `BLOCK_RECORD`, `CHECK_LIMIT`, `PHONE_CHECK_LIMIT`, `KNOWN_FOR` and `CODE_LIFETIME`.
     ///
     /// # Errors
     /// [`SettingError`] names the first variable that is wrong, and the reason.
@@ -48,11 +95,17 @@ impl SendLimits {
             network: environment.parsed("NETWORK_LIMIT")?,
             country: environment.parsed("COUNTRY_LIMIT")?,
             total: environment.parsed("TOTAL_LIMIT")?,
+            block_record: environment.parsed("BLOCK_RECORD")?,
             check: environment.parsed("CHECK_LIMIT")?,
             phone_check: environment.parsed::<Enforced>("PHONE_CHECK_LIMIT")?.0,
             known_for: environment.parsed::<KnownFor>("KNOWN_FOR")?.0,
             code_lifetime: environment.parsed::<CodeLifetime>("CODE_LIFETIME")?.0,
         })
+    }
+
+    /// Whether the record of a block can refuse. With a country's limit that only observes, it only observes, too.
+    pub(super) fn record_refuses(&self) -> bool {
+        self.block_record == BlockRecordMode::On && self.country.enforced().is_some()
     }
 
     /// How many sends a phone's item stores with their codes: all that its two logs count, but at most 20. So nobody else's sends push

@@ -2,8 +2,8 @@
 //!
 //! One transaction decides on a send. The limits of the phone, the IP and the number range and the idempotency record change
 //! together or not at all, so a refusal by one costs the others nothing, and nothing slips through between a read and a write. Every
-//! write is a transaction, except three: the [`counters`](super::counters), which are too busy for one; the attempts of
-//! [`checks`](super::checks), which read what they write; and [`deliveries`](super::deliveries), which no other write accompanies.
+//! write is a transaction, except four: the [`counters`](super::counters) and the records of blocks, which are too busy for one; the
+//! attempts of [`checks`](super::checks), which read what they write; and [`deliveries`](super::deliveries), which no other write accompanies.
 //!
 //! | Item | `pk` | Attributes |
 //! |---|---|---|
@@ -11,6 +11,7 @@
 //! | verification | `verification#<HMAC>` | `failures`, its failed checks; `attempt` |
 //! | IP | `ip#<HMAC>` | `a1…aL` |
 //! | number range | `range#<HMAC>` | `a1…aL` |
+//! | block record, area record | `block#<HMAC>`, `area#<HMAC>` | `n<w>` and `v<w>`, the codes sent to strangers in week *w*, and those of them that were verified |
 //! | test number | `test#<HMAC>` | `f1…fM`, `attempt` |
 //! | counter | `network#<HMAC>#60/1h`, `country#US#1000/1d`, `known#US#1000/1d`, `total#10000/1d` | a [bucket counter](crate::limits::bucket_counter) |
 //! | send | `send#<HMAC of the idempotency key>` | `state`: `reserved` → `sent`, `refused` or `unknown`; `at`; `v`, the verification; `request`, the fingerprint; `answer` |

@@ -1,6 +1,7 @@
 //! Is every limit enforced? `observe` and `off` are for trials, not for production.
 
 use crate::report::{Check, Finding};
+use shared::limits::block_record::BlockRecordMode;
 use shared::limits::rules::{CounterRules, Mode, WindowRules};
 use shared::runtime::settings::{Environment, SettingError};
 
@@ -36,6 +37,11 @@ impl LimitSetting {
             counter("NetworkLimit", "NETWORK_LIMIT")?,
             counter("CountryLimit", "COUNTRY_LIMIT")?,
             counter("TotalLimit", "TOTAL_LIMIT")?,
+            Self {
+                name: "BlockRecord",
+                value: environment.text("BLOCK_RECORD").to_owned(),
+                enforced: environment.parsed::<BlockRecordMode>("BLOCK_RECORD")? == BlockRecordMode::On,
+            },
         ])
     }
 }
@@ -54,7 +60,7 @@ pub fn evaluate(limits: &[LimitSetting]) -> Finding {
     Finding::fail(
         Check::Limits,
         found,
-        "deploy with rules for these parameters, for example 3/1h; with observe or off, they refuse nothing",
+        "deploy with rules for these parameters, for example 3/1h, and with BlockRecord=on; with observe or off, they refuse nothing",
     )
 }
 
@@ -69,8 +75,9 @@ mod tests {
             (
                 vec![],
                 Pass,
-                "PhoneLimit = 1/30s, 3/1h, 10/1d; IpLimit = 10/1h; RangeLimit = 10/1h, 30/1d; NetworkLimit = 60/1h, 200/1d; CountryLimit = 1000/1d; TotalLimit = 10000/1d",
+                "PhoneLimit = 1/30s, 3/1h, 10/1d; IpLimit = 30/1h; RangeLimit = 10/1h, 30/1d; NetworkLimit = 60/1h, 200/1d; CountryLimit = 1000/1d; TotalLimit = 10000/1d; BlockRecord = on",
             ),
+            (vec![("BLOCK_RECORD", "observe")], Fail, "BlockRecord = observe"),
             (vec![("IP_LIMIT", "observe 3/1h")], Fail, "IpLimit = observe 3/1h"),
             (vec![("PHONE_LIMIT", "off"), ("TOTAL_LIMIT", "OFF")], Fail, "PhoneLimit = off; TotalLimit = OFF"),
         ] {

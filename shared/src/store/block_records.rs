@@ -1,0 +1,65 @@
+//! Records of blocks and areas of numbers: codes sent to strangers there, and codes verified. See [`crate::limits::block_record`].
+
+use super::items::{Item, read_number};
+use super::table::Table;
+use crate::limits::block_record::{Record, week};
+use crate::phone::number::PhoneNumber;
+
+/// How long an item is kept after its last code: the two weeks of a record, and the rest of the second.
+const LIFETIME_S: u64 = 3 * 7 * 24 * 60 * 60;
+
+/// The keys of the records that a code to a number counts in.
+#[derive(Clone, Debug)]
+pub(super) struct RecordKeys {
+    pub(super) block: String,
+    pub(super) area: String,
+}
+
+/// What a record counts.
+#[derive(Clone, Copy)]
+pub(super) enum Counted {
+    /// A code that was sent.
+    Sent,
+    /// A code that was verified, or that went to a phone which was.
+    Verified,
+}
+
+impl Counted {
+    const fn attribute(self) -> &'static str {
+        match self {
+            Self::Sent => "n",
+            Self::Verified => "v",
+        }
+    }
+}
+
+impl Table {
+    /// The keys of the records that a code to this number counts in.
+    pub(super) fn record_keys(&self, phone: &PhoneNumber) -> RecordKeys {
+        RecordKeys { block: self.pk("block", phone.block()), area: self.pk("area", phone.area()) }
+    }
+
+    /// Counts a code of `at_ms` in its records. They estimate, so neither a failure nor a second count by a retry matters.
+    pub(super) async fn count_in_records(&self, keys: &RecordKeys, counted: Counted, at_ms: u64) {
+        let count = async |pk: &str| {
+            let (name, week) = (counted.attribute(), week(at_ms));
+            let old: Vec<_> = (2..4).flat_map(|ago| ["n", "v"].map(|name| format!("{name}{}", week - ago))).collect();
+            let update = format!("ADD {name}{week} :one SET expires_at = :exp REMOVE {}", old.join(", "));
+            let write = self.items.write(pk).number(":one", 1).number(":exp", at_ms / 1000 + LIFETIME_S);
+            if let Err(error) = self.items.update(write.plain_update(update)).await {
+                tracing::warn!(%error, "a code could not be counted in the record of its block");
+            }
+        };
+        tokio::join!(count(&keys.block), count(&keys.area));
+    }
+}
+
+/// The record in an item: this week and the one before.
+pub(super) fn read_record(item: &Item, now_ms: u64) -> Record {
+    let sum = |counted: Counted| {
+        let of_week = |ago| read_number(item, &format!("{}{}", counted.attribute(), week(now_ms).saturating_sub(ago)));
+        let sum: u64 = (0..2).filter_map(of_week).sum();
+        u32::try_from(sum).unwrap_or(u32::MAX)
+    };
+    Record { sent: sum(Counted::Sent), verified: sum(Counted::Verified) }
+}
