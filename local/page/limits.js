@@ -9,6 +9,7 @@ const LIMITS = {
   range_limit: { title: "Number range", name: "range limit", noun: "unverified code" },
   network_limit: { title: "Network", name: "network limit", noun: "unverified code" },
   country_limit: { title: "Country", name: "country limit", noun: "unverified code" },
+  spend_limit: { title: "Spend", name: "spend limit", noun: "dollar" },
   block_record: { title: "Block record", name: "block record", noun: "code" },
   total_limit: { title: "Total", name: "total limit", noun: "code" },
   check_limit: { title: "Failed checks", name: "check limit", noun: "failed check" },

@@ -27,6 +27,7 @@ use shared::store::admission::{Decision, SendRequest};
 use shared::store::items::Items;
 use shared::store::send_limits::SendLimits;
 use shared::store::table::Table;
+use shared::twilio::price::Dollars;
 use shared::twilio::signature::{AuthToken, SignedRequest, verify};
 use std::net::Ipv4Addr;
 use std::sync::LazyLock;
@@ -208,6 +209,7 @@ impl Gate {
             code,
             verification,
             trusted: false,
+            price: Dollars::default(),
             fingerprint: "",
         };
         RUNTIME.block_on(self.table.admit(wish, &self.limits, self.now_ms)).unwrap()

@@ -134,6 +134,8 @@ pub enum Reason {
     CountryLimit,
     /// The limit of all sends is reached.
     TotalLimit,
+    /// The limit of what all sends cost is reached.
+    SpendLimit,
     /// The country's limit fills up, and codes to the number's block are not verified often enough.
     BlockRecord,
     /// Twilio rejected the message for a reason that lies with the recipient.
@@ -149,6 +151,7 @@ impl From<LimitKind> for Reason {
             LimitKind::Network => Self::NetworkLimit,
             LimitKind::Country => Self::CountryLimit,
             LimitKind::Total => Self::TotalLimit,
+            LimitKind::Spend => Self::SpendLimit,
             LimitKind::BlockRecord => Self::BlockRecord,
         }
     }
@@ -339,8 +342,8 @@ mod tests {
 
     #[test]
     fn a_reason_and_a_status_have_the_same_name_in_answers_logs_and_metrics() {
-        use LimitKind::{BlockRecord, Country, Ip, Network, Phone, Range, Total};
-        for kind in [Phone, Ip, Range, Network, Country, Total, BlockRecord] {
+        use LimitKind::{BlockRecord, Country, Ip, Network, Phone, Range, Spend, Total};
+        for kind in [Phone, Ip, Range, Network, Country, Total, Spend, BlockRecord] {
             let refused = Refused::because(kind.into());
             assert_eq!(refused.reason(), kind.as_str());
             let answer = Answer::from(refused);

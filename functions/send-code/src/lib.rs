@@ -167,6 +167,8 @@ async fn send_code(state: &State, request_id: &str, event: &Value) -> Result<Han
 
     let now_ms = state.clock.now_ms();
     let verification = verification(state, &request, &phone, now_ms)?;
+    let body = state.settings.messages.text(request.locale.as_ref(), code.as_str());
+    let price = state.settings.segment_prices.of(phone.region(), Segments::of(&body).count);
     let send = SendRequest {
         phone: &phone,
         ip: &request.ip,
@@ -174,6 +176,7 @@ async fn send_code(state: &State, request_id: &str, event: &Value) -> Result<Han
         code: &code,
         verification: &verification,
         trusted: request.trusted,
+        price,
         fingerprint: &fingerprint(&request),
     };
     let admission = match state.table.admit(send, &state.settings.limits, now_ms).await? {
@@ -184,7 +187,6 @@ async fn send_code(state: &State, request_id: &str, event: &Value) -> Result<Han
         Decision::Repeated(previous) => return repeat(previous, now_ms).map(Handled::without_metrics),
     };
 
-    let body = state.settings.messages.text(request.locale.as_ref(), code.as_str());
     // The forecast is read while Twilio is called, so that it adds no latency. It depends only on the admission, which is
     // already counted, and not on Twilio's answer. If it fails, the answer lacks `next_send_at`.
     let (result, forecast) = tokio::join!(
@@ -194,7 +196,6 @@ async fn send_code(state: &State, request_id: &str, event: &Value) -> Result<Han
     let forecast = forecast.ok();
     report_observed(request_id, forecast.as_ref());
     let next_send_ms = forecast.map(|forecast| forecast.next_send_ms);
-    let price = state.settings.segment_prices.of(phone.region(), Segments::of(&body).count);
     conclude(state, admission, &verification, result, now_ms, next_send_ms, price).await
 }
 

@@ -115,6 +115,7 @@ fn mode(limits: &SendLimits, kind: UsageKind) -> &'static str {
         UsageKind::Sends(LimitKind::Network) => name(&limits.network),
         UsageKind::Sends(LimitKind::Country) => name(&limits.country),
         UsageKind::Sends(LimitKind::Total) => name(&limits.total),
+        UsageKind::Sends(LimitKind::Spend) => name(&limits.spend),
         UsageKind::Sends(LimitKind::BlockRecord) | UsageKind::Checks => "enforce",
     }
 }

@@ -3,6 +3,7 @@
 use crate::support::{CODE, Local, outcome, start};
 use check_code::answer::Answer;
 use serde_json::json;
+use shared::twilio::price::Dollars;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::task::JoinSet;
@@ -108,6 +109,7 @@ async fn a_refused_send_voids_its_own_code_and_no_other() {
             code: &code,
             verification: &verification,
             trusted: false,
+            price: Dollars::default(),
             fingerprint: "",
         };
         match table.admit(request, limits, local.clock.now_ms()).await.unwrap() {
@@ -258,6 +260,7 @@ async fn a_code_keeps_its_own_time_when_settings_change_and_change_back() {
             code: &code,
             verification: &verification,
             trusted: false,
+            price: Dollars::default(),
             fingerprint: "",
         };
         let decision = table.admit(request, limits, local.clock.now_ms()).await.unwrap();

@@ -4,6 +4,7 @@ use crate::support::{Local, outcome, start};
 use serde_json::json;
 use shared::limits::rules::{CounterRules, Mode};
 use shared::store::counters::{CounterEntries, CounterScope};
+use shared::twilio::price::Dollars;
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
@@ -109,6 +110,7 @@ async fn an_observed_limit_counts_and_refuses_nothing() {
         code: &code,
         verification: &verification,
         trusted: false,
+        price: Dollars::default(),
         fingerprint: "",
     };
     let now_ms = local.clock.now_ms();
@@ -178,7 +180,7 @@ async fn against_the_model(local: &Local, rule: &str, max_gap_ms: u64, seed: u64
         let within = |from_ms: u64| times.iter().filter(|at_ms| **at_ms >= from_ms).count();
         let expected = within(first_ms) < limit;
         let (mut spent, mut observed) = (CounterEntries::default(), vec![]);
-        let refused = table.count(CounterScope::Total, &budget, now_ms, &mut spent, &mut observed).await.unwrap();
+        let refused = table.count(CounterScope::Total, &budget, 1, now_ms, &mut spent, &mut observed).await.unwrap();
         assert_eq!(refused.is_none(), expected, "step {step}: {} within the window", within(first_ms));
         match refused {
             None => counted.push((now_ms, spent)),
@@ -225,7 +227,7 @@ async fn a_request_whose_clock_is_behind_gets_no_more_than_the_limit() {
     let table = &local.system.send_code.table;
     let spend = async |now_ms: u64| {
         let (mut spent, mut observed) = (CounterEntries::default(), vec![]);
-        table.count(CounterScope::Total, &budget, now_ms, &mut spent, &mut observed).await.unwrap().is_none()
+        table.count(CounterScope::Total, &budget, 1, now_ms, &mut spent, &mut observed).await.unwrap().is_none()
     };
     // A quarter of the window has just begun, but not for everybody.
     let begun_ms = local.clock.now_ms() / 15_000 * 15_000;

@@ -18,6 +18,7 @@ mod networks;
 mod phones;
 mod repository;
 mod sends;
+mod spend;
 mod structure;
 mod support;
 mod template;

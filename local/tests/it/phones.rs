@@ -318,6 +318,7 @@ async fn the_gate_shows_exactly_what_will_be_decided() {
         ("RANGE_LIMIT", "3/4m"),
         ("NETWORK_LIMIT", "3/2m"),
         ("COUNTRY_LIMIT", "6/3m"),
+        ("SPEND_LIMIT", "off"),
         // It is no limit with places, which is what the gate shows.
         ("BLOCK_RECORD", "off"),
         ("TOTAL_LIMIT", "14/5m"),

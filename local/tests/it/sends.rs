@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use shared::runtime::backoff::Backoff;
 use shared::runtime::dependencies::Deadlines;
 use shared::store::admission::{Decision, SendRequest};
+use shared::twilio::price::Dollars;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -408,6 +409,7 @@ async fn releasing_an_admission_leaves_later_ones() {
             code: &code,
             verification: &verification,
             trusted: false,
+            price: Dollars::default(),
             fingerprint: "",
         };
         table.admit(request, limits, at_ms).await.unwrap()

@@ -3,6 +3,7 @@
 use crate::support::{Local, outcome, start};
 use check_code::answer::Answer;
 use serde_json::{Value, json};
+use shared::twilio::price::Dollars;
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
@@ -263,6 +264,7 @@ async fn a_send_under_way_that_an_approval_released_is_not_released_twice() {
         code: &"777777".parse().unwrap(),
         verification: &table.find_verification(PHONE, &verification).unwrap(),
         trusted: false,
+        price: Dollars::default(),
         fingerprint: "",
     };
     let decision = table.admit(under_way, limits, now_ms).await.unwrap();
@@ -331,6 +333,7 @@ async fn admit(
         code: &"777777".parse().unwrap(),
         verification: &table.start_verification(PHONE, local.clock.now_ms(), getrandom::fill).unwrap(),
         trusted: false,
+        price: Dollars::default(),
         fingerprint: "",
     };
     table.admit(request, limits, local.clock.now_ms()).await.unwrap()

@@ -52,12 +52,13 @@ fn first_of_window(bucket: u64) -> u64 {
     bucket.saturating_sub(BUCKETS)
 }
 
-/// Counts one admission at `now_ms`, if the rule allows it.
-pub(crate) fn admit(rule: Rule, now_ms: u64) -> CounterUpdate {
+/// Counts `amount` at `now_ms`, if the rule allows any more: one admission, or what it costs. What costs more than what is left is
+/// still counted, so the last one may exceed the rule by less than it costs.
+pub(crate) fn admit(rule: Rule, amount: u32, now_ms: u64) -> CounterUpdate {
     let now = bucket(rule, now_ms);
     let expires_s = (now_ms + 2 * rule.window().as_ms()) / 1000 + 3600;
     let mut expression = format!(
-        "SET c = if_not_exists(c, :zero) + :one, d = if_not_exists(d, :limit) + :one, \
+        "SET c = if_not_exists(c, :zero) + :amount, d = if_not_exists(d, :limit) + :amount, \
          q{now} = if_not_exists(q{now}, if_not_exists(d, :limit)), expires_at = :exp"
     );
     let first = first_of_window(now);
@@ -67,25 +68,25 @@ pub(crate) fn admit(rule: Rule, now_ms: u64) -> CounterUpdate {
     // A comparison with a missing attribute is false, so a bucket without admissions refuses nothing. Future buckets are
     // included: for a function whose clock is ahead, or whose request was faster, they may have begun.
     let refuses: Vec<_> = (first..=now + BUCKETS).map(|bucket| format!("c >= q{bucket}")).collect();
-    let values = [(":zero", 0), (":one", 1), (":limit", u64::from(rule.count())), (":exp", expires_s)];
+    let values = [(":zero", 0), (":amount", amount.into()), (":limit", u64::from(rule.count())), (":exp", expires_s)];
     CounterUpdate {
         update: Clause::new(expression, values),
         condition: Clause::new(format!("NOT ({})", refuses.join(" OR ")), []),
     }
 }
 
-/// Releases an admission that was counted at `at_ms`. Windows that begin later never counted it, and still don't. Exact as long as
+/// Releases `amount` that was counted at `at_ms`. Windows that begin later never counted it, and still don't. Exact as long as
 /// the clocks agree on the bucket.
-pub(crate) fn release(rule: Rule, at_ms: u64, now_ms: u64) -> CounterUpdate {
+pub(crate) fn release(rule: Rule, amount: u32, at_ms: u64, now_ms: u64) -> CounterUpdate {
     let (then, now) = (bucket(rule, at_ms), bucket(rule, now_ms));
-    let mut expression = "SET c = c - :one, d = d - :one".to_owned();
+    let mut expression = "SET c = c - :amount, d = d - :amount".to_owned();
     for later in (then + 1).max(first_of_window(now))..=now {
         // Without an admission since it began, a bucket's `q` would be the present `d`.
-        let _ = write!(expression, ", q{later} = if_not_exists(q{later}, d) - :one");
+        let _ = write!(expression, ", q{later} = if_not_exists(q{later}, d) - :amount");
     }
     CounterUpdate {
-        update: Clause::new(expression, [(":one", 1)]),
-        condition: Clause::new("c > :zero".to_owned(), [(":zero", 0)]),
+        update: Clause::new(expression, [(":amount", amount.into())]),
+        condition: Clause::new("c >= :amount".to_owned(), []),
     }
 }
 

@@ -11,6 +11,10 @@ pub const MAX_COUNTER_COUNT: u32 = 1_000_000_000;
 /// The shortest window of a [`CounterRules`]'s rule. A quarter of it is a bucket, which must be long compared with the difference
 /// between two clocks, about a second.
 pub const MIN_COUNTER_WINDOW: Period = Period { ms: MINUTE_MS };
+/// An amount of money of a rule is counted in hundredths of a cent.
+const PER_DOLLAR: u32 = 10_000;
+/// The largest amount of a [`SpendRules`]'s rule, in dollars.
+const MAX_DOLLARS: u32 = 99_999;
 /// The longest window of a rule.
 pub const MAX_WINDOW: Period = Period { ms: 366 * DAY_MS };
 
@@ -39,7 +43,15 @@ pub struct Period {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rule {
     count: u32,
+    unit: Unit,
     window: Period,
+}
+
+/// What the count of a rule is a count of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unit {
+    Admissions,
+    HundredthsOfACent,
 }
 
 /// A limit in the notation of settings: rules, `observe` and rules, or `off`.
@@ -85,6 +97,20 @@ pub struct CounterRules {
     rules: Vec<Rule>,
 }
 
+/// Rules for money, such as `$5/1h, $50/1d`, kept by a counter like [`CounterRules`].
+///
+/// ```
+/// use shared::limits::rules::{CounterRules, SpendRules};
+///
+/// let rules: CounterRules = "$5/1h, $0.50/1m".parse::<SpendRules>()?.into();
+/// assert_eq!(rules.rules()[1].to_string(), "$0.5/1m");
+/// // In hundredths of a cent.
+/// assert_eq!(rules.rules()[1].count(), 5_000);
+/// # Ok::<(), shared::limits::rules::LimitsError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpendRules(CounterRules);
+
 /// Why a text is not a list of rules, or not a duration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LimitsError {
@@ -97,6 +123,9 @@ pub enum LimitsError {
     /// A count that is not a number, is zero, or is too large for the log or the counter.
     #[error("the count of {0:?} must be a whole number from 1 to {1}")]
     Count(String, u32),
+    /// An amount of money that is none, is zero, or is too large for the counter.
+    #[error("{0:?} must begin with an amount from $0.0001 to ${MAX_DOLLARS}, such as $5/1h")]
+    Amount(String),
     /// A duration that can't be parsed or is zero.
     #[error("{0:?} is not a duration such as 30s, 10m, 1h or 1d")]
     Period(String),
@@ -170,7 +199,7 @@ impl fmt::Display for Period {
 }
 
 impl Rule {
-    /// How many admissions are allowed.
+    /// How many admissions are allowed, or how many hundredths of a cent.
     #[must_use]
     pub const fn count(self) -> u32 {
         self.count
@@ -182,33 +211,38 @@ impl Rule {
         self.window
     }
 
-    fn parse_list(text: &str, max_count: u32) -> Result<Vec<Self>, LimitsError> {
+    fn parse_list(
+        text: &str,
+        count: impl Fn(&str, &str) -> Result<(u32, Unit), LimitsError>,
+    ) -> Result<Vec<Self>, LimitsError> {
         if text.trim().is_empty() {
             return Err(LimitsError::Empty);
         }
-        let rules: Vec<_> = text.split(',').map(|rule| Self::parse(rule, max_count)).collect::<Result<_, _>>()?;
+        let rules: Vec<_> = text.split(',').map(|rule| Self::parse(rule, &count)).collect::<Result<_, _>>()?;
         let twice = rules.iter().enumerate().find(|(index, rule)| rules[..*index].contains(rule));
         twice.map_or(Ok(()), |(_, rule)| Err(LimitsError::Twice(*rule)))?;
         Ok(rules)
     }
 
-    fn parse(text: &str, max_count: u32) -> Result<Self, LimitsError> {
+    /// `count` reads what stands before the slash; it is also given the whole rule, for its error.
+    fn parse(text: &str, count: impl Fn(&str, &str) -> Result<(u32, Unit), LimitsError>) -> Result<Self, LimitsError> {
         let text = text.trim();
-        let (count, window) = text.split_once('/').ok_or_else(|| LimitsError::NoSlash(text.to_owned()))?;
-        let count = whole_number(count.trim())
-            .filter(|count| (1..=max_count).contains(count))
-            .ok_or_else(|| LimitsError::Count(text.to_owned(), max_count))?;
+        let (before, window) = text.split_once('/').ok_or_else(|| LimitsError::NoSlash(text.to_owned()))?;
+        let (count, unit) = count(before.trim(), text)?;
         let window: Period = window.parse()?;
         if window > MAX_WINDOW {
             return Err(LimitsError::Window(text.to_owned()));
         }
-        Ok(Self { count, window })
+        Ok(Self { count, unit, window })
     }
 }
 
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.count, self.window)
+        match self.unit {
+            Unit::Admissions => write!(f, "{}/{}", self.count, self.window),
+            Unit::HundredthsOfACent => write!(f, "${}/{}", f64::from(self.count) / f64::from(PER_DOLLAR), self.window),
+        }
     }
 }
 
@@ -216,7 +250,7 @@ impl FromStr for WindowRules {
     type Err = LimitsError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Rule::parse_list(text, MAX_COUNT).map(|rules| Self { rules })
+        Rule::parse_list(text, up_to(MAX_COUNT)).map(|rules| Self { rules })
     }
 }
 
@@ -224,11 +258,34 @@ impl FromStr for CounterRules {
     type Err = LimitsError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let rules = Rule::parse_list(text, MAX_COUNTER_COUNT)?;
+        Self::of(Rule::parse_list(text, up_to(MAX_COUNTER_COUNT))?)
+    }
+}
+
+impl CounterRules {
+    fn of(rules: Vec<Rule>) -> Result<Self, LimitsError> {
         match rules.iter().find(|rule| rule.window < MIN_COUNTER_WINDOW) {
             Some(rule) => Err(LimitsError::ShortWindow(*rule)),
             None => Ok(Self { rules }),
         }
+    }
+}
+
+impl FromStr for SpendRules {
+    type Err = LimitsError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let amount = |amount: &str, rule: &str| {
+            let count = amount.strip_prefix('$').and_then(hundredths_of_a_cent);
+            count.map(|count| (count, Unit::HundredthsOfACent)).ok_or_else(|| LimitsError::Amount(rule.to_owned()))
+        };
+        CounterRules::of(Rule::parse_list(text, amount)?).map(Self)
+    }
+}
+
+impl From<SpendRules> for CounterRules {
+    fn from(SpendRules(rules): SpendRules) -> Self {
+        rules
     }
 }
 
@@ -255,6 +312,15 @@ impl fmt::Display for WindowRules {
 }
 
 impl<R> Mode<R> {
+    /// The same mode, with rules of another kind.
+    pub fn map<S>(self, to: impl FnOnce(R) -> S) -> Mode<S> {
+        match self {
+            Self::Off => Mode::Off,
+            Self::Observe(rules) => Mode::Observe(to(rules)),
+            Self::Enforce(rules) => Mode::Enforce(to(rules)),
+        }
+    }
+
     /// The rules that count, observed or enforced.
     pub const fn counted(&self) -> Option<&R> {
         match self {
@@ -342,6 +408,23 @@ impl WindowRules {
         };
         self.rules.iter().map(left).min().unwrap_or_default()
     }
+}
+
+/// Reads a count of admissions.
+fn up_to(max_count: u32) -> impl Fn(&str, &str) -> Result<(u32, Unit), LimitsError> {
+    move |count, rule| {
+        let count = whole_number(count).filter(|count| (1..=max_count).contains(count));
+        count.map(|count| (count, Unit::Admissions)).ok_or_else(|| LimitsError::Count(rule.to_owned(), max_count))
+    }
+}
+
+/// An amount in dollars with at most four digits after the point; `None` if it is none or out of range.
+fn hundredths_of_a_cent(dollars: &str) -> Option<u32> {
+    let (whole, fraction) = dollars.split_once('.').unwrap_or((dollars, "0"));
+    let whole = Some(whole).filter(|whole| !whole.is_empty()).and_then(whole_number)?;
+    let fraction = Some(fraction).filter(|fraction| (1..=4).contains(&fraction.len()))?;
+    let count = (whole <= MAX_DOLLARS).then(|| whole * PER_DOLLAR)? + whole_number(&format!("{fraction:0<4}"))?;
+    (count > 0).then_some(count)
 }
 
 /// Digits only: `u32::from_str` also accepts `+3`.

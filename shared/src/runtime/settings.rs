@@ -7,7 +7,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 /// The default values. A test compares them with `template.yaml`.
-const DEFAULTS: [(&str, &str); 24] = [
+const DEFAULTS: [(&str, &str); 25] = [
     ("ALLOWED_COUNTRIES", "US,CA"),
     ("APP_DOMAIN", ""),
     ("BLOCKED_PREFIXES", ""),
@@ -28,6 +28,7 @@ const DEFAULTS: [(&str, &str); 24] = [
     ("REPLY_LIMIT", "3/1h"),
     ("REPLY_TEXT", "Thanks for your message!"),
     ("SEGMENT_PRICES", "US=0.0083, CA=0.0083, *=0.05"),
+    ("SPEND_LIMIT", "$5/1h, $50/1d"),
     ("TEST_NUMBERS", ""),
     ("TOTAL_LIMIT", "10000/1d"),
     ("TWILIO_BASE_URL", "https://api.twilio.com"),

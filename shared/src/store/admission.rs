@@ -14,6 +14,7 @@ use crate::limits::sliding_log::{SlidingLog, shift_in};
 use crate::phone::code::VerificationCode;
 use crate::phone::number::PhoneNumber;
 use crate::runtime::ip::ClientIp;
+use crate::twilio::price::Dollars;
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -58,6 +59,8 @@ pub struct SendRequest<'a> {
     pub verification: &'a Verification,
     /// Whether the app vouches for its user.
     pub trusted: bool,
+    /// What its message costs.
+    pub price: Dollars,
     /// What else must be equal under the same idempotency key: the code, if the caller chose it, and its language.
     pub fingerprint: &'a str,
 }
@@ -102,6 +105,7 @@ pub struct Admission {
     pub(super) mac: AttributeValue,
     pub(super) verification: Verification,
     pub(super) at_ms: u64,
+    price: Dollars,
     /// The network's counter, if its lane counts in one.
     pub(super) network: Option<CounterScope>,
     /// The country's counter that its lane counts in.
@@ -113,17 +117,18 @@ pub struct Admission {
 }
 
 impl Admission {
-    /// The counters that it counts in, in this order.
+    /// The counters that it counts in, in this order, and how much.
     pub(super) fn counters<'l>(
         &self,
         limits: &'l SendLimits,
-    ) -> impl Iterator<Item = (LimitKind, CounterScope, &'l Mode<CounterRules>)> + use<'l> {
+    ) -> impl Iterator<Item = (LimitKind, CounterScope, &'l Mode<CounterRules>, u32)> + use<'l> {
         let all = [
-            (LimitKind::Network, self.network, &limits.network),
-            (LimitKind::Country, self.country, &limits.country),
-            (LimitKind::Total, Some(CounterScope::Total), &limits.total),
+            (LimitKind::Network, self.network, &limits.network, 1),
+            (LimitKind::Country, self.country, &limits.country, 1),
+            (LimitKind::Total, Some(CounterScope::Total), &limits.total, 1),
+            (LimitKind::Spend, Some(CounterScope::Spend), &limits.spend, self.price.hundredths_of_a_cent()),
         ];
-        all.into_iter().filter_map(|(by, scope, limit)| Some((by, scope?, limit)))
+        all.into_iter().filter_map(|(by, scope, limit, amount)| Some((by, scope?, limit, amount)))
     }
 }
 
@@ -201,9 +206,9 @@ impl Table {
             Decision::Admitted(admission) => admission,
             refusal => return Ok(refusal),
         };
-        for (by, scope, limit) in admission.counters(limits) {
+        for (by, scope, limit, amount) in admission.counters(limits) {
             let mut observed = vec![];
-            let counted = self.count(scope, limit, now_ms, &mut admission.counted, &mut observed).await;
+            let counted = self.count(scope, limit, amount, now_ms, &mut admission.counted, &mut observed).await;
             admission.observed.extend(observed.into_iter().map(|rule| (by, rule.to_string())));
             let refused = match counted {
                 Ok(None) => continue,
@@ -303,6 +308,7 @@ impl Table {
             mac: self.code_mac(request.phone, request.code.as_str()),
             verification: request.verification.clone(),
             at_ms: now_ms,
+            price: request.price,
             network: (lane == Lane::Stranger).then(|| CounterScope::Network(self.network_mac(request.ip))),
             country: CounterScope::of_country(lane, request.phone.region()),
             records: has_record.then(|| self.record_keys(request.phone)),

@@ -1,4 +1,4 @@
-//! Counters of unverified sends per network and country, and of all sends together. See [`crate::limits::bucket_counter`].
+//! Counters of unverified sends per network and country, of all sends together, and of what they cost. See [`crate::limits::bucket_counter`].
 
 use super::items::{Item, StoreError, Updated, read_numbers};
 use super::lane::Lane;
@@ -19,13 +19,22 @@ pub enum CounterScope {
     Known(Region),
     /// The unverified sends to strangers from a network, by its MAC.
     Network(NetworkMac),
-    /// All sends: the cap on the bill.
+    /// All sends.
     Total,
+    /// What all sends cost: the cap on the bill.
+    Spend,
 }
 
 /// Entries in counters, which can be released.
 #[derive(Clone, Debug, Default)]
-pub struct CounterEntries(Vec<(CounterScope, Rule)>);
+pub struct CounterEntries(Vec<CounterEntry>);
+
+#[derive(Clone, Copy, Debug)]
+struct CounterEntry {
+    scope: CounterScope,
+    rule: Rule,
+    amount: u32,
+}
 
 /// What one counter decided.
 enum CounterDecision {
@@ -44,6 +53,7 @@ impl CounterScope {
             Self::Known(region) => format!("known#{region}#{rule}"),
             Self::Network(mac) => format!("network#{}#{rule}", URL_SAFE_NO_PAD.encode(mac)),
             Self::Total => format!("total#{rule}"),
+            Self::Spend => format!("spend#{rule}"),
         }
     }
 }
@@ -57,7 +67,7 @@ impl CounterEntries {
     pub fn of_scope(scope: Option<CounterScope>, limit: &Mode<CounterRules>, counted: &str) -> Self {
         let Some((scope, rules)) = scope.zip(limit.counted()) else { return Self::default() };
         let both = rules.rules().iter().filter(|rule| counted.split(',').any(|name| name == rule.to_string()));
-        Self(both.map(|rule| (scope, *rule)).collect())
+        Self(both.map(|rule| CounterEntry { scope, rule: *rule, amount: 1 }).collect())
     }
 
     /// These entries and the others.
@@ -66,9 +76,10 @@ impl CounterEntries {
         self
     }
 
-    /// The entries of unverified sends, and those of the total.
+    /// The entries of unverified sends, and those of all sends and what they cost, which an approval doesn't release.
     pub(super) fn split_total(self) -> (Self, Self) {
-        let (total, unverified) = self.0.into_iter().partition(|(scope, _)| *scope == CounterScope::Total);
+        let (total, unverified) =
+            self.0.into_iter().partition(|entry| matches!(entry.scope, CounterScope::Total | CounterScope::Spend));
         (Self(unverified), Self(total))
     }
 }
@@ -92,7 +103,7 @@ pub(super) fn rule_names(limit: &Mode<CounterRules>) -> String {
 }
 
 impl Table {
-    /// Counts one more in a scope's counters, one rule after another.
+    /// Counts `amount` more in a scope's counters, one rule after another.
     ///
     /// Returns the rule that refuses, if any. `entries` grows by the rules that counted, even if a later one refuses: release them
     /// then. `observed` grows by the observed rules that are exceeded.
@@ -103,15 +114,16 @@ impl Table {
         &self,
         scope: CounterScope,
         limit: &Mode<CounterRules>,
+        amount: u32,
         now_ms: u64,
         entries: &mut CounterEntries,
         observed: &mut Vec<Rule>,
     ) -> Result<Option<Exceeded>, StoreError> {
         let enforced = limit.enforced().is_some();
         for &rule in limit.counted().map_or(&[][..], CounterRules::rules) {
-            match self.count_by(scope, rule, enforced, now_ms).await? {
+            match self.count_by(CounterEntry { scope, rule, amount }, enforced, now_ms).await? {
                 CounterDecision::Counted(exceeded) => {
-                    entries.0.push((scope, rule));
+                    entries.0.push(CounterEntry { scope, rule, amount });
                     observed.extend(exceeded.map(|exceeded| exceeded.rule));
                 }
                 CounterDecision::Refused(exceeded) => return Ok(Some(exceeded)),
@@ -126,8 +138,8 @@ impl Table {
     /// The last [`StoreError`]; the other entries have been released all the same.
     pub async fn release_counted(&self, entries: CounterEntries, at_ms: u64, now_ms: u64) -> Result<(), StoreError> {
         let mut result = Ok(());
-        for (scope, rule) in entries.0 {
-            let CounterUpdate { update, condition } = bucket_counter::release(rule, at_ms, now_ms);
+        for CounterEntry { scope, rule, amount } in entries.0 {
+            let CounterUpdate { update, condition } = bucket_counter::release(rule, amount, at_ms, now_ms);
             let write = self.items.write(&scope.pk(rule)).only_if(&condition.expression);
             let write = write.numbers(&update.values).numbers(&condition.values);
             // Never twice: after a lost reply, the entry may stay counted. After throttling it is tried again.
@@ -151,22 +163,17 @@ impl Table {
         at_ms: u64,
     ) -> Result<(), StoreError> {
         for &rule in limit.counted().map_or(&[][..], CounterRules::rules) {
-            if !counted.0.contains(&(scope, rule)) {
-                self.count_by(scope, rule, false, at_ms).await?;
+            if !counted.0.iter().any(|entry| (entry.scope, entry.rule) == (scope, rule)) {
+                self.count_by(CounterEntry { scope, rule, amount: 1 }, false, at_ms).await?;
             }
         }
         Ok(())
     }
 
     /// A retry by the SDK after a lost reply may count twice. That errs on the strict side.
-    async fn count_by(
-        &self,
-        scope: CounterScope,
-        rule: Rule,
-        enforced: bool,
-        now_ms: u64,
-    ) -> Result<CounterDecision, StoreError> {
-        let CounterUpdate { update, condition } = bucket_counter::admit(rule, now_ms);
+    async fn count_by(&self, entry: CounterEntry, enforced: bool, now_ms: u64) -> Result<CounterDecision, StoreError> {
+        let CounterEntry { scope, rule, amount } = entry;
+        let CounterUpdate { update, condition } = bucket_counter::admit(rule, amount, now_ms);
         let exceeded = |counter: &Item| {
             let until_ms = bucket_counter::until_ms(rule, &read_numbers(counter), now_ms)?;
             Some(Exceeded { rule, until_ms })

@@ -20,7 +20,7 @@ impl Table {
     /// Reads what a send would meet.
     pub(super) async fn read_ahead(&self, admission: &Admission, limits: &SendLimits) -> Result<ReadAhead, StoreError> {
         let mut pks = vec![admission.send.clone(), admission.phone.clone()];
-        pks.extend(admission.counters(limits).flat_map(|(_, scope, limit)| {
+        pks.extend(admission.counters(limits).flat_map(|(_, scope, limit, _)| {
             let rules = limit.counted().map_or(&[][..], CounterRules::rules);
             rules.iter().map(move |rule| scope.pk(*rule))
         }));
@@ -39,7 +39,7 @@ impl ReadAhead {
 
     /// The first counter that is full and enforced.
     pub(super) fn full_counter(&self, admission: &Admission, limits: &SendLimits, now_ms: u64) -> Option<LimitReached> {
-        admission.counters(limits).find_map(|(by, scope, limit)| {
+        admission.counters(limits).find_map(|(by, scope, limit, _)| {
             limit.enforced()?.rules().iter().find_map(|&rule| {
                 let counter = read_numbers(self.item(&scope.pk(rule))?);
                 let until_ms = bucket_counter::until_ms(rule, &counter, now_ms)?;

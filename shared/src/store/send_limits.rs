@@ -2,7 +2,7 @@
 
 use super::lane::Lane;
 use crate::limits::block_record::BlockRecordMode;
-use crate::limits::rules::{CounterRules, Exceeded, LimitsError, MAX_WINDOW, Mode, Period, WindowRules};
+use crate::limits::rules::{CounterRules, Exceeded, LimitsError, MAX_WINDOW, Mode, Period, SpendRules, WindowRules};
 use crate::limits::sliding_log::SlidingLog;
 use crate::runtime::settings::{Environment, SettingError};
 use std::str::FromStr;
@@ -25,6 +25,8 @@ pub struct SendLimits {
     pub country: Mode<CounterRules>,
     /// All sends together.
     pub total: Mode<CounterRules>,
+    /// The price of all sends together, in hundredths of a cent.
+    pub spend: Mode<CounterRules>,
     /// Whether the record of a block of numbers counts against the country's load.
     pub block_record: BlockRecordMode,
     /// Failed checks of one verification, in all.
@@ -61,6 +63,8 @@ pub enum LimitKind {
     Country,
     /// All sends.
     Total,
+    /// What all sends cost.
+    Spend,
     /// The record of the number's block, against the country's load.
     BlockRecord,
 }
@@ -76,6 +80,7 @@ impl LimitKind {
             Self::Network => "network_limit",
             Self::Country => "country_limit",
             Self::Total => "total_limit",
+            Self::Spend => "spend_limit",
             Self::BlockRecord => "block_record",
         }
     }
@@ -83,7 +88,7 @@ impl LimitKind {
 
 impl SendLimits {
     /// Reads `PHONE_LIMIT`, `IP_LIMIT`, `RANGE_LIMIT`, `NETWORK_LIMIT`, `COUNTRY_LIMIT`, `TOTAL_LIMIT`,
-    /// `BLOCK_RECORD`, `CHECK_LIMIT`, `PHONE_CHECK_LIMIT`, `KNOWN_FOR` and `CODE_LIFETIME`.
+    /// `SPEND_LIMIT`, `BLOCK_RECORD`, `CHECK_LIMIT`, `PHONE_CHECK_LIMIT`, `KNOWN_FOR` and `CODE_LIFETIME`.
     ///
     /// # Errors
     /// [`SettingError`] names the first variable that is wrong, and the reason.
@@ -95,6 +100,7 @@ impl SendLimits {
             network: environment.parsed("NETWORK_LIMIT")?,
             country: environment.parsed("COUNTRY_LIMIT")?,
             total: environment.parsed("TOTAL_LIMIT")?,
+            spend: environment.parsed::<Mode<SpendRules>>("SPEND_LIMIT")?.map(CounterRules::from),
             block_record: environment.parsed("BLOCK_RECORD")?,
             check: environment.parsed("CHECK_LIMIT")?,
             phone_check: environment.parsed::<Enforced>("PHONE_CHECK_LIMIT")?.0,

@@ -88,6 +88,12 @@ impl Dollars {
         format!("{whole}{fraction:0<6}").parse().ok().map(Self)
     }
 
+    /// The amount in hundredths of a cent, rounded up.
+    #[must_use]
+    pub fn hundredths_of_a_cent(self) -> u32 {
+        u32::try_from(self.0.div_ceil(100)).unwrap_or(u32::MAX)
+    }
+
     /// The amount in dollars.
     #[expect(clippy::cast_precision_loss, reason = "exact to nine billion dollars")]
     pub(crate) const fn as_f64(self) -> f64 {
@@ -115,6 +121,16 @@ mod tests {
         }
         for text in [".", "1.", ".5", "-1", "1e3", "NaN", "1000", "0.1234567", "0..1", "+1", "US", ""] {
             assert_eq!(prices(text), Err(InvalidPrices::Price(text.to_owned())), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_price_that_counts_in_a_limit_is_rounded_up() {
+        let count = |price: &str| price.parse::<SegmentPrices>().unwrap().of(None, 1).hundredths_of_a_cent();
+        for (price, expected) in
+            [("0.0083", 83), ("0.00831", 84), ("0", 0), ("0.000001", 1), ("999.999999", 10_000_000)]
+        {
+            assert_eq!(count(price), expected, "{price}");
         }
     }
 

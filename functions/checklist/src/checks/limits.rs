@@ -2,7 +2,7 @@
 
 use crate::report::{Check, Finding};
 use shared::limits::block_record::BlockRecordMode;
-use shared::limits::rules::{CounterRules, Mode, WindowRules};
+use shared::limits::rules::{CounterRules, Mode, SpendRules, WindowRules};
 use shared::runtime::settings::{Environment, SettingError};
 
 /// The setting of a limit.
@@ -37,6 +37,11 @@ impl LimitSetting {
             counter("NetworkLimit", "NETWORK_LIMIT")?,
             counter("CountryLimit", "COUNTRY_LIMIT")?,
             counter("TotalLimit", "TOTAL_LIMIT")?,
+            Self {
+                name: "SpendLimit",
+                value: environment.text("SPEND_LIMIT").to_owned(),
+                enforced: environment.parsed::<Mode<SpendRules>>("SPEND_LIMIT")?.enforced().is_some(),
+            },
             Self {
                 name: "BlockRecord",
                 value: environment.text("BLOCK_RECORD").to_owned(),
@@ -75,7 +80,7 @@ mod tests {
             (
                 vec![],
                 Pass,
-                "PhoneLimit = 1/30s, 3/1h, 10/1d; IpLimit = 30/1h; RangeLimit = 10/1h, 30/1d; NetworkLimit = 60/1h, 200/1d; CountryLimit = 1000/1d; TotalLimit = 10000/1d; BlockRecord = on",
+                "PhoneLimit = 1/30s, 3/1h, 10/1d; IpLimit = 30/1h; RangeLimit = 10/1h, 30/1d; NetworkLimit = 60/1h, 200/1d; CountryLimit = 1000/1d; TotalLimit = 10000/1d; SpendLimit = $5/1h, $50/1d; BlockRecord = on",
             ),
             (vec![("BLOCK_RECORD", "observe")], Fail, "BlockRecord = observe"),
             (vec![("IP_LIMIT", "observe 3/1h")], Fail, "IpLimit = observe 3/1h"),
