@@ -117,7 +117,7 @@ pub enum Reason {
     CountryNotAllowed,
     /// It begins with a blocked prefix.
     PrefixBlocked,
-    /// Its type is premium-rate, toll-free or another on which no person receives a code.
+    /// Its type is premium-rate, toll-free or another on which no person receives a code, or a landline that is not allowed.
     NumberTypeNotAllowed,
     /// The recipient has opted out by STOP.
     OptedOut,

@@ -125,6 +125,7 @@ fn a_wrong_setting_names_its_variable_and_the_reason() {
         ("ALLOWED_COUNTRIES", "US,UK", "\"UK\""),
         ("ALLOWED_COUNTRIES", "USA", "two letters"),
         ("BLOCKED_PREFIXES", "881", "write + and 1 to 15 digits"),
+        ("ALLOW_LANDLINES", "yes", "`true` or `false`"),
         ("PHONE_LIMIT", "", "is not set"),
         ("PHONE_LIMIT", "3 per hour", "is not of the form count/window"),
         ("IP_LIMIT", "500/1d", "whole number from 1 to 80"),

@@ -191,6 +191,7 @@ async fn every_refusal_says_why_and_sends_nothing() {
         ("+881612345678", "prefix_blocked", ""),
         ("+19002345678", "number_type_not_allowed", "premium_rate"),
         ("+447012345678", "number_type_not_allowed", "personal"),
+        ("+442079460123", "number_type_not_allowed", "fixed_line"),
         ("+15005550009", "rejected_by_twilio", "21614"),
         ("+15005550004", "opted_out", "21610"),
     ] {
@@ -202,6 +203,14 @@ async fn every_refusal_says_why_and_sends_nothing() {
         assert!(phone.is_empty() || !text.contains(phone), "{text}");
     }
     assert!(local.texts().is_empty());
+}
+
+#[tokio::test]
+async fn a_landline_gets_a_code_if_landlines_are_allowed() {
+    for (setting, expected) in [("true", "sent"), ("false", "number_type_not_allowed")] {
+        let local = start([("ALLOWED_COUNTRIES", "US,GB"), ("ALLOW_LANDLINES", setting)]).await;
+        assert_eq!(outcome(&local.send("+442079460123", IP).await), expected);
+    }
 }
 
 #[tokio::test]

@@ -7,8 +7,9 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 /// The default values. A test compares them with `template.yaml`.
-const DEFAULTS: [(&str, &str); 23] = [
+const DEFAULTS: [(&str, &str); 24] = [
     ("ALLOWED_COUNTRIES", "US,CA"),
+    ("ALLOW_LANDLINES", "false"),
     ("APP_DOMAIN", ""),
     ("BLOCKED_PREFIXES", ""),
     ("CHECK_LIMIT", "5"),
