@@ -143,7 +143,7 @@ fn metrics(handled: &Result<Handled, SendCodeError>, took_ms: u64) -> Vec<Metric
 }
 
 async fn send_code(state: &State, request_id: &str, event: &Value) -> Result<Handled, SendCodeError> {
-    let request = Request::parse(event, request_id)?;
+    let request = Request::parse(event, request_id)?.with_code_of(state.settings.min_code_digits)?;
     if state.settings.test_numbers.find(&request.phone_number).is_some() {
         let now_ms = state.clock.now_ms();
         let verification = state.table.start_verification(&request.phone_number, now_ms, state.random);

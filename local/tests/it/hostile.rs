@@ -141,6 +141,8 @@ fn a_wrong_setting_names_its_variable_and_the_reason() {
         ("TEST_NUMBERS", "+14152345678=123456", "may be a real number"),
         ("MESSAGE_TEMPLATE", "Your code", "must contain {code} exactly once"),
         ("MESSAGE_TEMPLATE", "{code} {code}", "must contain {code} exactly once"),
+        ("MIN_CODE_DIGITS", "3", "from 4 to 10"),
+        ("MIN_CODE_DIGITS", "six", "from 4 to 10"),
         ("CODE_LIFETIME", "ten minutes", "not a duration"),
         ("CODE_LIFETIME", "11h", "from 6s to 10h"),
     ] {

@@ -247,6 +247,27 @@ async fn a_given_code_is_texted_as_it_is_and_a_made_one_has_six_digits() {
 }
 
 #[tokio::test]
+async fn a_chosen_code_of_too_few_digits_is_an_error_before_anything_is_counted() {
+    for (minimum, code, expected) in [
+        ("4", "4930", "sent"),
+        ("6", "49302", "InvalidRequest"),
+        ("6", "493027", "sent"),
+        ("8", "4930271", "InvalidRequest"),
+        ("8", "49302718", "sent"),
+    ] {
+        let local =
+            start([("MIN_CODE_DIGITS", minimum), ("PHONE_LIMIT", "1/1h"), ("TEST_NUMBERS", "+14155550100=4930")]).await;
+        for phone in [PHONE, "+14155550100"] {
+            let answer = local.invoke(json!({"phone_number": phone, "ip": IP, "code": code})).await;
+            assert_eq!(outcome(&answer), expected, "{minimum} {code} {phone}");
+        }
+        // A generated code has six digits whatever the minimum is, and the error took no place in the limit.
+        let then = if expected == "sent" { "phone_limit" } else { "sent" };
+        assert_eq!(outcome(&local.send(PHONE, IP).await), then, "{minimum} {code}");
+    }
+}
+
+#[tokio::test]
 async fn the_text_is_in_the_language_that_is_asked_for_and_ends_in_the_line_that_phones_fill_in() {
     let templates = r#"{"de": "Ihr Code lautet {code}.", "fr": "Votre code : {code}"}"#;
     let local = start([("MESSAGE_TEMPLATES", templates), ("APP_DOMAIN", "example.com"), ("IP_LIMIT", "off")]).await;
@@ -350,6 +371,7 @@ async fn a_malformed_request_is_an_error_that_names_the_field_and_repeats_nothin
         (json!({"phone_number": PHONE, "ip": "203.0.113.7, 10.0.0.1"}), "`ip` is a list"),
         (json!({"phone_number": PHONE, "ip": "203.0.113.7:443"}), "`ip` has a port"),
         (json!({"phone_number": PHONE, "ip": IP, "code": "12345a"}), "`code` must be 4 to 10 digits"),
+        (json!({"phone_number": PHONE, "ip": IP, "code": "98765"}), "`code` must have at least 6 digits"),
         (json!({"phone_number": PHONE, "ip": IP, "code": 123_456}), "`code` must be a string"),
         (
             json!({"phone_number": PHONE, "ip": IP, "idempotency_key": ""}),
@@ -370,7 +392,11 @@ async fn a_malformed_request_is_an_error_that_names_the_field_and_repeats_nothin
         let text = error.to_string();
         assert!(text.contains(message), "{event}: {text}");
         assert!(
-            !text.contains(PRIVATE) && !text.contains("12345a") && !text.contains(PHONE) && !text.contains("10.0.0.1"),
+            !text.contains(PRIVATE)
+                && !text.contains("12345a")
+                && !text.contains("98765")
+                && !text.contains(PHONE)
+                && !text.contains("10.0.0.1"),
             "{text}"
         );
     }
