@@ -123,11 +123,12 @@ async fn one_idempotency_key_sixteen_times_at_once_sends_one_sms() {
     let first = local.invoke(event.clone()).await.unwrap();
     assert_eq!(first.status(), "sent");
     local.clock.advance_seconds(3600);
-    let Answer::Sent { message_sid, verification, expires_at, expires_in, next_send, replayed } =
+    let Answer::Sent { message_sid, verification, expires_at, expires_in, locale, next_send, replayed } =
         local.invoke(event).await.unwrap()
     else {
         panic!()
     };
+    assert_eq!(locale, None, "none was asked for");
     let Answer::Sent { message_sid: same, verification: named, expires_at: ended, .. } = first else { panic!() };
     assert_eq!((&message_sid, &verification, &expires_at), (&same, &named, &ended), "a repeat gets the stored answer");
     assert_eq!((expires_in, next_send.in_seconds, replayed), (0, Some(0), true), "and can't be misread as a new SMS");
@@ -270,20 +271,33 @@ async fn a_chosen_code_of_too_few_digits_is_an_error_before_anything_is_counted(
 #[tokio::test]
 async fn the_text_is_in_the_language_that_is_asked_for_and_ends_in_the_line_that_phones_fill_in() {
     let templates = r#"{"de": "Ihr Code lautet {code}.", "fr": "Votre code : {code}"}"#;
-    let local = start([("MESSAGE_TEMPLATES", templates), ("APP_DOMAIN", "example.com"), ("IP_LIMIT", "off")]).await;
-    for (n, (locale, text)) in [
-        (json!("de"), "Ihr Code lautet 493027.\n\n@example.com #493027"),
-        (json!("de-AT"), "Ihr Code lautet 493027.\n\n@example.com #493027"),
-        (json!("FR_ca"), "Votre code : 493027\n\n@example.com #493027"),
-        (json!("ja"), "Your verification code is: 493027\n\n@example.com #493027"),
-        (json!(null), "Your verification code is: 493027\n\n@example.com #493027"),
+    let local = start([
+        ("MESSAGE_TEMPLATES", templates),
+        ("APP_DOMAIN", "example.com"),
+        ("IP_LIMIT", "off"),
+        ("TEST_NUMBERS", "+14155550199=493027"),
+    ])
+    .await;
+    for (n, (locale, text, language)) in [
+        (json!("de"), "Ihr Code lautet 493027.\n\n@example.com #493027", json!("de")),
+        (json!("de-AT"), "Ihr Code lautet 493027.\n\n@example.com #493027", json!("de")),
+        (json!("FR_ca"), "Votre code : 493027\n\n@example.com #493027", json!("fr")),
+        (json!("ja"), "Your verification code is: 493027\n\n@example.com #493027", json!("default")),
+        (json!(null), "Your verification code is: 493027\n\n@example.com #493027", json!(null)),
     ]
     .into_iter()
     .enumerate()
     {
         let phone = format!("+1415555010{n}");
-        local.invoke(json!({"phone_number": phone, "ip": IP, "code": "493027", "locale": locale})).await.unwrap();
+        let event = json!({"phone_number": phone, "ip": IP, "code": "493027", "locale": locale, "idempotency_key": n.to_string()});
+        let answer = json!(local.invoke(event.clone()).await.unwrap());
         assert_eq!(local.texts().last().unwrap(), text);
+        let again = json!(local.invoke(event).await.unwrap());
+        let never_texted = json!({"phone_number": "+14155550199", "ip": IP, "locale": locale});
+        let tested = json!(local.invoke(never_texted).await.unwrap());
+        assert_eq!([&answer["locale"], &again["locale"], &tested["locale"]], [&language; 3], "{locale}");
+        assert_eq!((&answer["status"], &again["replayed"]), (&json!("sent"), &json!(true)), "{locale}");
+        assert_eq!(answer.as_object().unwrap().contains_key("locale"), !language.is_null(), "{locale}");
     }
     assert_eq!(
         outcome(&local.invoke(json!({"phone_number": PHONE, "ip": IP, "locale": "no language"})).await),
