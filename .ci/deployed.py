@@ -35,6 +35,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 ACCOUNT_SID = "AC00000000000000000000000000000001"
 AUTH_TOKEN = "0123456789abcdef0123456789abcdef"
 API_KEY_SID, API_KEY_SECRET = "SK00000000000000000000000000000001", "local-api-key-secret"
+CALL_AGAIN = "#rc=3&rp=all"  # as in shared/src/twilio/url.rs
 
 # 2/1h instead of the default, so that two sends are accepted without a wait and the third is refused.
 PARAMETERS = {"TwilioFrom": "+15005550006", "PhoneLimit": "2/1h", "InboundEvents": "on", "AlarmEmail": "ops@example.com"}
@@ -133,7 +134,8 @@ def check(stack, twilio):
         expect(repeated["verification"] == chosen["verification"], [chosen, repeated])
         expect(len(twilio.messages()) == 2, twilio.messages())
     with checked("the status callback URL points to this API"):
-        expect(stack.setting("SendCode", "STATUS_CALLBACK") == f"https://{stack.api_host}/sms/status", "a different URL")
+        expected = f"https://{stack.api_host}/sms/status{CALL_AGAIN}"
+        expect(stack.setting("SendCode", "STATUS_CALLBACK") == expected, stack.setting("SendCode", "STATUS_CALLBACK"))
     with checked("each delivery report is recorded once, and the final status is kept"):
         sid = chosen["message_sid"]
         for state in ("sent", "delivered", "delivered", "queued"):

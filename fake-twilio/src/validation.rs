@@ -9,6 +9,7 @@ use shared::phone::number::PhoneNumber;
 use shared::phone::number::is_e164;
 use shared::twilio::segments::MAX_BODY;
 use shared::twilio::sid::is_sid;
+use shared::twilio::url::without_fragment;
 
 const MAX_CALLBACK_URL: usize = 4000;
 const MAX_VALIDITY_SECONDS: u32 = 36_000;
@@ -158,10 +159,11 @@ fn may_be_sender(text: &str) -> bool {
 }
 
 /// Whether Twilio would accept a URL to call: HTTP, and a host that has a domain and no underscore. Twilio refuses
-/// `localhost`, which it can't reach; here it and `[::1]` count as domains, since only this machine is called.
+/// `localhost`, which it can't reach; here it and `[::1]` count as domains, since only this machine is called. A
+/// fragment holds Twilio's connection overrides, and may hold anything.
 pub(crate) fn is_url(url: &str) -> bool {
     url.len() <= MAX_CALLBACK_URL
-        && url.parse::<Uri>().is_ok_and(|uri| {
+        && without_fragment(url).parse::<Uri>().is_ok_and(|uri| {
             let is_reachable = |host: &str| matches!(host, "localhost" | "[::1]") || host.contains('.');
             ["http", "https"].map(Some).contains(&uri.scheme_str())
                 && uri.host().is_some_and(|host| is_reachable(host) && !host.contains('_'))

@@ -22,6 +22,7 @@ use shared::runtime::http::{self, Connections, HttpError, Tls};
 use shared::runtime::metrics::Sink;
 
 use shared::runtime::settings::Environment;
+use shared::twilio::url::CALL_AGAIN;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -254,7 +255,7 @@ impl Services<'_> {
             journal,
             past,
             api_url: self.base_url.to_owned(),
-            sms_url: format!("{}/sms", self.base_url),
+            sms_url: format!("{}/sms{CALL_AGAIN}", self.base_url),
         };
         let twilio = FakeTwilio::new(fixtures::account(), config);
         twilio.resume_deliveries();
@@ -296,7 +297,7 @@ fn environment(base_url: &str, settings: Vec<(String, String)>) -> Environment {
         ("HMAC_KEY_SECRET", HMAC_KEY_SECRET),
         ("PUBLIC_URL", base_url),
         ("SENDING_SECRET", API_KEY_SECRET_NAME),
-        ("STATUS_CALLBACK", &format!("{base_url}/sms/status")),
+        ("STATUS_CALLBACK", &format!("{base_url}/sms/status{CALL_AGAIN}")),
         ("TABLE_NAME", TABLE_NAME),
         ("TWILIO_BASE_URL", base_url),
         ("TWILIO_FROM", OUR_NUMBER),

@@ -124,6 +124,7 @@ async fn a_request_is_refused_with_the_code_that_twilio_gives() {
         (&[("StatusCallback", "nonsense")], 400, 21609),
         (&[("StatusCallback", "ftp://example.com/status")], 400, 21609),
         (&[("StatusCallback", "https://my_app.example.com/status")], 400, 21609),
+        (&[("StatusCallback", "#rc=3&rp=all")], 400, 21609),
         (&[("StatusCallback", &callback)], 400, 21609),
         (&[("RiskCheck", "maybe")], 400, 20422),
         (&[("ContentRetention", "burn")], 400, 30029),
@@ -181,6 +182,7 @@ async fn what_twilio_takes_is_taken() {
         &media,
         &[("To", "+15005550005")],
         &[("Unheard", "of")],
+        &[("StatusCallback", "https://example.com#rc=3&rp=all")],
     ];
     for change in cases {
         let (status, message) = server.post(&changed(change)).await;

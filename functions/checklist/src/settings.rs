@@ -5,6 +5,7 @@ use shared::phone::number::Region;
 use shared::phone::policy::Policy;
 use shared::runtime::settings::{Environment, SettingError};
 use shared::twilio::client::{BaseUrl, Sender};
+use shared::twilio::url::CALL_AGAIN;
 use shared::twilio::webhook::PublicUrl;
 
 /// The path of the webhook for inbound messages.
@@ -60,6 +61,12 @@ impl Settings {
 }
 
 impl WebhookUrls {
+    /// What to enter at Twilio: the signed URL, with the overrides that have Twilio call again after a failure.
+    #[must_use]
+    pub fn to_enter(&self) -> String {
+        self.signed.clone() + CALL_AGAIN
+    }
+
     fn from_environment(environment: &Environment) -> Result<Self, SettingError> {
         let webhook = |variable| {
             let url = environment.parsed_if_set::<PublicUrl>(variable)?;

@@ -26,6 +26,9 @@ pub enum Answer {
         expires_at: String,
         /// The same in seconds from now.
         expires_in: u64,
+        /// The language of the text, or `default`; absent if none was asked for, and in answers of releases that didn't say.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        locale: Option<String>,
         /// When the limits allow another code to this number from this IP.
         #[serde(flatten)]
         next_send: NextSend,
@@ -118,7 +121,7 @@ pub enum Reason {
     CountryNotAllowed,
     /// It begins with a blocked prefix.
     PrefixBlocked,
-    /// Its type is premium-rate, toll-free or another on which no person receives a code.
+    /// Its type is premium-rate, toll-free or another on which no person receives a code, or a landline that is not allowed.
     NumberTypeNotAllowed,
     /// The recipient has opted out by STOP.
     OptedOut,
@@ -164,6 +167,7 @@ impl Answer {
         sid: &MessageSid,
         verification: &Verification,
         expires_ms: u64,
+        locale: Option<String>,
         next_send: NextSend,
         now_ms: u64,
     ) -> Self {
@@ -173,20 +177,22 @@ impl Answer {
             verification: verification.as_str().to_owned(),
             expires_in: seconds_until(&expires_at, now_ms),
             expires_at,
+            locale,
             next_send,
             replayed: false,
         }
     }
 
-    /// The answer for a test number, which is never texted.
+    /// The answer for a test number, which is never texted. `locale` is the language that the text would have.
     #[must_use]
-    pub fn test(verification: &Verification, now_ms: u64, settings: &Settings) -> Self {
+    pub fn test(verification: &Verification, locale: Option<String>, now_ms: u64, settings: &Settings) -> Self {
         let expires_at = rfc3339(now_ms + settings.limits.code_lifetime.as_ms());
         Self::Sent {
             message_sid: format!("SM{:032}", 0),
             verification: verification.as_str().to_owned(),
             expires_in: seconds_until(&expires_at, now_ms),
             expires_at,
+            locale,
             next_send: NextSend::at(now_ms, now_ms),
             replayed: false,
         }
@@ -197,11 +203,12 @@ impl Answer {
     pub fn replayed(self, name: &Verification, now_ms: u64) -> Self {
         let verification = name.as_str().to_owned();
         match self {
-            Self::Sent { message_sid, expires_at, next_send, .. } => Self::Sent {
+            Self::Sent { message_sid, expires_at, locale, next_send, .. } => Self::Sent {
                 message_sid,
                 verification,
                 expires_in: seconds_until(&expires_at, now_ms),
                 expires_at,
+                locale,
                 next_send: next_send.seen_from(now_ms),
                 replayed: true,
             },
@@ -339,6 +346,14 @@ impl Refused {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_that_was_stored_before_it_named_a_language_is_still_read() {
+        let stored = r#"{"status":"sent","message_sid":"SM1","verification":"","expires_at":"2026-11-25T10:10:00Z","expires_in":600}"#;
+        let answer: Answer = serde_json::from_str(stored).unwrap();
+        assert!(matches!(&answer, Answer::Sent { locale: None, .. }), "{answer:?}");
+        assert_eq!(serde_json::to_string(&answer).unwrap(), stored);
+    }
 
     #[test]
     fn a_reason_and_a_status_have_the_same_name_in_answers_logs_and_metrics() {

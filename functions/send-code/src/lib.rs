@@ -144,12 +144,14 @@ fn metrics(handled: &Result<Handled, SendCodeError>, took_ms: u64) -> Vec<Metric
 }
 
 async fn send_code(state: &State, request_id: &str, event: &Value) -> Result<Handled, SendCodeError> {
-    let request = Request::parse(event, request_id)?;
+    let request = Request::parse(event, request_id)?.with_code_of(state.settings.min_code_digits)?;
+    let messages = &state.settings.messages;
+    let language = request.locale.as_ref().map(|locale| messages.language(locale).to_owned());
     if state.settings.test_numbers.find(&request.phone_number).is_some() {
         let now_ms = state.clock.now_ms();
         let verification = state.table.start_verification(&request.phone_number, now_ms, state.random);
         let verification = verification.map_err(SendCodeError::NoRandomness)?;
-        return Ok(Handled::without_metrics(Answer::test(&verification, now_ms, &state.settings)));
+        return Ok(Handled::without_metrics(Answer::test(&verification, language, now_ms, &state.settings)));
     }
     let phone = match PhoneNumber::parse(&request.phone_number) {
         Ok(phone) => phone,
@@ -167,7 +169,7 @@ async fn send_code(state: &State, request_id: &str, event: &Value) -> Result<Han
 
     let now_ms = state.clock.now_ms();
     let verification = verification(state, &request, &phone, now_ms)?;
-    let body = state.settings.messages.text(request.locale.as_ref(), code.as_str());
+    let body = messages.text(request.locale.as_ref(), code.as_str());
     let price = state.settings.segment_prices.of(phone.region(), Segments::of(&body).count);
     let send = SendRequest {
         phone: &phone,
@@ -196,7 +198,7 @@ async fn send_code(state: &State, request_id: &str, event: &Value) -> Result<Han
     let forecast = forecast.ok();
     report_observed(request_id, forecast.as_ref());
     let next_send_ms = forecast.map(|forecast| forecast.next_send_ms);
-    conclude(state, admission, &verification, result, now_ms, next_send_ms, price).await
+    conclude(state, admission, &verification, result, now_ms, next_send_ms, Texted { language, price }).await
 }
 
 /// The verification that the request names, or a new one.
@@ -220,6 +222,13 @@ fn verification(
     )
 }
 
+/// What answers and metrics say of the text.
+struct Texted {
+    /// Its language, if one was asked for.
+    language: Option<String>,
+    price: Dollars,
+}
+
 /// Turns Twilio's answer to an admitted send of `sent_ms` into ours, and records or releases the admission.
 async fn conclude(
     state: &State,
@@ -228,15 +237,15 @@ async fn conclude(
     result: Result<MessageSid, SendError>,
     sent_ms: u64,
     next_send_ms: Option<u64>,
-    price: Dollars,
+    texted: Texted,
 ) -> Result<Handled, SendCodeError> {
     let now_ms = state.clock.now_ms();
     let next_send = next_send_ms.map(|at_ms| NextSend::at(at_ms, now_ms)).unwrap_or_default();
-    let spend = Metric::EstimatedSpend(price);
+    let spend = Metric::EstimatedSpend(texted.price);
     let (outcome, handled) = match result {
         Ok(sid) => {
             let expires_ms = sent_ms + state.settings.limits.code_lifetime.as_ms();
-            let answer = Answer::sent(&sid, verification, expires_ms, next_send, now_ms);
+            let answer = Answer::sent(&sid, verification, expires_ms, texted.language, next_send, now_ms);
             // Zero verified codes: without it the metric would be missing, not zero, while no code is verified, and the
             // conversion could not show exactly the case that it is for.
             (SendOutcome::Sent, Handled { answer, metrics: vec![Metric::Sent, Metric::Verified(0), spend] })

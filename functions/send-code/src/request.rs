@@ -2,7 +2,7 @@
 
 use crate::messages::locale::{InvalidLocale, Locale};
 use serde_json::Value;
-use shared::phone::code::{InvalidCode, VerificationCode};
+use shared::phone::code::{InvalidCode, MinCodeDigits, VerificationCode};
 use shared::runtime::ip::{ClientIp, InvalidIp};
 use shared::runtime::request_fields::{InvalidFields, RequestFields};
 use shared::store::admission::{IdempotencyKey, InvalidIdempotencyKey};
@@ -75,6 +75,11 @@ pub enum InvalidRequest {
     /// Not a code.
     #[error("`code` {0}")]
     Code(#[from] InvalidCode),
+    /// A code that is easier to guess than the setting allows.
+    #[error(
+        "`code` must have at least {0} digits, as MinCodeDigits says; leave it out to get a generated code of six digits"
+    )]
+    ShortCode(MinCodeDigits),
     /// Not a language tag.
     #[error("`locale` {0}")]
     Locale(#[from] InvalidLocale),
@@ -103,5 +108,16 @@ impl Request {
             verification: fields.optional("verification")?.map(|name| RawVerification(name.to_owned())),
             trusted: fields.flag("trusted")?,
         })
+    }
+
+    /// Refuses a chosen code that is too short.
+    ///
+    /// # Errors
+    /// [`InvalidRequest::ShortCode`] with the fewest digits that are allowed.
+    pub fn with_code_of(self, digits: MinCodeDigits) -> Result<Self, InvalidRequest> {
+        match &self.code {
+            Some(code) if !digits.allows(code) => Err(InvalidRequest::ShortCode(digits)),
+            _ => Ok(self),
+        }
     }
 }

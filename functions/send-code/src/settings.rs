@@ -2,6 +2,7 @@
 
 use crate::messages::Messages;
 use crate::messages::app_domain::AppDomain;
+use shared::phone::code::MinCodeDigits;
 use shared::phone::policy::Policy;
 use shared::phone::test_numbers::TestNumbers;
 use shared::runtime::settings::{Environment, SettingError};
@@ -28,6 +29,8 @@ pub struct Settings {
     pub policy: Policy,
     /// The limits and the lifetime of a code.
     pub limits: SendLimits,
+    /// The fewest digits of a code that the caller chooses.
+    pub min_code_digits: MinCodeDigits,
     /// The texts of the messages.
     pub messages: Messages,
     /// Numbers that are never texted.
@@ -51,6 +54,7 @@ impl Settings {
             status_callback: environment.parsed_if_set("STATUS_CALLBACK")?,
             policy: Policy::from_environment(environment)?,
             limits: SendLimits::from_environment(environment)?,
+            min_code_digits: environment.parsed("MIN_CODE_DIGITS")?,
             messages: messages(environment)?,
             test_numbers: TestNumbers::from_environment(environment)?,
             segment_prices: environment.parsed("SEGMENT_PRICES")?,

@@ -112,8 +112,10 @@ const APPLICATION: (&str, &str) = ("SmsApplicationSid", "AP000000000000000000000
 async fn a_misconfigured_number_fails_the_webhooks_check_and_no_other() {
     let local = start([POOL]).await;
     let right = number(&local).await;
-    let ours = format!("{}/sms", local.system.base_url);
+    let ours = format!("{}/sms#rc=3&rp=all", local.system.base_url);
+    let called_once = format!("{}/sms", local.system.base_url);
     for wrong in [
+        ("SmsUrl", &*called_once),
         ("SmsUrl", "http://sms.example.com/sms"),
         ("SmsUrl", ""),
         ("SmsUrl", "https://demo.twilio.com/welcome/sms/reply"),
@@ -329,7 +331,7 @@ async fn applying_closes_and_opens_countries_and_reports_each_change() {
 #[tokio::test]
 async fn applying_points_the_webhooks_at_us_and_touches_nothing_that_was_right() {
     let local = start([]).await;
-    let ours = format!("{}/sms", local.system.base_url);
+    let ours = format!("{}/sms#rc=3&rp=all", local.system.base_url);
     let fallback = "https://fallback.example/sms".to_owned();
     let wrong_number =
         [("SmsUrl", "http://sms.example.com/sms"), ("SmsMethod", "GET"), APPLICATION, ("SmsFallbackUrl", &fallback)];

@@ -168,9 +168,8 @@ async fn what_twilio_signed_but_is_no_status_is_a_400() {
 
 #[tokio::test]
 async fn a_message_is_sent_with_the_address_for_its_reports_if_there_is_one() {
-    for (setting, expected) in
-        [("", None), ("https://sms.example.com/sms/status", Some("https://sms.example.com/sms/status"))]
-    {
+    const URL: &str = "https://sms.example.com/sms/status#rc=3&rp=all";
+    for (setting, expected) in [("", None), (URL, Some(URL))] {
         let local = start([("STATUS_CALLBACK", setting)]).await;
         assert_eq!(outcome(&local.send(PHONE, "203.0.113.7").await), "sent");
         let parameters = local.system.twilio.messages().remove(0).parameters;

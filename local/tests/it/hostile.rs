@@ -97,6 +97,7 @@ fn names(error: &str, variable: &str) -> bool {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn a_wrong_setting_names_its_variable_and_the_reason() {
     let right = [
         ("TABLE_NAME", "tollgate"),
@@ -125,6 +126,7 @@ fn a_wrong_setting_names_its_variable_and_the_reason() {
         ("ALLOWED_COUNTRIES", "US,UK", "\"UK\""),
         ("ALLOWED_COUNTRIES", "USA", "two letters"),
         ("BLOCKED_PREFIXES", "881", "write + and 1 to 15 digits"),
+        ("ALLOW_LANDLINES", "yes", "`true` or `false`"),
         ("PHONE_LIMIT", "", "is not set"),
         ("PHONE_LIMIT", "3 per hour", "is not of the form count/window"),
         ("IP_LIMIT", "500/1d", "whole number from 1 to 80"),
@@ -147,6 +149,8 @@ fn a_wrong_setting_names_its_variable_and_the_reason() {
         ("TEST_NUMBERS", "+14152345678=123456", "may be a real number"),
         ("MESSAGE_TEMPLATE", "Your code", "must contain {code} exactly once"),
         ("MESSAGE_TEMPLATE", "{code} {code}", "must contain {code} exactly once"),
+        ("MIN_CODE_DIGITS", "3", "from 4 to 10"),
+        ("MIN_CODE_DIGITS", "six", "from 4 to 10"),
         ("CODE_LIFETIME", "ten minutes", "not a duration"),
         ("CODE_LIFETIME", "11h", "from 6s to 10h"),
     ] {

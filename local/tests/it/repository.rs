@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::Value;
 use shared::runtime::metrics::{Metric, NAMESPACE};
 use shared::runtime::settings::Environment;
+use shared::twilio::url::CALL_AGAIN;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use strum::VariantNames as _;
@@ -104,6 +105,19 @@ async fn the_event_for_the_app_is_made_of_what_a_message_has() {
     let prefix = filter["dynamodb"]["Keys"]["pk"]["S"][0]["prefix"].as_str().unwrap();
     assert!(message["pk"].as_s().unwrap().starts_with(prefix), "{prefix}");
     assert_eq!(filter["eventName"], serde_json::json!(["INSERT"]));
+}
+
+#[test]
+fn twilio_calls_every_webhook_of_the_template_again_after_a_failure() {
+    const API: &str = "https://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com";
+    const OURS: &str = "https://sms.example.com/twilio";
+    for (public_url, base) in [("", API), (OURS, OURS)] {
+        let template = Template::with(&[("PublicUrl", public_url)]);
+        let status = format!("{base}/sms/status{CALL_AGAIN}");
+        assert_eq!(template.get(["Outputs", "WebhookUrl", "Value"]), format!("{base}/sms{CALL_AGAIN}"));
+        assert_eq!(template.get(["Outputs", "StatusCallbackUrl", "Value"]), status);
+        assert_eq!(template.environment("SendCode")["STATUS_CALLBACK"], status);
+    }
 }
 
 #[test]

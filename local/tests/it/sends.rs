@@ -124,11 +124,12 @@ async fn one_idempotency_key_sixteen_times_at_once_sends_one_sms() {
     let first = local.invoke(event.clone()).await.unwrap();
     assert_eq!(first.status(), "sent");
     local.clock.advance_seconds(3600);
-    let Answer::Sent { message_sid, verification, expires_at, expires_in, next_send, replayed } =
+    let Answer::Sent { message_sid, verification, expires_at, expires_in, locale, next_send, replayed } =
         local.invoke(event).await.unwrap()
     else {
         panic!()
     };
+    assert_eq!(locale, None, "none was asked for");
     let Answer::Sent { message_sid: same, verification: named, expires_at: ended, .. } = first else { panic!() };
     assert_eq!((&message_sid, &verification, &expires_at), (&same, &named, &ended), "a repeat gets the stored answer");
     assert_eq!((expires_in, next_send.in_seconds, replayed), (0, Some(0), true), "and can't be misread as a new SMS");
@@ -192,6 +193,7 @@ async fn every_refusal_says_why_and_sends_nothing() {
         ("+881612345678", "prefix_blocked", ""),
         ("+19002345678", "number_type_not_allowed", "premium_rate"),
         ("+447012345678", "number_type_not_allowed", "personal"),
+        ("+442079460123", "number_type_not_allowed", "fixed_line"),
         ("+15005550009", "rejected_by_twilio", "21614"),
         ("+15005550004", "opted_out", "21610"),
     ] {
@@ -203,6 +205,14 @@ async fn every_refusal_says_why_and_sends_nothing() {
         assert!(phone.is_empty() || !text.contains(phone), "{text}");
     }
     assert!(local.texts().is_empty());
+}
+
+#[tokio::test]
+async fn a_landline_gets_a_code_if_landlines_are_allowed() {
+    for (setting, expected) in [("true", "sent"), ("false", "number_type_not_allowed")] {
+        let local = start([("ALLOWED_COUNTRIES", "US,GB"), ("ALLOW_LANDLINES", setting)]).await;
+        assert_eq!(outcome(&local.send("+442079460123", IP).await), expected);
+    }
 }
 
 #[tokio::test]
@@ -239,22 +249,56 @@ async fn a_given_code_is_texted_as_it_is_and_a_made_one_has_six_digits() {
 }
 
 #[tokio::test]
+async fn a_chosen_code_of_too_few_digits_is_an_error_before_anything_is_counted() {
+    for (minimum, code, expected) in [
+        ("4", "4930", "sent"),
+        ("6", "49302", "InvalidRequest"),
+        ("6", "493027", "sent"),
+        ("8", "4930271", "InvalidRequest"),
+        ("8", "49302718", "sent"),
+    ] {
+        let local =
+            start([("MIN_CODE_DIGITS", minimum), ("PHONE_LIMIT", "1/1h"), ("TEST_NUMBERS", "+14155550100=4930")]).await;
+        for phone in [PHONE, "+14155550100"] {
+            let answer = local.invoke(json!({"phone_number": phone, "ip": IP, "code": code})).await;
+            assert_eq!(outcome(&answer), expected, "{minimum} {code} {phone}");
+        }
+        // A generated code has six digits whatever the minimum is, and the error took no place in the limit.
+        let then = if expected == "sent" { "phone_limit" } else { "sent" };
+        assert_eq!(outcome(&local.send(PHONE, IP).await), then, "{minimum} {code}");
+    }
+}
+
+#[tokio::test]
 async fn the_text_is_in_the_language_that_is_asked_for_and_ends_in_the_line_that_phones_fill_in() {
     let templates = r#"{"de": "Ihr Code lautet {code}.", "fr": "Votre code : {code}"}"#;
-    let local = start([("MESSAGE_TEMPLATES", templates), ("APP_DOMAIN", "example.com"), ("IP_LIMIT", "off")]).await;
-    for (n, (locale, text)) in [
-        (json!("de"), "Ihr Code lautet 493027.\n\n@example.com #493027"),
-        (json!("de-AT"), "Ihr Code lautet 493027.\n\n@example.com #493027"),
-        (json!("FR_ca"), "Votre code : 493027\n\n@example.com #493027"),
-        (json!("ja"), "Your verification code is: 493027\n\n@example.com #493027"),
-        (json!(null), "Your verification code is: 493027\n\n@example.com #493027"),
+    let local = start([
+        ("MESSAGE_TEMPLATES", templates),
+        ("APP_DOMAIN", "example.com"),
+        ("IP_LIMIT", "off"),
+        ("TEST_NUMBERS", "+14155550199=493027"),
+    ])
+    .await;
+    for (n, (locale, text, language)) in [
+        (json!("de"), "Ihr Code lautet 493027.\n\n@example.com #493027", json!("de")),
+        (json!("de-AT"), "Ihr Code lautet 493027.\n\n@example.com #493027", json!("de")),
+        (json!("FR_ca"), "Votre code : 493027\n\n@example.com #493027", json!("fr")),
+        (json!("ja"), "Your verification code is: 493027\n\n@example.com #493027", json!("default")),
+        (json!(null), "Your verification code is: 493027\n\n@example.com #493027", json!(null)),
     ]
     .into_iter()
     .enumerate()
     {
         let phone = format!("+1415555010{n}");
-        local.invoke(json!({"phone_number": phone, "ip": IP, "code": "493027", "locale": locale})).await.unwrap();
+        let event = json!({"phone_number": phone, "ip": IP, "code": "493027", "locale": locale, "idempotency_key": n.to_string()});
+        let answer = json!(local.invoke(event.clone()).await.unwrap());
         assert_eq!(local.texts().last().unwrap(), text);
+        let again = json!(local.invoke(event).await.unwrap());
+        let never_texted = json!({"phone_number": "+14155550199", "ip": IP, "locale": locale});
+        let tested = json!(local.invoke(never_texted).await.unwrap());
+        assert_eq!([&answer["locale"], &again["locale"], &tested["locale"]], [&language; 3], "{locale}");
+        assert_eq!((&answer["status"], &again["replayed"]), (&json!("sent"), &json!(true)), "{locale}");
+        assert_eq!(answer.as_object().unwrap().contains_key("locale"), !language.is_null(), "{locale}");
     }
     assert_eq!(
         outcome(&local.invoke(json!({"phone_number": PHONE, "ip": IP, "locale": "no language"})).await),
@@ -342,6 +386,7 @@ async fn a_malformed_request_is_an_error_that_names_the_field_and_repeats_nothin
         (json!({"phone_number": PHONE, "ip": "203.0.113.7, 10.0.0.1"}), "`ip` is a list"),
         (json!({"phone_number": PHONE, "ip": "203.0.113.7:443"}), "`ip` has a port"),
         (json!({"phone_number": PHONE, "ip": IP, "code": "12345a"}), "`code` must be 4 to 10 digits"),
+        (json!({"phone_number": PHONE, "ip": IP, "code": "98765"}), "`code` must have at least 6 digits"),
         (json!({"phone_number": PHONE, "ip": IP, "code": 123_456}), "`code` must be a string"),
         (
             json!({"phone_number": PHONE, "ip": IP, "idempotency_key": ""}),
@@ -362,7 +407,11 @@ async fn a_malformed_request_is_an_error_that_names_the_field_and_repeats_nothin
         let text = error.to_string();
         assert!(text.contains(message), "{event}: {text}");
         assert!(
-            !text.contains(PRIVATE) && !text.contains("12345a") && !text.contains(PHONE) && !text.contains("10.0.0.1"),
+            !text.contains(PRIVATE)
+                && !text.contains("12345a")
+                && !text.contains("98765")
+                && !text.contains(PHONE)
+                && !text.contains("10.0.0.1"),
             "{text}"
         );
     }

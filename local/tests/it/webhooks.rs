@@ -94,6 +94,13 @@ async fn what_twilio_answers_itself_and_what_would_start_a_loop_gets_no_reply() 
         assert_eq!(answer, (200, NO_REPLY.to_owned()), "{from}");
     }
 
+    // Nor to a landline, unless landlines are allowed.
+    for (setting, reply) in [("false", NO_REPLY), ("true", THANKS)] {
+        let local = start([("ALLOWED_COUNTRIES", "GB"), ("ALLOW_LANDLINES", setting)]).await;
+        let answer = local.text_in("+442079460123", PRIVATE, &sid(1)).await;
+        assert_eq!(answer, (200, reply.to_owned()), "{setting}");
+    }
+
     // In other languages a Messaging Service says what was meant.
     let form = Form::from_pairs([
         ("AccountSid", ACCOUNT_SID),

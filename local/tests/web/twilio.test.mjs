@@ -84,7 +84,7 @@ test("inbound webhooks pass validateRequest, and the TwiML reply is executed", a
   const app = await startApp(t, () => reply.toString());
 
   const [number] = await client.incomingPhoneNumbers.list({ phoneNumber: OUR_NUMBER });
-  assert.equal(number.smsUrl, `${url}/sms`);
+  assert.equal(number.smsUrl, `${url}/sms#rc=3&rp=all`);
   const smsUrl = `${app.url}/sms/inbound?tenant=a%20b`;
   assert.equal((await client.incomingPhoneNumbers(number.sid).update({ smsUrl })).smsUrl, smsUrl);
 

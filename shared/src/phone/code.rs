@@ -1,7 +1,11 @@
 //! Verification codes.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
+
+/// How many digits a code can have.
+const DIGITS: RangeInclusive<usize> = 4..=10;
 
 /// The number of six-digit codes.
 const CODES: u32 = 1_000_000;
@@ -47,8 +51,40 @@ impl FromStr for VerificationCode {
     type Err = InvalidCode;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let right = (4..=10).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+        let right = DIGITS.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
         if right { Ok(Self(text.to_owned())) } else { Err(InvalidCode) }
+    }
+}
+
+/// The fewest digits that a code may have if a caller chooses it: 4 to 10.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MinCodeDigits(usize);
+
+impl MinCodeDigits {
+    /// Whether the code has as many digits, or more.
+    #[must_use]
+    pub const fn allows(self, code: &VerificationCode) -> bool {
+        code.0.len() >= self.0
+    }
+}
+
+impl fmt::Display for MinCodeDigits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The text is not a number of digits that a code can have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it must be a number of digits from {} to {}, such as 6", DIGITS.start(), DIGITS.end())]
+pub struct InvalidMinCodeDigits;
+
+impl FromStr for MinCodeDigits {
+    type Err = InvalidMinCodeDigits;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let digits = text.trim().parse().ok().filter(|digits| DIGITS.contains(digits));
+        digits.map(Self).ok_or(InvalidMinCodeDigits)
     }
 }
 
@@ -150,6 +186,26 @@ mod tests {
         }
         // 200 each on average; the chance of 100 or fewer anywhere is below one in 10¹².
         assert!(first_digits.iter().all(|&count| count > 100), "{first_digits:?}");
+    }
+
+    #[test]
+    fn a_minimum_of_digits_allows_codes_of_as_many_or_more() {
+        let allowed = |minimum: &str, code: &str| {
+            minimum.parse::<MinCodeDigits>().unwrap().allows(&code.parse::<VerificationCode>().unwrap())
+        };
+        for (minimum, code, expected) in [
+            ("4", "0000", true),
+            ("6", "12345", false),
+            ("6", "123456", true),
+            ("6", "1234567890", true),
+            ("10", "123456789", false),
+            ("10", "1234567890", true),
+        ] {
+            assert_eq!(allowed(minimum, code), expected, "{minimum} {code}");
+        }
+        for text in ["", "3", "11", "-6", "6.0", "six", "99999999999999999999"] {
+            assert_eq!(text.parse::<MinCodeDigits>(), Err(InvalidMinCodeDigits), "{text:?}");
+        }
     }
 
     #[test]

@@ -23,13 +23,15 @@ const REFUSED_TYPES: [NumberType; 8] = [
 /// The prefix of Twilio's "magic" test numbers. They are personal numbers that are not assigned, so they may pass.
 const TEST_NUMBERS: &str = "+1500555000";
 
-/// The allowed countries and the blocked prefixes.
+/// The allowed countries, the blocked prefixes, and whether landlines are allowed.
 #[derive(Clone, Debug)]
 pub struct Policy {
     /// Regions, not dial codes: +1 is shared by 25 of them.
     pub allowed_countries: Vec<Region>,
     /// Besides those without a country.
     pub blocked_prefixes: Vec<Prefix>,
+    /// Few landlines receive an SMS, and fraudsters rent them like any number. A number that may be either isn't one of them.
+    pub allow_landlines: bool,
 }
 
 /// The first digits of numbers, with a `+`.
@@ -63,7 +65,7 @@ pub enum Violation {
 }
 
 impl Policy {
-    /// Reads `ALLOWED_COUNTRIES` and `BLOCKED_PREFIXES`.
+    /// Reads `ALLOWED_COUNTRIES`, `BLOCKED_PREFIXES` and `ALLOW_LANDLINES`.
     ///
     /// # Errors
     /// [`SettingError`] names the variable that is invalid, and the reason.
@@ -72,6 +74,7 @@ impl Policy {
         Ok(Self {
             allowed_countries: environment.list("ALLOWED_COUNTRIES")?,
             blocked_prefixes: environment.list("BLOCKED_PREFIXES")?,
+            allow_landlines: environment.parsed("ALLOW_LANDLINES")?,
         })
     }
 
@@ -87,8 +90,11 @@ impl Policy {
         if !number.region().is_some_and(|region| self.allowed_countries.contains(&region)) {
             return Err(Violation::Country(number.region()));
         }
-        if REFUSED_TYPES.contains(&number.number_type()) && !number.as_str().starts_with(TEST_NUMBERS) {
-            return Err(Violation::NumberType(number.number_type()));
+        let number_type = number.number_type();
+        let is_refused =
+            REFUSED_TYPES.contains(&number_type) || number_type == NumberType::FixedLine && !self.allow_landlines;
+        if is_refused && !number.as_str().starts_with(TEST_NUMBERS) {
+            return Err(Violation::NumberType(number_type));
         }
         Ok(())
     }
@@ -98,12 +104,16 @@ impl Policy {
 mod tests {
     use super::*;
 
-    fn check(number: &str) -> Result<(), Violation> {
-        let policy = Policy {
+    fn policy() -> Policy {
+        Policy {
             allowed_countries: ["US", "CA", "GB"].map(|region| region.parse().unwrap()).into(),
             blocked_prefixes: vec!["+1907".parse().unwrap()],
-        };
-        policy.check(&PhoneNumber::parse(number).unwrap())
+            allow_landlines: false,
+        }
+    }
+
+    fn check(number: &str) -> Result<(), Violation> {
+        policy().check(&PhoneNumber::parse(number).unwrap())
     }
 
     #[test]
@@ -136,6 +146,23 @@ mod tests {
         ] {
             assert_eq!(check(number), Err(Violation::NumberType(number_type)), "{number}");
         }
+    }
+
+    #[test]
+    fn a_landline_is_refused_unless_landlines_are_allowed_and_what_may_be_a_mobile_phone_is_none() {
+        let allowing = Policy { allow_landlines: true, ..policy() };
+        for (number, refused) in [
+            ("+442079460123", true),
+            ("+447400123456", false),
+            ("+445612345678", false), // voice over IP
+            ("+14155550123", false),  // fixed line or mobile
+        ] {
+            let expected = if refused { Err(Violation::NumberType(NumberType::FixedLine)) } else { Ok(()) };
+            assert_eq!(check(number), expected, "{number}");
+            assert_eq!(allowing.check(&PhoneNumber::parse(number).unwrap()), Ok(()), "{number}");
+        }
+        let premium_rate = PhoneNumber::parse("+19002345678").unwrap();
+        assert_eq!(allowing.check(&premium_rate), Err(Violation::NumberType(NumberType::PremiumRate)));
     }
 
     #[test]

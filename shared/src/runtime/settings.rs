@@ -7,8 +7,9 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 /// The default values. A test compares them with `template.yaml`.
-const DEFAULTS: [(&str, &str); 25] = [
+const DEFAULTS: [(&str, &str); 27] = [
     ("ALLOWED_COUNTRIES", "US,CA"),
+    ("ALLOW_LANDLINES", "false"),
     ("APP_DOMAIN", ""),
     ("BLOCKED_PREFIXES", ""),
     ("BLOCK_RECORD", "on"),
@@ -20,6 +21,7 @@ const DEFAULTS: [(&str, &str); 25] = [
     ("MESSAGE_LIFETIME", "30d"),
     ("MESSAGE_TEMPLATE", "Your verification code is: {code}"),
     ("MESSAGE_TEMPLATES", ""),
+    ("MIN_CODE_DIGITS", "6"),
     ("NETWORK_LIMIT", "60/1h, 200/1d"),
     ("PHONE_CHECK_LIMIT", "5/10m, 20/1d"),
     ("PHONE_LIMIT", "1/30s, 3/1h, 10/1d"),

@@ -34,6 +34,7 @@ pub enum Sender {
 /// use shared::twilio::client::StatusCallback;
 ///
 /// assert!("https://sms.example.com/sms/status".parse::<StatusCallback>().is_ok());
+/// assert!("https://sms.example.com/sms/status#rc=3&rp=all".parse::<StatusCallback>().is_ok());
 /// assert!("https://my_app.example.com/sms/status".parse::<StatusCallback>().is_err());
 /// assert!("http://sms.example.com/sms/status".parse::<StatusCallback>().is_err());
 /// ```

@@ -7,6 +7,7 @@
 //! `tests/data/signature.json` holds their vectors.
 
 use crate::twilio::form::Form;
+use crate::twilio::url::without_fragment;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -237,10 +238,6 @@ fn body_hash(request: &SignedRequest<'_>) -> BodyHash {
 fn lower_case_hex(byte: u8) -> [u8; 2] {
     let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
     [digit(byte >> 4), digit(byte & 15)]
-}
-
-fn without_fragment(url: &str) -> &str {
-    url.split_once('#').map_or(url, |(url, _)| url)
 }
 
 /// The URLs that Twilio may have signed for a request to `url`, each in up to three pieces: as given, and without its port, or if

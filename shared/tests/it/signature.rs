@@ -101,7 +101,7 @@ fn the_port_forms_of_a_url_never_reach_into_its_path_query_or_userinfo() {
         ("https://user:secret@example.com/sms", "https://user/sms", false),
         ("https://example.com?a=b:c/d", "https://example.com:443?a=b:c/d", true),
         ("https://example.com/a:1/b", "https://example.com/a/b", false),
-        ("https://example.com/sms#rc=3", "https://example.com/sms", true),
+        ("https://example.com/sms#rc=3&rp=all", "https://example.com/sms", true),
         ("https://example.com:8443/sms", "https://example.com:443/sms", false),
         ("https://example.com/sms", "http://example.com/sms", false),
         ("not a url", "not a url", true),

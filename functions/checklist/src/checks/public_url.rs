@@ -28,8 +28,10 @@ pub fn evaluate(facts: &SenderFacts, urls: &WebhookUrls) -> Finding {
             listed(wrong.iter().map(|webhook| webhook.subject.as_str())),
             urls.signed
         ),
-        "set the webhook to PublicUrl followed by /sms, or run the checklist with {\"apply\": [\"webhooks\"]}; or deploy with \
-         an empty PublicUrl",
+        format!(
+            "set the webhook to {}, or run the checklist with {{\"apply\": [\"webhooks\"]}}; or deploy with an empty PublicUrl",
+            urls.to_enter()
+        ),
     )
 }
 
@@ -39,14 +41,14 @@ pub(crate) fn wrong_url(facts: &SenderFacts, webhook: &WebhookSettings, urls: &W
     let is_wrong = !facts.delegates(webhook) && webhook.posts_to(unsigned);
     is_wrong.then(|| WrongField {
         field: webhook.owner.field_names().url,
-        expected: urls.signed.clone(),
+        expected: urls.to_enter(),
         actual: webhook.redacted_url(),
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::sender::samples::{API, NUMBER, OURS, number, of_number, urls};
+    use super::super::sender::samples::{API, NUMBER, TO_ENTER, number, of_number, urls};
     use super::super::webhooks;
     use super::*;
     use crate::report::CheckStatus::{Fail, Pass};
@@ -60,7 +62,7 @@ mod tests {
         assert_eq!(rows.iter().map(|row| row.result).collect::<Vec<_>>(), [Pass]);
         let row = evaluate(&facts, &urls());
         assert!(row.result == Fail && row.found.contains("403"), "{row:?}");
-        let expected = WrongField { field: "SmsUrl", expected: OURS.to_owned(), actual: API.to_owned() };
+        let expected = WrongField { field: "SmsUrl", expected: TO_ENTER.to_owned(), actual: API.to_owned() };
         assert_eq!(wrong_url(&facts, &facts.webhooks[0], &urls()), Some(expected));
 
         let only_api = WebhookUrls { signed: API.to_owned(), unsigned: None };

@@ -113,9 +113,14 @@ impl WebhookSettings {
 }
 
 impl WebhookUrls {
+    /// Whether this URL is the one that signatures are verified against.
+    pub(crate) fn is_signed(&self, url: &str) -> bool {
+        reaches(url, &self.signed)
+    }
+
     /// Whether this URL reaches this stack.
     pub(crate) fn include(&self, url: &str) -> bool {
-        reaches(url, &self.signed) || self.unsigned.as_ref().is_some_and(|unsigned| reaches(url, unsigned))
+        self.is_signed(url) || self.unsigned.as_ref().is_some_and(|unsigned| reaches(url, unsigned))
     }
 }
 
@@ -153,7 +158,7 @@ fn non_empty(field: Option<String>) -> Option<String> {
 }
 
 /// Whether a request to `url` arrives at `target`. The query may differ, because Twilio signs it. So may the fragment, which
-/// only holds Twilio's connection settings.
+/// only holds Twilio's connection overrides.
 fn reaches(url: &str, target: &str) -> bool {
     let (Ok(url), Ok(target)) = (Url::parse(url), Url::parse(target)) else { return false };
     let has_no_user = url.username().is_empty() && url.password().is_none();
@@ -176,6 +181,7 @@ pub(crate) mod samples {
 
     pub(crate) const NUMBER: &str = "+14155550100";
     pub(crate) const OURS: &str = "https://sms.example.com/sms";
+    pub(crate) const TO_ENTER: &str = "https://sms.example.com/sms#rc=3&rp=all";
     pub(crate) const API: &str = "https://abc.execute-api.us-east-1.amazonaws.com/sms";
 
     pub(crate) fn urls() -> WebhookUrls {
@@ -187,7 +193,7 @@ pub(crate) mod samples {
         PhoneNumberResource {
             sid: "PN1".to_owned(),
             phone_number: NUMBER.to_owned(),
-            sms_url: text(OURS),
+            sms_url: text(TO_ENTER),
             sms_method: text("POST"),
             sms_fallback_url: text(""),
             sms_application_sid: None,
@@ -198,7 +204,7 @@ pub(crate) mod samples {
     pub(crate) fn service() -> MessagingService {
         MessagingService {
             sid: "MG1".to_owned(),
-            inbound_request_url: Some(OURS.to_owned()),
+            inbound_request_url: Some(TO_ENTER.to_owned()),
             inbound_method: Some("POST".to_owned()),
             fallback_url: None,
             status_callback: None,

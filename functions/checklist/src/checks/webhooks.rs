@@ -1,13 +1,14 @@
 //! Do inbound messages reach this stack, and over HTTPS all the way?
 //!
 //! A phone number or Messaging Service has a URL for inbound messages, a fallback and a status callback. Over plain HTTP, anyone
-//! on the network path can read the messages. Each wrong field is named, so that a repair can set that field and no other.
+//! on the network path can read the messages. Without Twilio's connection overrides, a message whose call fails is lost. Each wrong
+//! field is named, so that a repair can set that field and no other.
 
 use super::sender::{SenderFacts, WebhookOwner, WebhookSettings, redacted};
 use crate::report::{Check, Finding};
 use crate::settings::WebhookUrls;
 use shared::twilio::client::Sender;
-use shared::twilio::url::is_https_or_loopback;
+use shared::twilio::url::{is_called_again, is_https_or_loopback};
 
 const CHECK: Check = Check::Webhooks;
 
@@ -113,6 +114,7 @@ pub(crate) fn problems(facts: &SenderFacts, webhook: &WebhookSettings, urls: &We
 /// What keeps inbound messages from this stack.
 fn inbound_problems(webhook: &WebhookSettings, urls: &WebhookUrls) -> Vec<WebhookProblem> {
     let names = webhook.owner.field_names();
+    let to_enter = urls.to_enter();
     let mut problems = Vec::new();
     if let Some(application) = &webhook.application {
         let found = format!("the TwiML application {application} overrides the number's own URLs");
@@ -121,11 +123,15 @@ fn inbound_problems(webhook: &WebhookSettings, urls: &WebhookUrls) -> Vec<Webhoo
     match webhook.url.as_deref() {
         None => {
             let found = "no URL is set, so inbound messages, including STOP, are lost";
-            problems.push(WebhookProblem::fixable(found, names.url, "", &urls.signed));
+            problems.push(WebhookProblem::fixable(found, names.url, "", &to_enter));
         }
         Some(url) if !urls.include(url) => {
             let url = redacted(url);
-            problems.push(WebhookProblem::fixable(format!("messages go to {url}"), names.url, &url, &urls.signed));
+            problems.push(WebhookProblem::fixable(format!("messages go to {url}"), names.url, &url, &to_enter));
+        }
+        Some(url) if urls.is_signed(url) && !is_called_again(url) => {
+            let found = "Twilio does not call again after a failure, so a message can be lost";
+            problems.push(WebhookProblem::fixable(found, names.url, &redacted(url), &to_enter));
         }
         Some(_) => {}
     }
@@ -189,7 +195,7 @@ impl WebhookOwner {
 #[cfg(test)]
 mod tests {
     use super::super::public_url;
-    use super::super::sender::samples::{NUMBER, OURS, number, of_number, service, urls};
+    use super::super::sender::samples::{NUMBER, OURS, TO_ENTER, number, of_number, service, urls};
     use super::*;
     use crate::report::CheckStatus::{self, Fail, Pass, Unknown};
     use crate::twilio_api::{MessagingService, PhoneNumberResource, ServiceNumber};
@@ -209,15 +215,18 @@ mod tests {
         let url = |url: &str| PhoneNumberResource { sms_url: Some(url.to_owned()), ..number() };
         let wrong: Vec<(PhoneNumberResource, &[(&str, &str)])> = vec![
             (number(), &[]),
-            (url("https://SMS.example.com:443/sms?a=b#rc=3"), &[]),
-            (url("http://sms.example.com/sms"), &[("SmsUrl", OURS)]),
-            (url("https://sms.example.com/sms/"), &[("SmsUrl", OURS)]),
-            (url("https://sms.example.com.evil.example/sms"), &[("SmsUrl", OURS)]),
-            (url("https://user:password@sms.example.com/sms"), &[("SmsUrl", OURS)]),
-            (url("https://demo.twilio.com/welcome/sms/reply/"), &[("SmsUrl", OURS)]),
-            (url("nonsense"), &[("SmsUrl", OURS)]),
-            (url(""), &[("SmsUrl", OURS)]),
-            (PhoneNumberResource { sms_url: None, ..number() }, &[("SmsUrl", OURS)]),
+            (url("https://SMS.example.com:443/sms?a=b#rp=all"), &[]),
+            (url(OURS), &[("SmsUrl", TO_ENTER)]),
+            (url("https://sms.example.com/sms#rc=3"), &[("SmsUrl", TO_ENTER)]),
+            (url("https://sms.example.com/sms?a=b#rc=3&rp=5xx"), &[("SmsUrl", TO_ENTER)]),
+            (url("http://sms.example.com/sms"), &[("SmsUrl", TO_ENTER)]),
+            (url("https://sms.example.com/sms/"), &[("SmsUrl", TO_ENTER)]),
+            (url("https://sms.example.com.evil.example/sms"), &[("SmsUrl", TO_ENTER)]),
+            (url("https://user:password@sms.example.com/sms"), &[("SmsUrl", TO_ENTER)]),
+            (url("https://demo.twilio.com/welcome/sms/reply/"), &[("SmsUrl", TO_ENTER)]),
+            (url("nonsense"), &[("SmsUrl", TO_ENTER)]),
+            (url(""), &[("SmsUrl", TO_ENTER)]),
+            (PhoneNumberResource { sms_url: None, ..number() }, &[("SmsUrl", TO_ENTER)]),
             (PhoneNumberResource { sms_method: Some("GET".to_owned()), ..number() }, &[("SmsMethod", "POST")]),
             (
                 PhoneNumberResource { sms_application_sid: Some("AP1".to_owned()), ..number() },
@@ -265,6 +274,16 @@ mod tests {
         ] {
             assert_eq!(results(&evaluate(&facts, &sender, &urls())), expected, "{facts:?}");
         }
+    }
+
+    #[test]
+    fn a_service_whose_failed_calls_are_not_repeated_fails_and_names_its_field() {
+        let service = MessagingService { inbound_request_url: Some(OURS.to_owned()), ..service() };
+        let facts = SenderFacts { webhooks: vec![service.clone().into()], service: Some((service, vec![])) };
+        let rows = evaluate(&facts, &Sender::MessagingService("MG1".to_owned()), &urls());
+        assert!(rows[0].result == Fail && rows[0].found.contains("does not call again"), "{rows:?}");
+        assert!(rows[0].advice.contains(&format!("set InboundRequestUrl to {TO_ENTER}, or run")), "{rows:?}");
+        assert_eq!(wrong_fields(&facts)[0].expected, TO_ENTER);
     }
 
     #[test]

@@ -118,7 +118,7 @@ impl WebhookFix {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checks::sender::samples::{API, NUMBER, OURS, number, of_number, urls};
+    use crate::checks::sender::samples::{API, NUMBER, OURS, TO_ENTER, number, of_number, urls};
     use crate::report::CheckStatus::{Fail, Pass, Unknown};
     use crate::twilio_api::PhoneNumberResource;
 
@@ -129,10 +129,11 @@ mod tests {
             (number(), vec![]),
             (PhoneNumberResource { status_callback: plain(), ..number() }, vec![]),
             (PhoneNumberResource { sms_method: Some("GET".to_owned()), ..number() }, vec![("SmsMethod", "POST")]),
-            (PhoneNumberResource { sms_url: Some(API.to_owned()), ..number() }, vec![("SmsUrl", OURS)]),
+            (PhoneNumberResource { sms_url: Some(API.to_owned()), ..number() }, vec![("SmsUrl", TO_ENTER)]),
+            (PhoneNumberResource { sms_url: Some(OURS.to_owned()), ..number() }, vec![("SmsUrl", TO_ENTER)]),
             (
                 PhoneNumberResource { sms_url: None, sms_fallback_url: plain(), ..number() },
-                vec![("SmsUrl", OURS), ("SmsFallbackUrl", "")],
+                vec![("SmsUrl", TO_ENTER), ("SmsFallbackUrl", "")],
             ),
         ] {
             let fixes = fixes(&of_number(number.clone()), &urls());

@@ -15,6 +15,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use template::{InvalidTemplate, LONGEST_CODE, MessageTemplate, is_too_long};
 
+/// What answers call the language of the default message, which no setting names.
+pub const DEFAULT_LANGUAGE: &str = "default";
+
 /// A default message and one for each further language, with or without the line of the app's domain.
 ///
 /// ```
@@ -94,8 +97,19 @@ impl Messages {
     /// The text with this code: in the locale if there is a template for it, else in its language, else the default one.
     #[must_use]
     pub fn text(&self, locale: Option<&Locale>, code: &str) -> String {
-        let template = locale.and_then(|locale| locale.widening().find_map(|tag| self.templates.get(tag)));
-        self.complete(template.unwrap_or(&self.default), code)
+        let template = locale.and_then(|locale| self.nearest(locale)).map_or(&self.default, |(_, template)| template);
+        self.complete(template, code)
+    }
+
+    /// The language of the text for this locale: the tag of the template that is used, or [`DEFAULT_LANGUAGE`].
+    #[must_use]
+    pub fn language(&self, locale: &Locale) -> &str {
+        self.nearest(locale).map_or(DEFAULT_LANGUAGE, |(tag, _)| tag)
+    }
+
+    fn nearest(&self, locale: &Locale) -> Option<(&str, &MessageTemplate)> {
+        let found = locale.widening().find_map(|tag| self.templates.get_key_value(tag));
+        found.map(|(tag, template)| (tag.as_str(), template))
     }
 
     /// One sentence for each message that takes several segments with the longest code, with the cause. Twilio bills each segment.
@@ -220,18 +234,20 @@ mod tests {
             None,
         )
         .unwrap();
-        for (tag, text) in [
-            ("de", "Dein Code: 4930"),
-            ("de-CH", "Dein Code: 4930"),
-            ("DE-at", "Servus! 4930"),
-            ("de-AT-1996", "Servus! 4930"),
-            ("zh-Hant-TW", "碼 4930"),
-            ("zh-TW", "码 4930"),
-            ("en", "Your verification code is: 4930"),
-            ("den", "Your verification code is: 4930"),
+        for (tag, text, language) in [
+            ("de", "Dein Code: 4930", "de"),
+            ("de-CH", "Dein Code: 4930", "de"),
+            ("DE-at", "Servus! 4930", "de-AT"),
+            ("de-AT-1996", "Servus! 4930", "de-AT"),
+            ("zh-Hant-TW", "碼 4930", "zh-Hant"),
+            ("zh-TW", "码 4930", "zh"),
+            ("en", "Your verification code is: 4930", "default"),
+            ("den", "Your verification code is: 4930", "default"),
         ] {
             assert_eq!(messages.text(Some(&locale(tag)), "4930"), text, "{tag}");
+            assert_eq!(messages.language(&locale(tag)), language, "{tag}");
         }
+        assert!(DEFAULT_LANGUAGE.parse::<Locale>().is_err(), "no language can have this name");
         assert_eq!(messages.text(None, "4930"), "Your verification code is: 4930");
     }
 
