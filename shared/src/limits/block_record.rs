@@ -170,7 +170,7 @@ mod tests {
         let refused = check(Record { sent: 61, verified: 0 }, HONEST, 0.68).unwrap_err();
         assert_eq!(
             refused.to_string(),
-            "68 % of CountryLimit is used, so codes to this block of numbers must have a verification rate of 28 %; \
+            "68 % of CountryLimit is used, so codes to this block of numbers must have a verification rate of 29 %; \
              12 % is expected from 0 verified of 61 recent codes"
         );
     }
