@@ -19,9 +19,10 @@ use message::InboundMessage;
 use serde_json::Value;
 use shared::phone::number::{PhoneNumber, Region};
 use shared::runtime::metrics::Metric;
-use shared::store::inbound::{Effect, Inbound, RecordedMessage};
+use shared::store::inbound::{Effect, Inbound, RecordedMessage, Reply};
 use shared::store::items::StoreError;
 use shared::twilio::keywords::Keyword;
+use shared::twilio::price::Dollars;
 use shared::twilio::reception::{self, receive};
 use shared::twilio::segments::Segments;
 use shared::twilio::twiml::{self, ReplyText};
@@ -34,7 +35,7 @@ pub async fn handle(state: &State, event: Value) -> ApiGatewayV2httpResponse {
     let result = result.unwrap_or(Err(WebhookError::TimedOut));
     state.meter.record(metric(state, &result).as_slice(), state.clock.now_ms());
     match result {
-        Ok(Reply { text, .. }) => {
+        Ok(Answer { text, .. }) => {
             let twiml = text.map_or_else(|| twiml::NO_REPLY.to_owned(), twiml::reply);
             reception::answer(StatusCode::OK, "text/xml; charset=utf-8", twiml)
         }
@@ -43,13 +44,13 @@ pub async fn handle(state: &State, event: Value) -> ApiGatewayV2httpResponse {
 }
 
 /// The reply to a message, if it gets one, the sender's region, and whether Twilio repeated the message.
-struct Reply<'a> {
+struct Answer<'a> {
     text: Option<&'a ReplyText>,
     region: Option<Region>,
     repeated: bool,
 }
 
-async fn process(state: &State, event: Value) -> Result<Reply<'_>, WebhookError> {
+async fn process(state: &State, event: Value) -> Result<Answer<'_>, WebhookError> {
     let webhook = receive(event, state.settings.public_url.as_ref(), &state.signer).await?;
     let message = InboundMessage::read(&webhook)
         .map_err(|reason| WebhookError::Unexpected(format!("This is not an inbound message: {reason}.")))?;
@@ -64,33 +65,41 @@ async fn process(state: &State, event: Value) -> Result<Reply<'_>, WebhookError>
         "message stored"
     );
     let text = state.settings.reply_text.as_ref().filter(|_| stored.reply);
-    Ok(Reply { text, region: message.phone.as_ref().and_then(PhoneNumber::region), repeated: stored.repeated })
+    Ok(Answer { text, region: message.phone.as_ref().and_then(PhoneNumber::region), repeated: stored.repeated })
 }
 
 /// A reply is an SMS and costs money. Twilio does not send it again for a repeated message.
-fn metric(state: &State, result: &Result<Reply<'_>, WebhookError>) -> Option<Metric> {
+fn metric(state: &State, result: &Result<Answer<'_>, WebhookError>) -> Option<Metric> {
     match result {
-        Ok(Reply { text: Some(text), region, repeated: false }) => {
-            let segments = Segments::of(text.as_str()).count;
-            Some(Metric::EstimatedSpend(state.settings.segment_prices.of(*region, segments)))
+        Ok(Answer { text: Some(text), region, repeated: false }) => {
+            Some(Metric::EstimatedSpend(price(state, text, *region)))
         }
         Ok(_) => None,
         Err(error) => error.metric(),
     }
 }
 
+fn price(state: &State, reply: &ReplyText, region: Option<Region>) -> Dollars {
+    state.settings.segment_prices.of(region, Segments::of(reply.as_str()).count)
+}
+
 async fn store(state: &State, message: &InboundMessage<'_>) -> Result<RecordedMessage, StoreError> {
     let settings = &state.settings;
     // A reply is an SMS, so the policy for codes applies to it. A reply to ourselves would start a loop.
-    let may_reply = message.phone.as_ref().is_some_and(|phone| settings.policy.check(phone).is_ok())
-        && !settings.is_ours(message.from)
-        && message.from != message.to;
+    let phone = message.phone.as_ref().filter(|phone| {
+        settings.policy.check(phone).is_ok() && !settings.is_ours(message.from) && message.from != message.to
+    });
+    let reply = settings.reply_text.as_ref().zip(phone).map(|(text, to)| Reply {
+        to,
+        price: price(state, text, to.region()),
+        limits: &settings.reply_limits,
+    });
     let effect = match message.keyword {
         Some(Keyword::Stop) => Effect::OptOut,
         Some(Keyword::Start) => Effect::OptIn,
-        None if settings.reply_text.is_some() && may_reply => Effect::Reply(&settings.reply_limit),
         // Twilio answers keywords itself.
-        Some(Keyword::Help) | None => Effect::None,
+        Some(Keyword::Help) => Effect::None,
+        None => reply.map_or(Effect::None, Effect::Reply),
     };
     let inbound = Inbound {
         message_sid: message.message_sid,

@@ -1,8 +1,9 @@
 //! Settings, read from the environment.
 
-use shared::limits::rules::{Period, WindowRules};
+use shared::limits::rules::Period;
 use shared::phone::policy::Policy;
 use shared::runtime::settings::{Environment, SettingError};
+use shared::store::inbound::ReplyLimits;
 use shared::twilio::client::Sender;
 use shared::twilio::price::SegmentPrices;
 use shared::twilio::twiml::ReplyText;
@@ -24,11 +25,11 @@ pub struct Settings {
     pub reply_text: Option<ReplyText>,
     /// Who may get a reply. It costs money, like a code.
     pub policy: Policy,
-    /// How often one sender gets a reply.
-    pub reply_limit: WindowRules,
+    /// How many replies are sent.
+    pub reply_limits: ReplyLimits,
     /// How long the table keeps a message.
     pub message_lifetime: Period,
-    /// For the estimate of what replies cost.
+    /// What replies cost.
     pub segment_prices: SegmentPrices,
 }
 
@@ -46,7 +47,7 @@ impl Settings {
             public_url: environment.parsed_if_set("PUBLIC_URL")?,
             reply_text: environment.parsed_if_set("REPLY_TEXT")?,
             policy: Policy::from_environment(environment)?,
-            reply_limit: environment.parsed("REPLY_LIMIT")?,
+            reply_limits: ReplyLimits::from_environment(environment)?,
             message_lifetime: environment.parsed("MESSAGE_LIFETIME")?,
             segment_prices: environment.parsed("SEGMENT_PRICES")?,
         })

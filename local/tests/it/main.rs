@@ -16,6 +16,7 @@ mod least_privilege;
 mod metrics;
 mod networks;
 mod phones;
+mod replies;
 mod repository;
 mod sends;
 mod spend;

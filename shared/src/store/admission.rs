@@ -401,7 +401,7 @@ impl Table {
     }
 
     /// Counts on a limit's log, unless the limit is off.
-    fn log_write(&self, pk: &str, limit: &Mode<WindowRules>, now_ms: u64) -> Option<TransactWriteItem> {
+    pub(super) fn log_write(&self, pk: &str, limit: &Mode<WindowRules>, now_ms: u64) -> Option<TransactWriteItem> {
         let terms = SlidingLog::for_limit("a", limit)?.admit(limit.enforced(), now_ms);
         let write = self
             .items

@@ -17,6 +17,8 @@ pub enum CounterScope {
     Country(Region),
     /// The unverified sends to known numbers in a country.
     Known(Region),
+    /// The automatic replies to a country.
+    Replies(Region),
     /// The unverified sends to strangers from a network, by its MAC.
     Network(NetworkMac),
     /// All sends.
@@ -51,6 +53,7 @@ impl CounterScope {
         match self {
             Self::Country(region) => format!("country#{region}#{rule}"),
             Self::Known(region) => format!("known#{region}#{rule}"),
+            Self::Replies(region) => format!("replies#{region}#{rule}"),
             Self::Network(mac) => format!("network#{}#{rule}", URL_SAFE_NO_PAD.encode(mac)),
             Self::Total => format!("total#{rule}"),
             Self::Spend => format!("spend#{rule}"),

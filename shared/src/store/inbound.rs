@@ -1,9 +1,17 @@
 //! Inbound messages. Each is stored once, together with its one effect.
+//!
+//! A reply is an SMS that costs money, so it needs places like a code: in its sender's log, in the number range, in the country, in total and in
+//! the spend. In the range and the country replies have places of their own. Whoever writes to our number must not fill those of
+//! verifications.
 
+use super::counters::{CounterEntries, CounterScope};
 use super::items::{Item, StoreError, Transaction, number, text};
 use super::table::{Table, expiry};
-use crate::limits::rules::{MAX_WINDOW, Period, WindowRules};
+use crate::limits::rules::{CounterRules, MAX_WINDOW, Mode, Period, SpendRules, WindowRules};
 use crate::limits::sliding_log::SlidingLog;
+use crate::phone::number::PhoneNumber;
+use crate::runtime::settings::{Environment, SettingError};
+use crate::twilio::price::Dollars;
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 
 /// An inbound message to store.
@@ -32,12 +40,54 @@ pub struct Inbound<'a> {
 pub enum Effect<'a> {
     /// Nothing.
     None,
-    /// It asks for a reply, as long as the sender is within these limits.
-    Reply(&'a WindowRules),
+    /// It asks for a reply, as long as there are places for one.
+    Reply(Reply<'a>),
     /// Its sender opts out of our messages.
     OptOut,
     /// Its sender opts in again.
     OptIn,
+}
+
+/// A reply to be decided.
+#[derive(Clone, Copy)]
+pub struct Reply<'a> {
+    /// Whom to text.
+    pub to: &'a PhoneNumber,
+    /// What it costs.
+    pub price: Dollars,
+    /// Its limits.
+    pub limits: &'a ReplyLimits,
+}
+
+/// The limits of automatic replies.
+#[derive(Clone, Debug)]
+pub struct ReplyLimits {
+    /// Per sender.
+    pub sender: WindowRules,
+    /// Per number range, apart from codes.
+    pub range: Mode<WindowRules>,
+    /// Per country, apart from codes.
+    pub country: Mode<CounterRules>,
+    /// Together with codes.
+    pub total: Mode<CounterRules>,
+    /// The price, together with codes.
+    pub spend: Mode<CounterRules>,
+}
+
+impl ReplyLimits {
+    /// Reads `REPLY_LIMIT`, `RANGE_LIMIT`, `COUNTRY_LIMIT`, `TOTAL_LIMIT` and `SPEND_LIMIT`.
+    ///
+    /// # Errors
+    /// [`SettingError`] names the first variable that is wrong, and the reason.
+    pub fn from_environment(environment: &Environment) -> Result<Self, SettingError> {
+        Ok(Self {
+            sender: environment.parsed("REPLY_LIMIT")?,
+            range: environment.parsed("RANGE_LIMIT")?,
+            country: environment.parsed("COUNTRY_LIMIT")?,
+            total: environment.parsed("TOTAL_LIMIT")?,
+            spend: environment.parsed::<Mode<SpendRules>>("SPEND_LIMIT")?.map(CounterRules::from),
+        })
+    }
 }
 
 /// A stored inbound message, the same each time that Twilio repeats it.
@@ -54,6 +104,7 @@ pub struct RecordedMessage {
 enum InboundWrite {
     Message,
     Effect,
+    Range,
     OptOutRecord,
 }
 
@@ -63,28 +114,33 @@ impl Table {
     /// # Errors
     /// [`StoreError`] if it could not be stored.
     pub async fn take(&self, message: Inbound<'_>, now_ms: u64) -> Result<RecordedMessage, StoreError> {
-        let effect = message.sender.and_then(|sender| self.effect_write(message.effect, sender, now_ms));
-        let wants_reply = effect.is_some() && matches!(message.effect, Effect::Reply(_));
-        // A webhook carries no time, so a captured one can be replayed at any later time, even after the message has expired. A
-        // replayed START must never undo a later STOP, so a record without an end remembers that it took effect.
-        let is_opt = matches!(message.effect, Effect::OptOut | Effect::OptIn);
-        let once = is_opt.then(|| {
-            self.items.write(&format!("opted#{}", message.message_sid)).only_if("attribute_not_exists(pk)").put([])
-        });
-        let mut writes = vec![(InboundWrite::Message, self.message_write(message, wants_reply, now_ms))];
-        writes.extend(effect.map(|write| (InboundWrite::Effect, write)));
-        writes.extend(once.map(|write| (InboundWrite::OptOutRecord, write)));
-        let refused = match self.items.transact(&writes).await? {
-            Transaction::Done => return Ok(RecordedMessage { reply: wants_reply, repeated: false }),
-            Transaction::Refused(refused) => refused,
+        let reply = match message.effect {
+            Effect::Reply(reply) => Some(reply),
+            Effect::None | Effect::OptOut | Effect::OptIn => None,
         };
+        // The counters are too busy for the transaction. What they count is released if the transaction needs no reply.
+        let counted = match reply {
+            Some(reply) => self.count_reply(reply, now_ms).await?,
+            None => None,
+        };
+        let wants_reply = counted.is_some();
+        let writes = self.inbound_writes(message, reply.filter(|_| wants_reply), now_ms);
+        let refused = match self.items.transact(&writes).await {
+            Ok(Transaction::Done) => return Ok(RecordedMessage { reply: wants_reply, repeated: false }),
+            Ok(Transaction::Refused(refused)) => refused,
+            // It may have been stored, with its reply.
+            Err(error) => return Err(error),
+        };
+        if let Some(counted) = counted {
+            self.release_reply(counted, now_ms).await;
+        }
         if let Some(stored) = refused.get(&InboundWrite::Message) {
             return recorded_before(stored);
         }
         if !wants_reply {
             return Ok(RecordedMessage { reply: false, repeated: true });
         }
-        // The sender has had its replies: the message is stored all the same.
+        // The sender or the range has had its replies: the message is stored all the same.
         let write = self.message_write(message, false, now_ms);
         match self.items.transact(&[(InboundWrite::Message, write)]).await? {
             Transaction::Done => Ok(RecordedMessage { reply: false, repeated: false }),
@@ -94,10 +150,66 @@ impl Table {
         }
     }
 
+    /// Counts a reply in the counters; `None` if one of them is full.
+    async fn count_reply(&self, reply: Reply<'_>, now_ms: u64) -> Result<Option<CounterEntries>, StoreError> {
+        let Reply { to, price, limits } = reply;
+        let counters = [
+            (to.region().map(CounterScope::Replies), &limits.country, 1),
+            (Some(CounterScope::Total), &limits.total, 1),
+            (Some(CounterScope::Spend), &limits.spend, price.hundredths_of_a_cent()),
+        ];
+        let mut counted = CounterEntries::default();
+        for (scope, limit, amount) in counters {
+            let Some(scope) = scope else { continue };
+            let result = self.count(scope, limit, amount, now_ms, &mut counted, &mut vec![]).await;
+            if !matches!(result, Ok(None)) {
+                self.release_reply(counted, now_ms).await;
+                return result.map(|_| None);
+            }
+        }
+        Ok(Some(counted))
+    }
+
+    async fn release_reply(&self, counted: CounterEntries, now_ms: u64) {
+        if let Err(error) = self.release_counted(counted, now_ms, now_ms).await {
+            tracing::error!(%error, "a reply that is not sent could not be released; it stays counted");
+        }
+    }
+
+    fn inbound_writes(
+        &self,
+        message: Inbound<'_>,
+        reply: Option<Reply<'_>>,
+        now_ms: u64,
+    ) -> Vec<(InboundWrite, TransactWriteItem)> {
+        let effect = match message.effect {
+            Effect::Reply(_) if reply.is_none() => None,
+            effect => message.sender.and_then(|sender| self.effect_write(effect, sender, now_ms)),
+        };
+        let range =
+            reply.and_then(|Reply { to, limits, .. }| self.log_write(&self.replies_pk(to), &limits.range, now_ms));
+        // A webhook carries no time, so a captured one can be replayed at any later time, even after the message has expired. A
+        // replayed START must never undo a later STOP, so a record without an end remembers that it took effect.
+        let is_opt = matches!(message.effect, Effect::OptOut | Effect::OptIn);
+        let once = is_opt.then(|| {
+            self.items.write(&format!("opted#{}", message.message_sid)).only_if("attribute_not_exists(pk)").put([])
+        });
+        let mut writes = vec![(InboundWrite::Message, self.message_write(message, reply.is_some(), now_ms))];
+        writes.extend(effect.map(|write| (InboundWrite::Effect, write)));
+        writes.extend(range.map(|write| (InboundWrite::Range, write)));
+        writes.extend(once.map(|write| (InboundWrite::OptOutRecord, write)));
+        writes
+    }
+
+    /// The key of the item that counts the replies to a number range.
+    fn replies_pk(&self, to: &PhoneNumber) -> String {
+        self.pk("replies", to.range().as_str())
+    }
+
     fn effect_write(&self, effect: Effect<'_>, sender: &str, now_ms: u64) -> Option<TransactWriteItem> {
         match effect {
             Effect::None => None,
-            Effect::Reply(limits) => Some(self.reply_write(&self.pk("reply", sender), limits, now_ms)),
+            Effect::Reply(reply) => Some(self.reply_write(&self.pk("reply", sender), &reply.limits.sender, now_ms)),
             // An opt-out must outlive every log, so its item loses its end.
             Effect::OptOut => Some(
                 self.items
