@@ -26,7 +26,7 @@ docs/local.md describes the system, its API and the faults. docs/settings.md lis
 ";
 
 /// The simulation's chart, which the documentation shows.
-const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/pumping.svg");
+const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/images/pumping.svg");
 
 /// What the command line asks for.
 enum Command {

@@ -36,6 +36,8 @@ pub struct Options {
     pub port: u16,
     /// The folder that keeps the table and the messages; `None` keeps them in memory.
     pub data: Option<PathBuf>,
+    /// The table to go on with, in place of the one in `data`.
+    pub database: Option<Database>,
     /// Settings by their variables, in place of their defaults.
     pub settings: Vec<(String, String)>,
     /// The clock of all parts, to which `POST /clock` adds.
@@ -58,6 +60,7 @@ impl Default for Options {
         Self {
             port: 0,
             data: None,
+            database: None,
             settings: Vec::new(),
             clock: Clock::system(),
             delivery_timing: DeliveryTiming::default(),
@@ -138,9 +141,12 @@ impl System {
     /// # Errors
     /// [`SystemError`] says what can't start, and why.
     pub async fn start(options: Options) -> Result<Self, SystemError> {
-        let Options { port, data, settings, clock, delivery_timing, deadlines, aws_http, metrics } = options;
+        let Options { port, data, database, settings, clock, delivery_timing, deadlines, aws_http, metrics } = options;
         let (listener, base_url) = listen(port).await?;
-        let storage = Storage::open(data)?;
+        let mut storage = Storage::open(data)?;
+        if let Some(database) = database {
+            storage.database = database;
+        }
         let database = storage.database.clone();
         let tls = Tls::new()?;
         let aws = aws_settings(&base_url, deadlines.table_backoff);

@@ -17,6 +17,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
 use dynoxide::DynoxideError;
+use dynoxide::actions::transact_write_items::TransactWriteItemsRequest;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt;
@@ -62,13 +63,30 @@ impl Database {
         opened.map(Self).map_err(|error| error.to_string())
     }
 
+    /// Writes a copy into this file, which must not exist.
+    ///
+    /// # Errors
+    /// The reason that `SQLite` gives.
+    pub fn copy_to(&self, file: &Path) -> Result<(), String> {
+        let file = file.to_str().ok_or("its name is not UTF-8")?;
+        self.0.vacuum_into(file).map_err(|error| error.to_string())
+    }
+
+    /// Reads such a copy into memory. The file stays as it is.
+    ///
+    /// # Errors
+    /// The reason that `SQLite` gives.
+    pub fn of_copy(file: &Path) -> Result<Self, String> {
+        let file = file.to_str().ok_or("its name is not UTF-8")?;
+        let database = Self::open(None)?;
+        database.0.restore_from(file).map_err(|error| error.to_string())?;
+        Ok(database)
+    }
+
     /// Answers a request with an HTTP status and JSON. `target` is the header `X-Amz-Target`.
     #[must_use]
     pub fn answer(&self, target: &str, body: &[u8]) -> (u16, String) {
-        match self.dispatch(target.strip_prefix(TARGET).unwrap_or_default(), body) {
-            Ok(answer) => (200, answer),
-            Err(error) => (error.status_code(), error.to_json()),
-        }
+        answered(self.dispatch(target.strip_prefix(TARGET).unwrap_or_default(), body))
     }
 
     /// The operations that the functions use, and those to look into a table with.
@@ -103,6 +121,53 @@ impl Database {
     pub fn http_client(&self) -> SharedHttpClient {
         SharedHttpClient::new(self.clone())
     }
+
+    /// An HTTP client for all of AWS: requests to DynamoDB go straight to the database, the others to `others`.
+    ///
+    /// No answer is lost on this way, so a transaction needs no `ClientRequestToken`. It is dropped, because with each transaction the
+    /// database goes through the tokens of the last ten minutes.
+    #[must_use]
+    pub fn before(&self, others: SharedHttpClient) -> SharedHttpClient {
+        SharedHttpClient::new(Shortcut { database: self.clone(), others })
+    }
+}
+
+/// See [`Database::before`].
+#[derive(Debug)]
+struct Shortcut<O> {
+    database: Database,
+    others: O,
+}
+
+impl HttpClient for Shortcut<SharedHttpClient> {
+    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
+        let others = self.others.http_connector(settings, components);
+        SharedHttpConnector::new(Shortcut { database: self.database.clone(), others })
+    }
+}
+
+impl HttpConnector for Shortcut<SharedHttpConnector> {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        match request.headers().get("x-amz-target").and_then(|target| target.strip_prefix(TARGET)) {
+            None => self.others.call(request),
+            Some("TransactWriteItems") => {
+                let Database(db) = &self.database;
+                let answer = run(request.body().bytes().unwrap_or_default(), |request: TransactWriteItemsRequest| {
+                    db.transact_write_items(TransactWriteItemsRequest { client_request_token: None, ..request })
+                });
+                let (status, answer) = answered(answer);
+                respond(status, answer)
+            }
+            Some(_) => self.database.call(request),
+        }
+    }
+}
+
+fn answered(answer: Result<String, DynoxideError>) -> (u16, String) {
+    match answer {
+        Ok(answer) => (200, answer),
+        Err(error) => (error.status_code(), error.to_json()),
+    }
 }
 
 fn run<Q: DeserializeOwned, A: Serialize>(
@@ -125,13 +190,17 @@ impl HttpConnector for Database {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let target = request.headers().get("x-amz-target").unwrap_or_default();
         let (status, answer) = self.answer(target, request.body().bytes().unwrap_or_default());
-        let answer = StatusCode::try_from(status).map(|status| {
-            let mut response = HttpResponse::new(status, SdkBody::from(answer));
-            response.headers_mut().insert("content-type", CONTENT_TYPE);
-            response
-        });
-        HttpConnectorFuture::ready(answer.map_err(|error| ConnectorError::user(error.into())))
+        respond(status, answer)
     }
+}
+
+fn respond(status: u16, answer: String) -> HttpConnectorFuture {
+    let answer = StatusCode::try_from(status).map(|status| {
+        let mut response = HttpResponse::new(status, SdkBody::from(answer));
+        response.headers_mut().insert("content-type", CONTENT_TYPE);
+        response
+    });
+    HttpConnectorFuture::ready(answer.map_err(|error| ConnectorError::user(error.into())))
 }
 
 impl fmt::Debug for Database {
