@@ -62,7 +62,7 @@ fn play_all() -> Result<Vec<Played>, SimulationError> {
     let folder = Folder::new()?;
     let start = Start::after_history(&folder)?;
     let rows = rows();
-    eprintln!("Playing {} rows; this takes a few minutes.", rows.len());
+    eprintln!("Playing {} rows, one on each core.", rows.len());
     let next = AtomicUsize::new(0);
     let work = || {
         let mut played = vec![];

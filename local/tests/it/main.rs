@@ -11,6 +11,7 @@ mod credentials;
 mod deliveries;
 mod docs;
 mod faults;
+mod handsets;
 mod hostile;
 mod least_privilege;
 mod metrics;

@@ -8,6 +8,7 @@
 //! opened number ranges arrive with its updates.
 
 use rlibphonenumber::{PHONE_NUMBER_UTIL, ParseError, PhoneNumberFormat, PhoneNumberType, ValidationError};
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -139,25 +140,27 @@ impl PhoneNumber {
     #[must_use]
     pub fn range(&self) -> NumberRange {
         // A country's shortest numbers have four digits, so the country code always stays whole.
-        NumberRange(self.e164[..self.e164.len() - RANGE_DIGITS].to_owned())
+        let handset = handset(&self.e164);
+        NumberRange(handset[..handset.len() - RANGE_DIGITS].to_owned())
     }
 
     /// The block of 100,000 numbers that contains it. Operators are given numbers in such blocks.
     #[must_use]
-    pub fn block(&self) -> &str {
+    pub fn block(&self) -> String {
         self.without_last(BLOCK_DIGITS)
     }
 
     /// The area of ten million numbers that contains it: in most countries an area code, or the network of an operator.
     #[must_use]
-    pub fn area(&self) -> &str {
+    pub fn area(&self) -> String {
         self.without_last(AREA_DIGITS)
     }
 
     /// The number without its last digits; the country code always stays whole.
-    fn without_last(&self, digits: usize) -> &str {
+    fn without_last(&self, digits: usize) -> String {
+        let handset = handset(&self.e164);
         let country_code = "+".len() + self.country_code_digits;
-        &self.e164[..self.e164.len().saturating_sub(digits).max(country_code)]
+        handset[..handset.len().saturating_sub(digits).max(country_code)].to_owned()
     }
 
     /// The number as logs may show it: its country code and at most the last three digits, by which people recognize it.
@@ -178,6 +181,26 @@ impl PhoneNumber {
         let last = shown.min(3);
         format!("{}•••{}", &self.e164[..country_code], &self.e164[self.e164.len() - last..])
     }
+}
+
+/// The spelling under which the table keeps a number, so that a handset has one entry however its number is written.
+///
+/// Two countries have a digit that marks mobile numbers and that networks add or leave out: Argentina's `9`, and Mexico's `1`, which was
+/// abolished in 2019 and still arrives as the sender of messages.
+///
+/// ```
+/// use shared::phone::number::handset;
+///
+/// assert_eq!(handset("+5491123456789"), "+541123456789");
+/// assert_eq!(handset("+5215512345678"), "+525512345678");
+/// assert_eq!(handset("+14155550123"), "+14155550123");
+/// ```
+#[must_use]
+pub fn handset(e164: &str) -> Cow<'_, str> {
+    let without_mark = |marked: &str, country_code: &str| {
+        e164.strip_prefix(marked).filter(|rest| rest.len() == 10).map(|rest| format!("{country_code}{rest}"))
+    };
+    without_mark("+549", "+54").or_else(|| without_mark("+521", "+52")).map_or(Cow::Borrowed(e164), Cow::Owned)
 }
 
 impl fmt::Debug for PhoneNumber {
@@ -655,7 +678,7 @@ mod tests {
         assert_eq!(PhoneNumber::parse(number.as_str()).as_ref(), Ok(number));
         assert!((5..=16).contains(&number.as_str().len()));
         assert!(number.as_str()[1..].bytes().all(|byte| byte.is_ascii_digit()));
-        assert!(number.as_str().starts_with(number.range().as_str()));
+        assert!(handset(number.as_str()).starts_with(number.range().as_str()));
         let masked = number.masked();
         let shown = masked.chars().filter(char::is_ascii_digit).count();
         assert!(shown + 3 < number.as_str().len() && masked.contains("•••") && shown <= 6, "{masked}");

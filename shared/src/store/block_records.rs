@@ -36,7 +36,7 @@ impl Counted {
 impl Table {
     /// The keys of the records that a code to this number counts in.
     pub(super) fn record_keys(&self, phone: &PhoneNumber) -> RecordKeys {
-        RecordKeys { block: self.pk("block", phone.block()), area: self.pk("area", phone.area()) }
+        RecordKeys { block: self.pk("block", &phone.block()), area: self.pk("area", &phone.area()) }
     }
 
     /// Counts a code of `at_ms` in its records. They estimate, so neither a failure nor a second count by a retry matters.

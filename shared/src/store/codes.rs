@@ -8,7 +8,7 @@ use super::lane::Lane;
 use super::send_limits::SendLimits;
 use super::table::{NetworkMac, Table};
 use super::verification::Verification;
-use crate::phone::number::PhoneNumber;
+use crate::phone::number::{PhoneNumber, handset};
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use subtle::ConstantTimeEq as _;
@@ -77,7 +77,7 @@ impl SentCode<'_> {
 impl Table {
     /// The MAC that stands for a code in the table: bound to its phone, and useless without the key.
     pub(super) fn code_mac(&self, phone: &PhoneNumber, code: &str) -> AttributeValue {
-        AttributeValue::B(Blob::new(&self.mac(&["code", phone.as_str(), code])[..16]))
+        AttributeValue::B(Blob::new(&self.mac(&["code", &handset(phone.as_str()), code])[..16]))
     }
 }
 

@@ -9,7 +9,7 @@ use super::items::{Item, StoreError, Transaction, number, text};
 use super::table::{Table, expiry};
 use crate::limits::rules::{CounterRules, MAX_WINDOW, Mode, Period, SpendRules, WindowRules};
 use crate::limits::sliding_log::SlidingLog;
-use crate::phone::number::PhoneNumber;
+use crate::phone::number::{PhoneNumber, handset};
 use crate::runtime::settings::{Environment, SettingError};
 use crate::twilio::price::Dollars;
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
@@ -209,17 +209,19 @@ impl Table {
     fn effect_write(&self, effect: Effect<'_>, sender: &str, now_ms: u64) -> Option<TransactWriteItem> {
         match effect {
             Effect::None => None,
-            Effect::Reply(reply) => Some(self.reply_write(&self.pk("reply", sender), &reply.limits.sender, now_ms)),
+            Effect::Reply(reply) => {
+                Some(self.reply_write(&self.pk("reply", &handset(sender)), &reply.limits.sender, now_ms))
+            }
             // An opt-out must outlive every log, so its item loses its end.
             Effect::OptOut => Some(
                 self.items
-                    .write(&self.pk("phone", sender))
+                    .write(&self.pk("phone", &handset(sender)))
                     .number(":now", now_ms)
                     .update("SET opted_out = :now REMOVE expires_at"),
             ),
             Effect::OptIn => Some(
                 self.items
-                    .write(&self.pk("phone", sender))
+                    .write(&self.pk("phone", &handset(sender)))
                     .number(":exp", expiry(now_ms, MAX_WINDOW))
                     .update("SET expires_at = :exp REMOVE opted_out"),
             ),

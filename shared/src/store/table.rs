@@ -26,7 +26,7 @@
 
 use super::items::{Items, StoreError};
 use crate::limits::rules::Period;
-use crate::phone::number::PhoneNumber;
+use crate::phone::number::{PhoneNumber, handset};
 use crate::runtime::credentials::HmacKey;
 use crate::runtime::ip::ClientIp;
 use base64::Engine as _;
@@ -56,7 +56,7 @@ impl Table {
     /// The key of a phone's item.
     #[must_use]
     pub fn phone_pk(&self, phone: &PhoneNumber) -> String {
-        self.pk("phone", phone.as_str())
+        self.pk("phone", &handset(phone.as_str()))
     }
 
     /// The key of an IP's item.

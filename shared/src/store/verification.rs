@@ -6,6 +6,7 @@
 
 use super::table::Table;
 use crate::phone::code::Random;
+use crate::phone::number::handset;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::fmt;
@@ -90,7 +91,7 @@ impl Table {
     }
 
     fn verification_mac(&self, phone: &str, id: &[u8; ID_BYTES]) -> [u8; MAC_BYTES] {
-        let mac = self.mac(&["verification".as_bytes(), phone.as_bytes(), id]);
+        let mac = self.mac(&["verification".as_bytes(), handset(phone).as_bytes(), id]);
         let mut short = [0; MAC_BYTES];
         short.copy_from_slice(&mac[..MAC_BYTES]);
         short
