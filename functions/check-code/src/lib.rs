@@ -87,6 +87,7 @@ fn metric(handled: &Result<Handled, CheckCodeError>) -> Option<Metric> {
             Answer::Refused { reason, .. } => Some(Metric::Refused(reason.into())),
             Answer::Expired { .. } => None,
         },
+        Err(CheckCodeError::StoreUnavailable(StoreError::Busy(_))) => Some(Metric::WriteConflicts),
         Err(CheckCodeError::StoreUnavailable(_)) => Some(Metric::StoreErrors),
     }
 }

@@ -66,6 +66,7 @@ impl SendCodeError {
     /// The metric of an error. Missing randomness shows in Lambda's own count of errors.
     const fn metric(&self) -> Option<Metric> {
         match self {
+            Self::StoreUnavailable(StoreError::Busy(_)) => Some(Metric::WriteConflicts),
             Self::StoreUnavailable(_) => Some(Metric::StoreErrors),
             Self::CredentialsUnavailable(_) | Self::TwilioUnavailable(SendError::Unauthorized(_)) => {
                 Some(Metric::CredentialErrors)

@@ -45,6 +45,9 @@ pub enum Metric {
     InvalidRequests,
     /// The table, or another service of AWS, failed.
     StoreErrors,
+    /// A request gave way to others that wrote the same items at the same time. Whoever sends many for one phone can cause these, so they
+    /// must not roll a deployment back.
+    WriteConflicts,
     /// A secret can't be read or is invalid, or Twilio rejects its credentials.
     CredentialErrors,
     /// The duration of send-code, in milliseconds.
