@@ -163,7 +163,7 @@ function showLimits() {
 
 const isInQuarters = ({ name, rules }) => COUNTED_IN_QUARTERS.includes(name) && rules.length > 0;
 const QUARTERS_HINT =
-  "Country and Total are counted in quarters of their period, so a slot can come back up to 25% late.";
+  "Network, Country and Total are counted in quarters of their period, so a slot can come back up to 25% late.";
 
 function limitRows(limit) {
   const mode =

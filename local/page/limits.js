@@ -46,9 +46,10 @@ export function allowance(limit, count, windowMs) {
 
 /** The same for a rule as it is written in an answer: `phone_limit`, `1/30s` → "one code per 30 seconds". */
 export function allowanceOf(limit, rule) {
-  const [, count, length, unit] = /^(\d+)\/(\d+)([smhd])$/.exec(rule) ?? [];
-  if (count === undefined) return rule;
-  return allowance(limit, Number(count), Number(length) * UNITS.find(({ sign }) => sign === unit).ms);
+  const [, dollars, count, length, unit] = /^(?:(\$[\d.]+)|(\d+))\/(\d+)([smhd])$/.exec(rule) ?? [];
+  if (unit === undefined) return rule;
+  const windowMs = Number(length) * UNITS.find(({ sign }) => sign === unit).ms;
+  return dollars ? `${dollars} per ${period(windowMs)}` : allowance(limit, Number(count), windowMs);
 }
 
 /** Why a limit refuses, as a sentence: "The phone limit allows one code per 30 seconds." */

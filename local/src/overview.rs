@@ -19,8 +19,8 @@ Request a code, as your app's back end would. Any AWS SDK works with this addres
   aws lambda invoke --endpoint-url {base_url} --function-name send-code --payload fileb://events/send-code.json /dev/stdout | cat
   (Run these in the repository. PhoneLimit refuses a second code to the same number within 30 seconds.)
 
-Check the code:
-  curl -s {base_url}/2015-03-31/functions/check-code/invocations -d '{{"phone_number":"+14155550123","code":"493027"}}'; echo
+Check the code. VERIFICATION is the `verification` of the answer:
+  curl -s {base_url}/2015-03-31/functions/check-code/invocations -d '{{"phone_number":"+14155550123","verification":"VERIFICATION","code":"493027"}}'; echo
 
 Read the SMS on its phone as soon as it arrives, with the code extracted:
   curl -s '{base_url}/phones/+14155550123/messages?wait=10s'

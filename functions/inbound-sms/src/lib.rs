@@ -68,7 +68,7 @@ async fn process(state: &State, event: Value) -> Result<Answer<'_>, WebhookError
     Ok(Answer { text, region: message.phone.as_ref().and_then(PhoneNumber::region), repeated: stored.repeated })
 }
 
-/// A reply is an SMS and costs money. Twilio does not send it again for a repeated message.
+/// A reply is an SMS and costs money. For a repeated message it is not estimated again, though the first answer may not have arrived.
 fn metric(state: &State, result: &Result<Answer<'_>, WebhookError>) -> Option<Metric> {
     match result {
         Ok(Answer { text: Some(text), region, repeated: false }) => {

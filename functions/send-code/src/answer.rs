@@ -71,13 +71,17 @@ impl NextSend {
     /// At this time.
     #[must_use]
     pub fn at(at_ms: u64, now_ms: u64) -> Self {
-        let at = rfc3339(at_ms);
-        Self { in_seconds: Some(seconds_until(&at, now_ms)), at: Some(at) }
+        Self { in_seconds: Some(seconds(at_ms, now_ms)), at: Some(rfc3339(at_ms)) }
     }
 
     fn seen_from(self, now_ms: u64) -> Self {
         Self { in_seconds: self.at.as_deref().map(|at| seconds_until(at, now_ms)), at: self.at }
     }
+}
+
+/// Whole seconds from now until then, never too few.
+const fn seconds(at_ms: u64, now_ms: u64) -> u64 {
+    at_ms.saturating_sub(now_ms).div_ceil(1000)
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -171,12 +175,11 @@ impl Answer {
         next_send: NextSend,
         now_ms: u64,
     ) -> Self {
-        let expires_at = rfc3339(expires_ms);
         Self::Sent {
             message_sid: sid.as_str().to_owned(),
             verification: verification.as_str().to_owned(),
-            expires_in: seconds_until(&expires_at, now_ms),
-            expires_at,
+            expires_in: seconds(expires_ms, now_ms),
+            expires_at: rfc3339(expires_ms),
             locale,
             next_send,
             replayed: false,
@@ -186,12 +189,12 @@ impl Answer {
     /// The answer for a test number, which is never texted. `locale` is the language that the text would have.
     #[must_use]
     pub fn test(verification: &Verification, locale: Option<String>, now_ms: u64, settings: &Settings) -> Self {
-        let expires_at = rfc3339(now_ms + settings.limits.code_lifetime.as_ms());
+        let lifetime = settings.limits.code_lifetime;
         Self::Sent {
             message_sid: format!("SM{:032}", 0),
             verification: verification.as_str().to_owned(),
-            expires_in: seconds_until(&expires_at, now_ms),
-            expires_at,
+            expires_in: lifetime.as_seconds(),
+            expires_at: rfc3339(now_ms + lifetime.as_ms()),
             locale,
             next_send: NextSend::at(now_ms, now_ms),
             replayed: false,

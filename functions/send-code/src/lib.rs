@@ -264,7 +264,7 @@ async fn conclude(
             return Err(SendCodeError::TwilioUnavailable(error));
         }
     };
-    record(state, admission, outcome, &handled.answer).await;
+    record(state, admission, outcome, &handled.answer, now_ms).await;
     Ok(handled)
 }
 
@@ -304,11 +304,11 @@ async fn release(state: &State, admission: Admission) {
 }
 
 /// Records the answer for repeats. A failure doesn't change the answer: a repeat then gets `unknown`, and nothing is sent twice.
-async fn record(state: &State, admission: Admission, outcome: SendOutcome, answer: &Answer) {
+async fn record(state: &State, admission: Admission, outcome: SendOutcome, answer: &Answer, now_ms: u64) {
     let recorded = match serde_json::to_string(&answer.stored()) {
         Ok(json) => state
             .table
-            .record(admission, &state.settings.limits, outcome, &json)
+            .record(admission, &state.settings.limits, outcome, &json, now_ms)
             .await
             .map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),

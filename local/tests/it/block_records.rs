@@ -40,7 +40,7 @@ async fn a_pumped_block_is_refused_before_the_country_is_full_and_honest_blocks_
     let refused = serde_json::to_value(&refused).unwrap();
     assert_eq!(refused["reason"], "block_record");
     let detail = refused["detail"].as_str().unwrap();
-    assert!(detail.contains("of CountryLimit is used") && detail.contains("0 verified of 5"), "{detail}");
+    assert!(detail.contains("of CountryLimit or SpendLimit is used") && detail.contains("0 verified of 5"), "{detail}");
     assert_eq!((&refused["retry_after"], &refused["rule"]), (&json!(null), &json!(null)), "waiting promises nothing");
 
     // The attacker moves on from block to block, and each gets less.

@@ -118,7 +118,7 @@ async fn a_refused_send_voids_its_own_code_and_no_other() {
         }
     }
     let refused = shared::store::admission::SendOutcome::Refused;
-    table.record(admissions.remove(1), limits, refused, "{}").await.unwrap();
+    table.record(admissions.remove(1), limits, refused, "{}", local.clock.now_ms()).await.unwrap();
     table.release(admissions.remove(0), limits, local.clock.now_ms()).await.unwrap();
     assert_eq!(local.check(PHONE, "2222").await, "incorrect", "refused by Twilio");
     assert_eq!(local.check(PHONE, "1111").await, "incorrect", "released");

@@ -1,4 +1,4 @@
-//! A block's record against the country's load: the fuller a country's limit, the better the record that a block of numbers needs.
+//! A block's record against the load: the fuller a country's limit or the spend, the better the record that a block of numbers needs.
 //!
 //! Codes to pumped numbers are never verified, codes to honest ones are. So a block's record tells the two apart before the country is
 //! full, and whoever fills it is refused first. What a block is expected to verify is its own record, shrunk to that of its area, which
@@ -74,7 +74,7 @@ impl Record {
     }
 }
 
-/// Whether a block may have another code while `load` of its country's limit is used, from 0 to 1.
+/// Whether a block may have another code while `load` of a limit is used, from 0 to 1.
 ///
 /// # Errors
 /// [`Shortfall`] if its record is not good enough for that.
@@ -105,7 +105,7 @@ impl fmt::Display for Shortfall {
         let Self { block: Record { sent, verified }, expected_percent, needed_percent, load_percent } = self;
         write!(
             f,
-            "{load_percent} % of CountryLimit is used, so codes to this block of numbers must have a verification rate of \
+            "{load_percent} % of CountryLimit or SpendLimit is used, so codes to this block of numbers must have a verification rate of \
              {needed_percent} %; {expected_percent} % is expected from {verified} verified of {sent} recent codes"
         )
     }
@@ -170,7 +170,7 @@ mod tests {
         let refused = check(Record { sent: 61, verified: 0 }, HONEST, 0.68).unwrap_err();
         assert_eq!(
             refused.to_string(),
-            "68 % of CountryLimit is used, so codes to this block of numbers must have a verification rate of 29 %; \
+            "68 % of CountryLimit or SpendLimit is used, so codes to this block of numbers must have a verification rate of 29 %; \
              12 % is expected from 0 verified of 61 recent codes"
         );
     }

@@ -16,7 +16,7 @@ const DEFAULTS: [(&str, &str); 27] = [
     ("CHECK_LIMIT", "5"),
     ("CODE_LIFETIME", "10m"),
     ("COUNTRY_LIMIT", "1000/1d"),
-    ("IP_LIMIT", "30/1h"),
+    ("IP_LIMIT", "40/1h"),
     ("KNOWN_FOR", "180d"),
     ("MESSAGE_LIFETIME", "30d"),
     ("MESSAGE_TEMPLATE", "Your verification code is: {code}"),

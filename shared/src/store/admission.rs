@@ -215,7 +215,8 @@ impl Table {
                 Ok(Some(exceeded)) => Ok(Decision::LimitReached(LimitReached { by, exceeded })),
                 Err(error) => Err(error),
             };
-            if let Err(error) = self.release(*admission, limits, now_ms).await {
+            // Until when this may take: a bucket that begins meanwhile counts it as well.
+            if let Err(error) = self.release(*admission, limits, now_ms + IN_PROGRESS_MS).await {
                 tracing::error!(%error, "a refused send could not be released; it stays counted");
             }
             return refused;
@@ -253,7 +254,7 @@ impl Table {
                     return Ok(Decision::LimitReached(reached));
                 }
                 match ahead.shortfall(&admission, limits, now_ms) {
-                    Some(shortfall) if limits.record_refuses() => {
+                    Some(shortfall) if limits.block_record == BlockRecordMode::On => {
                         return Ok(Decision::BlockRecord(shortfall));
                     }
                     Some(shortfall) => admission.observed.push((LimitKind::BlockRecord, shortfall.to_string())),
@@ -456,7 +457,7 @@ impl Table {
     }
 
     /// Records how an admitted send ended, and the answer for every repeat, and counts it in the records of its block and area. The
-    /// code of a rejected message is voided.
+    /// code of a rejected message is voided, and its price released, since Twilio doesn't bill it.
     ///
     /// # Errors
     /// [`StoreError`] if it can't be recorded. Repeats are then answered with `unknown`.
@@ -466,13 +467,24 @@ impl Table {
         limits: &SendLimits,
         outcome: SendOutcome,
         answer: &str,
+        now_ms: u64,
     ) -> Result<(), StoreError> {
         let count = async {
             if let Some(keys) = &admission.records {
-                self.count_in_records(keys, Counted::Sent, admission.at_ms).await;
+                self.count_in_records(keys, Counted::Sent, admission.at_ms, now_ms).await;
             }
         };
-        tokio::join!(self.record_outcome(&admission, limits, outcome, answer), count).0
+        let release_price = async {
+            if outcome == SendOutcome::Refused {
+                let price = admission.counted.of(CounterScope::Spend);
+                self.release_counted(price, admission.at_ms, now_ms).await
+            } else {
+                Ok(())
+            }
+        };
+        let outcome = self.record_outcome(&admission, limits, outcome, answer);
+        let (recorded, (), released) = tokio::join!(outcome, count, release_price);
+        recorded.and(released)
     }
 
     async fn record_outcome(

@@ -39,13 +39,20 @@ impl Table {
         RecordKeys { block: self.pk("block", &phone.block()), area: self.pk("area", &phone.area()) }
     }
 
-    /// Counts a code of `at_ms` in its records. They estimate, so neither a failure nor a second count by a retry matters.
-    pub(super) async fn count_in_records(&self, keys: &RecordKeys, counted: Counted, at_ms: u64) {
+    /// Counts a code of `at_ms` in its records, unless it is older than they are. They estimate, so neither a failure nor a second count by
+    /// a retry matters.
+    pub(super) async fn count_in_records(&self, keys: &RecordKeys, counted: Counted, at_ms: u64, now_ms: u64) {
+        let age = week(now_ms).saturating_sub(week(at_ms));
+        if age > 1 {
+            return;
+        }
         let count = async |pk: &str| {
-            let (name, week) = (counted.attribute(), week(at_ms));
-            let old: Vec<_> = (2..4).flat_map(|ago| ["n", "v"].map(|name| format!("{name}{}", week - ago))).collect();
-            let update = format!("ADD {name}{week} :one SET expires_at = :exp REMOVE {}", old.join(", "));
-            let write = self.items.write(pk).number(":one", 1).number(":exp", at_ms / 1000 + LIFETIME_S);
+            let (name, of_week) = (counted.attribute(), week(at_ms));
+            let old: Vec<_> = (2..4)
+                .flat_map(|ago| ["n", "v"].map(|name| format!("{name}{}", week(now_ms).saturating_sub(ago))))
+                .collect();
+            let update = format!("ADD {name}{of_week} :one SET expires_at = :exp REMOVE {}", old.join(", "));
+            let write = self.items.write(pk).number(":one", 1).number(":exp", now_ms / 1000 + LIFETIME_S);
             if let Err(error) = self.items.update(write.plain_update(update)).await {
                 tracing::warn!(%error, "a code could not be counted in the record of its block");
             }

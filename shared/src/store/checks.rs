@@ -176,7 +176,7 @@ impl Table {
         };
         let improve_records = async {
             if let Some(keys) = &records {
-                self.count_in_records(keys, Counted::Verified, at_ms).await;
+                self.count_in_records(keys, Counted::Verified, at_ms, now_ms).await;
             }
         };
         let (ip, range, counted, ()) = tokio::join!(

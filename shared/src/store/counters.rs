@@ -73,6 +73,11 @@ impl CounterEntries {
         Self(both.map(|rule| CounterEntry { scope, rule: *rule, amount: 1 }).collect())
     }
 
+    /// The entries in one scope.
+    pub(super) fn of(&self, scope: CounterScope) -> Self {
+        Self(self.0.iter().filter(|entry| entry.scope == scope).copied().collect())
+    }
+
     /// These entries and the others.
     pub(super) fn and(mut self, others: Self) -> Self {
         self.0.extend(others.0);

@@ -13,6 +13,12 @@ use crate::phone::number::{PhoneNumber, handset};
 use crate::runtime::settings::{Environment, SettingError};
 use crate::twilio::price::Dollars;
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
+use std::time::Duration;
+
+/// How long the counters of a reply may take. Storing the message needs the rest of the webhook's time.
+const COUNT_TIMEOUT: Duration = Duration::from_secs(3);
+/// Longer than a webhook takes.
+const WEBHOOK_MS: u64 = 30 * 1000;
 
 /// An inbound message to store.
 #[derive(Clone, Copy)]
@@ -120,7 +126,7 @@ impl Table {
         };
         // The counters are too busy for the transaction. What they count is released if the transaction needs no reply.
         let counted = match reply {
-            Some(reply) => self.count_reply(reply, now_ms).await?,
+            Some(reply) => self.count_reply_in_time(reply, now_ms).await,
             None => None,
         };
         let wants_reply = counted.is_some();
@@ -128,8 +134,13 @@ impl Table {
         let refused = match self.items.transact(&writes).await {
             Ok(Transaction::Done) => return Ok(RecordedMessage { reply: wants_reply, repeated: false }),
             Ok(Transaction::Refused(refused)) => refused,
-            // It may have been stored, with its reply.
-            Err(error) => return Err(error),
+            Err(error) => {
+                // Otherwise it may have been stored, with its reply.
+                if let (StoreError::Busy(_), Some(counted)) = (&error, counted) {
+                    self.release_reply(counted, now_ms).await;
+                }
+                return Err(error);
+            }
         };
         if let Some(counted) = counted {
             self.release_reply(counted, now_ms).await;
@@ -147,6 +158,22 @@ impl Table {
             Transaction::Refused(refused) => refused
                 .get(&InboundWrite::Message)
                 .map_or(Ok(RecordedMessage { reply: false, repeated: true }), recorded_before),
+        }
+    }
+
+    /// Counts a reply; `None` if there is no place for it, or nobody knows in time. A message is never lost for the sake of its reply.
+    async fn count_reply_in_time(&self, reply: Reply<'_>, now_ms: u64) -> Option<CounterEntries> {
+        let counted = tokio::time::timeout(COUNT_TIMEOUT, self.count_reply(reply, now_ms)).await;
+        match counted {
+            Ok(Ok(counted)) => counted,
+            Ok(Err(error)) => {
+                tracing::error!(%error, "a reply could not be counted, so it is not sent");
+                None
+            }
+            Err(_) => {
+                tracing::error!("a reply could not be counted in {COUNT_TIMEOUT:?}, so it is not sent");
+                None
+            }
         }
     }
 
@@ -171,7 +198,8 @@ impl Table {
     }
 
     async fn release_reply(&self, counted: CounterEntries, now_ms: u64) {
-        if let Err(error) = self.release_counted(counted, now_ms, now_ms).await {
+        // A bucket that has begun meanwhile counts it as well.
+        if let Err(error) = self.release_counted(counted, now_ms, now_ms + WEBHOOK_MS).await {
             tracing::error!(%error, "a reply that is not sent could not be released; it stays counted");
         }
     }

@@ -5,13 +5,18 @@
 
 use super::admission::Admission;
 use super::block_records::read_record;
+use super::counters::CounterScope;
 use super::items::{Item, StoreError, read_numbers};
-use super::send_limits::{LimitReached, SendLimits};
+use super::lane::Lane;
+use super::send_limits::{LimitKind, LimitReached, SendLimits};
 use super::table::Table;
 use crate::limits::block_record::{self, Shortfall};
 use crate::limits::bucket_counter;
-use crate::limits::rules::{CounterRules, Exceeded, Rule};
+use crate::limits::rules::{CounterRules, Exceeded, Mode, Rule};
 use std::collections::HashMap;
+
+/// The share of the spend that strangers get. The rest is for known numbers and users for whom the app vouches.
+const OF_STRANGERS: f64 = 0.8;
 
 /// The items of a send, as one read showed them.
 pub(super) struct ReadAhead(HashMap<String, Item>);
@@ -37,33 +42,46 @@ impl ReadAhead {
         self.0.get(pk)
     }
 
-    /// The first counter that is full and enforced.
+    /// The first counter that is full and enforced. For a stranger, the spend is full before its last fifth.
     pub(super) fn full_counter(&self, admission: &Admission, limits: &SendLimits, now_ms: u64) -> Option<LimitReached> {
         admission.counters(limits).find_map(|(by, scope, limit, _)| {
+            let is_kept = by == LimitKind::Spend && admission.lane == Lane::Stranger;
             limit.enforced()?.rules().iter().find_map(|&rule| {
                 let counter = read_numbers(self.item(&scope.pk(rule))?);
-                let until_ms = bucket_counter::until_ms(rule, &counter, now_ms)?;
+                let until_ms = bucket_counter::until_ms(rule, &counter, now_ms).or_else(|| {
+                    let used = bucket_counter::used(rule, &counter, now_ms);
+                    let is_over = share(&used, rule) >= OF_STRANGERS;
+                    used.first().filter(|_| is_kept && is_over).map(|(until_ms, _)| *until_ms)
+                })?;
                 Some(LimitReached { by, exceeded: Exceeded { rule, until_ms } })
             })
         })
     }
 
-    /// Whether the record of the number's block is good enough for the country's load.
+    /// Whether the record of the number's block is good enough for the load.
     pub(super) fn shortfall(&self, admission: &Admission, limits: &SendLimits, now_ms: u64) -> Option<Shortfall> {
         let keys = admission.records.as_ref()?;
         let record = |pk| self.item(pk).map(|item| read_record(item, now_ms)).unwrap_or_default();
-        let load = self.country_load(admission, limits, now_ms);
-        block_record::check(record(&keys.block), record(&keys.area), load).err()
+        block_record::check(record(&keys.block), record(&keys.area), self.load(admission, limits, now_ms)).err()
     }
 
-    /// How much of the country's limit is used, by its fullest rule; 0 without a limit.
-    fn country_load(&self, admission: &Admission, limits: &SendLimits, now_ms: u64) -> f64 {
-        let rules = limits.country.counted().map_or(&[][..], CounterRules::rules);
-        let load = |rule: &Rule| {
-            let counter = read_numbers(self.item(&admission.country?.pk(*rule))?);
-            let used: u64 = bucket_counter::used(*rule, &counter, now_ms).iter().map(|(_, count)| count).sum();
-            Some(f64::from(u32::try_from(used).unwrap_or(u32::MAX)) / f64::from(rule.count()))
+    /// How much of the country's places is used, or of what strangers may spend, by the fullest rule that is enforced; 0 without one.
+    fn load(&self, admission: &Admission, limits: &SendLimits, now_ms: u64) -> f64 {
+        let of_limit = |scope: Option<CounterScope>, limit: &Mode<CounterRules>, all: f64| {
+            let rules = limit.enforced().map_or(&[][..], CounterRules::rules);
+            let load = |rule: &Rule| {
+                let counter = read_numbers(self.item(&scope?.pk(*rule))?);
+                Some(share(&bucket_counter::used(*rule, &counter, now_ms), *rule) / all)
+            };
+            rules.iter().filter_map(load).fold(0.0, f64::max)
         };
-        rules.iter().filter_map(load).fold(0.0, f64::max)
+        let country = of_limit(admission.country, &limits.country, 1.0);
+        country.max(of_limit(Some(CounterScope::Spend), &limits.spend, OF_STRANGERS))
     }
+}
+
+/// The share of a rule that is used.
+fn share(used: &[(u64, u64)], rule: Rule) -> f64 {
+    let used: u64 = used.iter().map(|(_, count)| count).sum();
+    f64::from(u32::try_from(used).unwrap_or(u32::MAX)) / f64::from(rule.count())
 }

@@ -109,11 +109,6 @@ impl SendLimits {
         })
     }
 
-    /// Whether the record of a block can refuse. With a country's limit that only observes, it only observes, too.
-    pub(super) fn record_refuses(&self) -> bool {
-        self.block_record == BlockRecordMode::On && self.country.enforced().is_some()
-    }
-
     /// How many sends a phone's item stores with their codes: all that its two logs count, but at most 20. So nobody else's sends push
     /// an owner's code out.
     pub(super) fn code_slots(&self) -> u32 {
