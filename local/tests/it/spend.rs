@@ -49,9 +49,9 @@ async fn while_the_spend_fills_up_blocks_without_a_record_are_refused_first() {
             reason => break reason,
         }
     };
-    // Half of what strangers may spend is 24 texts.
+    // Two fifths of what strangers may spend are 19 texts.
     assert_eq!(reason, "block_record");
-    assert!((24..35).contains(&sent), "{sent}");
+    assert!((19..30).contains(&sent), "{sent}");
 }
 
 #[tokio::test]

@@ -8,14 +8,18 @@
 use std::fmt;
 use std::str::FromStr;
 
+// The figures come from the simulation: they refuse the fewest honest users over all its shapes of attack.
+
 /// How many codes the record one level up is worth.
-const WEIGHT: f64 = 10.0;
+const WEIGHT: f64 = 5.0;
 /// The share of codes that an unknown area is expected to verify.
 const UNKNOWN: f64 = 0.5;
 /// What a full country demands, as a share of what the area verifies: below one, so that a block without any record passes until then.
 const DEMAND: f64 = 0.95;
+/// The least that the area's share counts as: an area that verifies little must not lower the bar for its own blocks.
+const LEAST: f64 = 0.4;
 /// The load from which a record matters.
-const FREE_LOAD: f64 = 0.5;
+const FREE_LOAD: f64 = 0.4;
 /// A record is of this week and the one before it.
 const WEEK_MS: u64 = 7 * 24 * 60 * 60 * 1000;
 
@@ -82,8 +86,7 @@ pub fn check(block: Record, area: Record, load: f64) -> Result<(), Shortfall> {
     let of_area = area.shrunk_to(UNKNOWN);
     let expected = block.shrunk_to(of_area);
     let above_free = ((load - FREE_LOAD) / (1.0 - FREE_LOAD)).clamp(0.0, 1.0);
-    // An area that verifies little must not lower the bar for its own blocks.
-    let needed = DEMAND * of_area.max(UNKNOWN) * above_free;
+    let needed = DEMAND * of_area.max(LEAST) * above_free;
     if expected >= needed {
         return Ok(());
     }
@@ -130,10 +133,10 @@ mod tests {
     }
 
     #[test]
-    fn up_to_half_the_load_every_block_passes() {
-        assert_eq!(unverified_until_refused(HONEST, 0.5), None);
-        assert_eq!(unverified_until_refused(Record { sent: 10_000, verified: 0 }, 0.5), None);
-        assert!(unverified_until_refused(HONEST, 0.51).is_some());
+    fn up_to_two_fifths_of_the_load_every_block_passes() {
+        assert_eq!(unverified_until_refused(HONEST, 0.4), None);
+        assert_eq!(unverified_until_refused(Record { sent: 10_000, verified: 0 }, 0.4), None);
+        assert!(unverified_until_refused(HONEST, 0.41).is_some());
     }
 
     #[test]
@@ -148,7 +151,7 @@ mod tests {
         assert_eq!(check(NOTHING, HONEST, 1.0), Ok(()), "the first code of a block in an honest area");
         assert_eq!(check(NOTHING, NOTHING, 1.0), Ok(()), "and in an unknown one");
         let pumped = Record { sent: 100, verified: 0 };
-        assert_eq!(check(NOTHING, pumped, 0.5), Ok(()));
+        assert_eq!(check(NOTHING, pumped, 0.4), Ok(()));
         assert!(check(NOTHING, pumped, 0.6).is_err(), "a fresh block of an area that is being pumped");
     }
 
@@ -170,8 +173,8 @@ mod tests {
         let refused = check(Record { sent: 61, verified: 0 }, HONEST, 0.68).unwrap_err();
         assert_eq!(
             refused.to_string(),
-            "68 % of CountryLimit or SpendLimit is used, so codes to this block of numbers must have a verification rate of 29 %; \
-             12 % is expected from 0 verified of 61 recent codes"
+            "68 % of CountryLimit or SpendLimit is used, so codes to this block of numbers must have a verification rate of 37 %; \
+             6 % is expected from 0 verified of 61 recent codes"
         );
     }
 
