@@ -59,3 +59,36 @@ async fn a_full_network_refuses_strangers_only() {
         assert_eq!(send(&local, n, "203.0.113.4").await, expected);
     }
 }
+
+#[tokio::test]
+async fn none_of_150_users_behind_one_address_is_refused_who_all_verify_and_every_second_of_whom_asks_again() {
+    let local = start([]).await;
+    let office = "203.0.113.7";
+    // One every 20 seconds; "send again" after 31 seconds, and the code is typed 25 seconds after the last SMS.
+    let mut events = vec![];
+    for n in 0..150_u32 {
+        let asks_again = n % 2 == 0;
+        let (asked, again) = (u64::from(n) * 20, 31 * u64::from(asks_again));
+        events.push((asked, n, "ask"));
+        if asks_again {
+            events.push((asked + again, n, "ask again"));
+        }
+        events.push((asked + again + 25, n, "type"));
+    }
+    events.sort_unstable();
+    let (mut now, mut verifications) = (0, std::collections::BTreeMap::new());
+    for (at, n, step) in events {
+        local.clock.advance_seconds(at - now);
+        now = at;
+        if step == "type" {
+            let typed = json!({"phone_number": phone(n), "verification": verifications[&n], "code": format!("{n:06}")});
+            assert_eq!(local.check_event(typed).await.unwrap().status(), "approved", "{n}");
+            continue;
+        }
+        let asked = json!({"phone_number": phone(n), "ip": office, "code": format!("{n:06}"),
+            "verification": verifications.get(&n)});
+        let answer = local.invoke(asked).await;
+        assert_eq!(outcome(&answer), "sent", "{n}: {step}");
+        verifications.insert(n, json!(answer.unwrap())["verification"].clone());
+    }
+}

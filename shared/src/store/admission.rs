@@ -113,7 +113,8 @@ pub struct Admission {
     /// The records that it counts in, if its lane counts in any.
     pub(super) records: Option<RecordKeys>,
     pub(super) counted: CounterEntries,
-    observed: Vec<(LimitKind, String)>,
+    /// The observed limits that would have refused it, and the rule or the reason.
+    pub(super) observed: Vec<(LimitKind, String)>,
 }
 
 impl Admission {
@@ -188,9 +189,9 @@ impl Standing {
 }
 
 impl Table {
-    /// Decides on a send, and counts and records it if it may be sent. First one read, which refuses what it can without a write; then the idempotency key, the phone, the IP (except an owner's) and the
-    /// range (only a stranger's) in one transaction; then the counters of the network (only a stranger's), the country (except an owner's)
-    /// and all sends, which are too busy for a transaction.
+    /// Decides on a send, and counts and records it if it may be sent. First one read, which refuses what it can without a write; then the
+    /// idempotency key, the phone, the IP (except an owner's) and the range (only a stranger's) in one transaction; then the counters of
+    /// the network (only a stranger's), the country (except an owner's), all sends and their price, which are too busy for a transaction.
     ///
     /// The read also decides the lane. The transaction holds only if what that depends on has not changed.
     ///
@@ -245,21 +246,8 @@ impl Table {
             if let Some(record) = record {
                 return Ok(Decision::Repeated(self.previous_send(record, phone, &fingerprint, now_ms)?));
             }
-            if item.contains_key("opted_out") {
-                return Ok(Decision::OptedOut);
-            }
-            // A user whose own limit is reached is told so: the transaction refuses that.
-            if phone_allows(&item, lane, limits, now_ms) {
-                if let Some(reached) = ahead.full_counter(&admission, limits, now_ms) {
-                    return Ok(Decision::LimitReached(reached));
-                }
-                match ahead.shortfall(&admission, limits, now_ms) {
-                    Some(shortfall) if limits.block_record == BlockRecordMode::On => {
-                        return Ok(Decision::BlockRecord(shortfall));
-                    }
-                    Some(shortfall) => admission.observed.push((LimitKind::BlockRecord, shortfall.to_string())),
-                    None => {}
-                }
+            if let Some(refusal) = ahead.refusal(&item, &mut admission, limits, now_ms) {
+                return Ok(refusal);
             }
             let writes = self.admission_writes(&admission, standing, &fingerprint, limits);
             let refused = match self.items.transact(&writes).await? {
@@ -554,14 +542,6 @@ impl Table {
 /// Whether the record of a send no longer answers repeats.
 fn has_expired(record: &Item, now_ms: u64) -> bool {
     read_number(record, "expires_at").is_some_and(|expires_at| expires_at <= now_ms / 1000)
-}
-
-/// Whether the phone's own limit allows another send of this lane.
-fn phone_allows(phone: &Item, lane: Lane, limits: &SendLimits, now_ms: u64) -> bool {
-    limits
-        .phone
-        .enforced()
-        .is_none_or(|rules| rules.check(&read_log(phone, SlidingLog::of(lane.log(), rules)), now_ms).is_ok())
 }
 
 /// The limit that refuses longest, of those whose items the transaction shows. Between equals the phone's comes last and wins: it is

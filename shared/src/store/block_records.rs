@@ -5,7 +5,7 @@ use super::table::Table;
 use crate::limits::block_record::{Record, week};
 use crate::phone::number::PhoneNumber;
 
-/// How long an item is kept after its last code: the two weeks of a record, and the rest of the second.
+/// How long an item is kept after its last code: the two weeks of a record, and one more.
 const LIFETIME_S: u64 = 3 * 7 * 24 * 60 * 60;
 
 /// The keys of the records that a code to a number counts in.
@@ -42,16 +42,15 @@ impl Table {
     /// Counts a code of `at_ms` in its records, unless it is older than they are. They estimate, so neither a failure nor a second count by
     /// a retry matters.
     pub(super) async fn count_in_records(&self, keys: &RecordKeys, counted: Counted, at_ms: u64, now_ms: u64) {
-        let age = week(now_ms).saturating_sub(week(at_ms));
-        if age > 1 {
+        let (of_week, this_week) = (week(at_ms), week(now_ms));
+        if of_week + 1 < this_week {
             return;
         }
         let count = async |pk: &str| {
-            let (name, of_week) = (counted.attribute(), week(at_ms));
-            let old: Vec<_> = (2..4)
-                .flat_map(|ago| ["n", "v"].map(|name| format!("{name}{}", week(now_ms).saturating_sub(ago))))
-                .collect();
-            let update = format!("ADD {name}{of_week} :one SET expires_at = :exp REMOVE {}", old.join(", "));
+            let name = counted.attribute();
+            let (old, older) = (this_week.saturating_sub(2), this_week.saturating_sub(3));
+            let update =
+                format!("ADD {name}{of_week} :one SET expires_at = :exp REMOVE n{old}, v{old}, n{older}, v{older}");
             let write = self.items.write(pk).number(":one", 1).number(":exp", now_ms / 1000 + LIFETIME_S);
             if let Err(error) = self.items.update(write.plain_update(update)).await {
                 tracing::warn!(%error, "a code could not be counted in the record of its block");

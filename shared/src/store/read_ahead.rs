@@ -3,16 +3,17 @@
 //!
 //! What it shows may have changed a moment later. So it only refuses: whoever passes still has to pass every condition of the writes.
 
-use super::admission::Admission;
+use super::admission::{Admission, Decision};
 use super::block_records::read_record;
 use super::counters::CounterScope;
-use super::items::{Item, StoreError, read_numbers};
+use super::items::{Item, StoreError, read_log, read_numbers};
 use super::lane::Lane;
 use super::send_limits::{LimitKind, LimitReached, SendLimits};
 use super::table::Table;
-use crate::limits::block_record::{self, Shortfall};
+use crate::limits::block_record::{self, BlockRecordMode, Shortfall};
 use crate::limits::bucket_counter;
 use crate::limits::rules::{CounterRules, Exceeded, Mode, Rule};
+use crate::limits::sliding_log::SlidingLog;
 use std::collections::HashMap;
 
 /// The share of the spend that strangers get. The rest is for known numbers and users for whom the app vouches.
@@ -42,8 +43,34 @@ impl ReadAhead {
         self.0.get(pk)
     }
 
+    /// What can be refused without a write. A record that is only observed is noted in the admission.
+    pub(super) fn refusal(
+        &self,
+        phone: &Item,
+        admission: &mut Admission,
+        limits: &SendLimits,
+        now_ms: u64,
+    ) -> Option<Decision> {
+        if phone.contains_key("opted_out") {
+            return Some(Decision::OptedOut);
+        }
+        // A user whose own limit is reached is told so: the transaction refuses that.
+        if !phone_allows(phone, admission.lane, limits, now_ms) {
+            return None;
+        }
+        if let Some(reached) = self.full_counter(admission, limits, now_ms) {
+            return Some(Decision::LimitReached(reached));
+        }
+        let shortfall = self.shortfall(admission, limits, now_ms)?;
+        if limits.block_record == BlockRecordMode::On {
+            return Some(Decision::BlockRecord(shortfall));
+        }
+        admission.observed.push((LimitKind::BlockRecord, shortfall.to_string()));
+        None
+    }
+
     /// The first counter that is full and enforced. For a stranger, the spend is full before its last fifth.
-    pub(super) fn full_counter(&self, admission: &Admission, limits: &SendLimits, now_ms: u64) -> Option<LimitReached> {
+    fn full_counter(&self, admission: &Admission, limits: &SendLimits, now_ms: u64) -> Option<LimitReached> {
         admission.counters(limits).find_map(|(by, scope, limit, _)| {
             let is_kept = by == LimitKind::Spend && admission.lane == Lane::Stranger;
             limit.enforced()?.rules().iter().find_map(|&rule| {
@@ -59,7 +86,7 @@ impl ReadAhead {
     }
 
     /// Whether the record of the number's block is good enough for the load.
-    pub(super) fn shortfall(&self, admission: &Admission, limits: &SendLimits, now_ms: u64) -> Option<Shortfall> {
+    fn shortfall(&self, admission: &Admission, limits: &SendLimits, now_ms: u64) -> Option<Shortfall> {
         let keys = admission.records.as_ref()?;
         let record = |pk| self.item(pk).map(|item| read_record(item, now_ms)).unwrap_or_default();
         block_record::check(record(&keys.block), record(&keys.area), self.load(admission, limits, now_ms)).err()
@@ -78,6 +105,14 @@ impl ReadAhead {
         let country = of_limit(admission.country, &limits.country, 1.0);
         country.max(of_limit(Some(CounterScope::Spend), &limits.spend, OF_STRANGERS))
     }
+}
+
+/// Whether the phone's own limit allows another send of this lane.
+fn phone_allows(phone: &Item, lane: Lane, limits: &SendLimits, now_ms: u64) -> bool {
+    limits
+        .phone
+        .enforced()
+        .is_none_or(|rules| rules.check(&read_log(phone, SlidingLog::of(lane.log(), rules)), now_ms).is_ok())
 }
 
 /// The share of a rule that is used.
