@@ -128,7 +128,9 @@ impl Function {
             ("SENDING_SECRET", API_KEY_SECRET_NAME),
             ("TWILIO_BASE_URL", base_url),
             // A day's sends take seconds here.
+            ("NETWORK_LIMIT", "100000/1h, 100000/1d"),
             ("COUNTRY_LIMIT", "100000/1d"),
+            ("SPEND_LIMIT", "$9999/1h, $9999/1d"),
             ("TOTAL_LIMIT", "100000/1d"),
         ];
         Ok(Self {
