@@ -94,11 +94,12 @@ impl LimitUsage {
         let lane = Lane::of(known_until_ms(&phone_item), streak(&phone_item), false, limits.known_for, now_ms);
         // Shown for a known number too, with the range: a new user at this address would meet it.
         let network = CounterScope::Network(table.network_mac(ip));
-        rules.extend(of_counters(table, LimitKind::Network, network, &limits.network, now_ms).await?);
+        rules.extend(of_counter(table, network, &[(LimitKind::Network, &limits.network)], now_ms).await?);
         if let Some(scope) = CounterScope::of_country(lane, phone.region()) {
-            rules.extend(of_counters(table, LimitKind::Country, scope, &limits.country, now_ms).await?);
+            rules.extend(of_counter(table, scope, &[(LimitKind::Country, &limits.country)], now_ms).await?);
         }
-        rules.extend(of_counters(table, LimitKind::Total, CounterScope::Total, &limits.total, now_ms).await?);
+        let total = [(LimitKind::Total, &limits.total), (LimitKind::Spend, &limits.spend)];
+        rules.extend(of_counter(table, CounterScope::Total, &total, now_ms).await?);
         rules.extend(of_log(UsageKind::Checks, "f", &limits.phone_check, &phone_item, now_ms));
         Ok(Self { opted_out: phone_item.contains_key("opted_out"), lane, rules })
     }
@@ -144,22 +145,24 @@ fn of_log(kind: UsageKind, log: &str, rules: &WindowRules, item: &Item, now_ms: 
     rules.rules().iter().map(usage).collect()
 }
 
-/// The rules of a counter, each of which has its own item.
-async fn of_counters(
+/// The rules of limits that share a counter.
+async fn of_counter(
     table: &Table,
-    kind: LimitKind,
     scope: CounterScope,
-    mode: &Mode<CounterRules>,
+    limits: &[(LimitKind, &Mode<CounterRules>)],
     now_ms: u64,
 ) -> Result<Vec<RuleUsage>, TableError> {
-    let mut usage = Vec::new();
-    for &rule in mode.counted().map_or(&[][..], CounterRules::rules) {
-        let counter = item(table, &scope.pk(rule)).await?;
-        let used = bucket_counter::used(rule, &numbers(&counter), now_ms).into_iter();
+    let counts = numbers(&item(table, &scope.pk()).await?);
+    let usage = |kind: LimitKind, rule: Rule| {
+        let used = bucket_counter::used(rule, &counts, now_ms).into_iter();
         let used = used.map(|(until_ms, count)| UsedSlots { count, until_ms }).collect();
-        usage.push(RuleUsage { kind: UsageKind::Sends(kind), rule, used });
-    }
-    Ok(usage)
+        RuleUsage { kind: UsageKind::Sends(kind), rule, used }
+    };
+    let rules = limits.iter().flat_map(|(kind, mode)| {
+        let rules = mode.counted().map_or(&[][..], CounterRules::rules);
+        rules.iter().map(|rule| usage(*kind, *rule))
+    });
+    Ok(rules.collect())
 }
 
 fn known_until_ms(phone: &Item) -> Option<u64> {

@@ -3,7 +3,8 @@
 use crate::support::{Local, outcome, start};
 use serde_json::json;
 use shared::limits::rules::{CounterRules, Mode};
-use shared::store::counters::{CounterEntries, CounterScope};
+use shared::store::counters::{Counter, CounterEntries, CounterLimit, CounterScope};
+use shared::store::send_limits::{LimitKind, LimitReached};
 use shared::twilio::price::Dollars;
 use std::sync::Arc;
 use tokio::task::JoinSet;
@@ -157,6 +158,10 @@ fn dice(seed: &mut u64, sides: u64) -> u64 {
     *seed % sides
 }
 
+fn total(budget: &Mode<CounterRules>) -> Counter<'_> {
+    Counter::new(CounterScope::Total, [CounterLimit::new(LimitKind::Total, budget, 1)]).unwrap()
+}
+
 /// Counts in a budget and gives back at random, beside a model that keeps every time.
 async fn against_the_model(local: &Local, rule: &str, max_gap_ms: u64, seed: u64) {
     let budget: Mode<CounterRules> = rule.parse().unwrap();
@@ -179,12 +184,12 @@ async fn against_the_model(local: &Local, rule: &str, max_gap_ms: u64, seed: u64
         let times: Vec<u64> = counted.iter().map(|(at_ms, _)| *at_ms).collect();
         let within = |from_ms: u64| times.iter().filter(|at_ms| **at_ms >= from_ms).count();
         let expected = within(first_ms) < limit;
-        let (mut spent, mut observed) = (CounterEntries::default(), vec![]);
-        let refused = table.count(CounterScope::Total, &budget, 1, now_ms, &mut spent, &mut observed).await.unwrap();
+        let mut spent = CounterEntries::default();
+        let refused = table.count(&[total(&budget)], now_ms, &mut spent).await.unwrap();
         assert_eq!(refused.is_none(), expected, "step {step}: {} within the window", within(first_ms));
         match refused {
             None => counted.push((now_ms, spent)),
-            Some(exceeded) => {
+            Some(LimitReached { exceeded, .. }) => {
                 assert!(exceeded.until_ms > now_ms && exceeded.until_ms <= now_ms + window_ms + bucket_ms);
                 // Exactly then, if nothing is released in the meantime, the window holds fewer than the limit.
                 let after_ms = (exceeded.until_ms / bucket_ms - 4) * bucket_ms;
@@ -205,7 +210,7 @@ async fn a_counter_stays_small_however_seldom_anybody_comes() {
         local.clock.advance_seconds(5 * 60);
     }
     let table = &local.system.send_code.table;
-    let key = aws_sdk_dynamodb::types::AttributeValue::S("total#1000/1m".to_owned());
+    let key = aws_sdk_dynamodb::types::AttributeValue::S("total".to_owned());
     let counter = table
         .items
         .client
@@ -226,8 +231,7 @@ async fn a_request_whose_clock_is_behind_gets_no_more_than_the_limit() {
     let budget: Mode<CounterRules> = "5/1m".parse().unwrap();
     let table = &local.system.send_code.table;
     let spend = async |now_ms: u64| {
-        let (mut spent, mut observed) = (CounterEntries::default(), vec![]);
-        table.count(CounterScope::Total, &budget, 1, now_ms, &mut spent, &mut observed).await.unwrap().is_none()
+        table.count(&[total(&budget)], now_ms, &mut CounterEntries::default()).await.unwrap().is_none()
     };
     // A quarter of the window has just begun, but not for everybody.
     let begun_ms = local.clock.now_ms() / 15_000 * 15_000;
@@ -241,29 +245,73 @@ async fn a_request_whose_clock_is_behind_gets_no_more_than_the_limit() {
     assert_eq!(admitted, 5);
 }
 
+/// Whether the country has a place under this limit, which is then used.
+async fn counts_in_country(local: &Local, limit: &str) -> bool {
+    let limit: Mode<CounterRules> = limit.parse().unwrap();
+    let scope = CounterScope::Country("US".parse().unwrap());
+    let counter = Counter::new(scope, [CounterLimit::new(LimitKind::Country, &limit, 1)]).unwrap();
+    let (table, now_ms) = (&local.system.send_code.table, local.clock.now_ms());
+    table.count(&[counter], now_ms, &mut CounterEntries::default()).await.unwrap().is_none()
+}
+
+/// How many places the country has under this limit, all of which are then used.
+async fn places(local: &Local, limit: &str) -> u32 {
+    let mut places = 0;
+    while counts_in_country(local, limit).await {
+        places += 1;
+    }
+    places
+}
+
 #[tokio::test]
-async fn a_change_of_the_country_limit_gives_nothing_back_to_the_new_one() {
+async fn a_counter_that_is_full_stays_full_when_its_limit_is_changed() {
+    let local = start([]).await;
+    assert_eq!(places(&local, "4/1h").await, 4);
+    assert_eq!(places(&local, "2/1h").await, 0, "lowered");
+    assert_eq!(places(&local, "6/1h").await, 2, "raised: what the old one counted is counted");
+    assert!(counts_in_country(&local, "observe 5/1h").await, "observed: it counts on");
+    assert_eq!(places(&local, "7/1h").await, 0, "enforced again");
+    assert_eq!(places(&local, "7/1h, 100/1d").await, 0, "with another rule beside it");
+    assert_eq!(places(&local, "7/1h").await, 0, "and without");
+    local.clock.advance_seconds(75 * 60);
+    assert_eq!(places(&local, "4/1h").await, 4, "once the window is over");
+}
+
+#[tokio::test]
+async fn two_versions_with_different_limits_count_together() {
+    let local = start([]).await;
+    let (mut old, mut new) = (0, 0);
+    for _ in 0..10 {
+        old += u32::from(counts_in_country(&local, "4/1h").await);
+        new += u32::from(counts_in_country(&local, "6/1h").await);
+    }
+    assert_eq!((old, new), (2, 4), "the old version stops at 4, the new one at 6, of all together");
+}
+
+#[tokio::test]
+async fn a_release_takes_back_what_was_counted_and_nothing_else() {
     let local = start([("COUNTRY_LIMIT", "2/1h")]).await;
-    let spent = |counted| {
-        CounterEntries::of_scope("US".parse().ok().map(CounterScope::Country), &"2/1h".parse().unwrap(), counted)
-    };
     let table = &local.system.send_code.table;
-    let now_ms = local.clock.now_ms();
     for n in 0..2 {
         assert_eq!(outcome(&local.send(&format!("+1415555{n}100"), &format!("198.51.100.{n}")).await), "sent");
     }
-    table.release_counted(spent("100/1d"), now_ms, now_ms).await.unwrap();
+    let scope = "US".parse().ok().map(CounterScope::Country);
+    let now_ms = local.clock.now_ms();
+    // A send that an earlier version counted by another window.
+    let by_day = CounterEntries::of_scope(scope, "100/1d");
+    assert!(table.release_counted(by_day, now_ms, now_ms).await.is_err());
     assert_eq!(outcome(&local.send(PHONE, IP).await), "country_limit");
-    table.release_counted(spent("100/1d,2/1h"), now_ms, now_ms).await.unwrap();
+    // And one that it counted by another count.
+    let by_hour = CounterEntries::of_scope(scope, "100/1h");
+    table.release_counted(by_hour, now_ms, now_ms).await.unwrap();
     assert_eq!(outcome(&local.send(PHONE, IP).await), "sent");
 }
 
 #[tokio::test]
 async fn a_counter_is_never_exceeded_in_any_window_and_releases_exactly() {
-    let local = start([]).await;
     for (rule, max_gap_ms, seed) in
         [("5/1m", 20_000, 1), ("6/1m", 4_000, 2), ("7/2m", 90_000, 3), ("8/1m", 400_000, 4), ("50/1h", 100_000, 5)]
     {
-        against_the_model(&local, rule, max_gap_ms, seed).await;
+        against_the_model(&start([]).await, rule, max_gap_ms, seed).await;
     }
 }

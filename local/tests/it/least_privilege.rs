@@ -115,11 +115,12 @@ impl Rights {
     fn add_item(&mut self, action: &str, call: &Value, key: &Value) {
         assert_eq!(call["TableName"], TABLE_NAME);
         self.actions.insert(format!("dynamodb:{action}"));
-        let kind = key["pk"]["S"].as_str().unwrap().split('#').next().unwrap();
+        let pk = key["pk"]["S"].as_str().unwrap();
+        let pattern = pk.split_once('#').map_or(pk.to_owned(), |(kind, _)| format!("{kind}#*"));
         if action == "DeleteItem" {
-            self.deleted.insert(format!("{kind}#*"));
+            self.deleted.insert(pattern.clone());
         }
-        self.keys.insert(format!("{kind}#*"));
+        self.keys.insert(pattern);
     }
 
     /// What the role of a function allows, besides writing its own log, which Lambda does.

@@ -205,6 +205,11 @@ impl Rule {
         self.count
     }
 
+    /// Whether the count is of money.
+    pub(crate) const fn is_of_money(self) -> bool {
+        matches!(self.unit, Unit::HundredthsOfACent)
+    }
+
     /// The length of the window.
     #[must_use]
     pub const fn window(self) -> Period {

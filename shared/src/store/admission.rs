@@ -2,14 +2,14 @@
 
 use super::block_records::{Counted, RecordKeys};
 use super::codes::{SentCode, find_code};
-use super::counters::{CounterEntries, CounterScope, rule_names};
-use super::items::{Item, StoreError, Transaction, number, read_log, read_number, read_text, text};
+use super::counters::{Counter, CounterDecision, CounterEntries, CounterLimit, CounterScope, rule_names};
+use super::items::{Item, Snapshot, StoreError, Transaction, number, read_log, read_number, read_text, text};
 use super::lane::{Lane, MAX_STREAK};
 use super::send_limits::{LimitKind, LimitReached, SendLimits};
 use super::table::{NOT_RESERVED, Table, expiry};
 use super::verification::Verification;
 use crate::limits::block_record::{BlockRecordMode, Shortfall};
-use crate::limits::rules::{CounterRules, Mode, WindowRules};
+use crate::limits::rules::{Mode, WindowRules};
 use crate::limits::sliding_log::{SlidingLog, shift_in};
 use crate::phone::code::VerificationCode;
 use crate::phone::number::PhoneNumber;
@@ -19,6 +19,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::str::FromStr;
 
 /// How long a send's record answers repeats. Lambda retries an asynchronous invocation for at most 6 hours.
@@ -118,18 +119,19 @@ pub struct Admission {
 }
 
 impl Admission {
-    /// The counters that it counts in, in this order, and how much.
-    pub(super) fn counters<'l>(
-        &self,
-        limits: &'l SendLimits,
-    ) -> impl Iterator<Item = (LimitKind, CounterScope, &'l Mode<CounterRules>, u32)> + use<'l> {
+    /// The counters that it counts in, in this order.
+    pub(super) fn counters<'l>(&self, limits: &'l SendLimits) -> Vec<Counter<'l>> {
+        let spend = CounterLimit {
+            without_last_fifth: self.lane == Lane::Stranger,
+            ..CounterLimit::new(LimitKind::Spend, &limits.spend, self.price.hundredths_of_a_cent())
+        };
         let all = [
-            (LimitKind::Network, self.network, &limits.network, 1),
-            (LimitKind::Country, self.country, &limits.country, 1),
-            (LimitKind::Total, Some(CounterScope::Total), &limits.total, 1),
-            (LimitKind::Spend, Some(CounterScope::Spend), &limits.spend, self.price.hundredths_of_a_cent()),
+            (self.network, vec![CounterLimit::new(LimitKind::Network, &limits.network, 1)]),
+            (self.country, vec![CounterLimit::new(LimitKind::Country, &limits.country, 1)]),
+            (Some(CounterScope::Total), vec![CounterLimit::new(LimitKind::Total, &limits.total, 1), spend]),
         ];
-        all.into_iter().filter_map(|(by, scope, limit, amount)| Some((by, scope?, limit, amount)))
+        let counters = all.into_iter().filter_map(|(scope, limits)| Counter::new(scope?, limits));
+        counters.collect()
     }
 }
 
@@ -203,26 +205,28 @@ impl Table {
         limits: &SendLimits,
         now_ms: u64,
     ) -> Result<Decision, StoreError> {
-        let mut admission = match self.reserve(request, limits, now_ms).await? {
-            Decision::Admitted(admission) => admission,
-            refusal => return Ok(refusal),
+        let (mut admission, ahead) = match self.reserve(request, limits, now_ms).await? {
+            ControlFlow::Continue(reserved) => reserved,
+            ControlFlow::Break(decision) => return Ok(decision),
         };
-        for (by, scope, limit, amount) in admission.counters(limits) {
-            let mut observed = vec![];
-            let counted = self.count(scope, limit, amount, now_ms, &mut admission.counted, &mut observed).await;
-            admission.observed.extend(observed.into_iter().map(|rule| (by, rule.to_string())));
-            let refused = match counted {
-                Ok(None) => continue,
-                Ok(Some(exceeded)) => Ok(Decision::LimitReached(LimitReached { by, exceeded })),
+        for counter in admission.counters(limits) {
+            let refused = match self.count_in(&counter, &ahead, now_ms).await {
+                Ok(CounterDecision::Counted(entries, observed)) => {
+                    admission.counted = admission.counted.and(entries);
+                    let observed = observed.into_iter().map(|reached| (reached.by, reached.exceeded.rule.to_string()));
+                    admission.observed.extend(observed);
+                    continue;
+                }
+                Ok(CounterDecision::Refused(reached)) => Ok(Decision::LimitReached(reached)),
                 Err(error) => Err(error),
             };
             // Until when this may take: a bucket that begins meanwhile counts it as well.
-            if let Err(error) = self.release(*admission, limits, now_ms + IN_PROGRESS_MS).await {
+            if let Err(error) = self.release(admission, limits, now_ms + IN_PROGRESS_MS).await {
                 tracing::error!(%error, "a refused send could not be released; it stays counted");
             }
             return refused;
         }
-        Ok(Decision::Admitted(admission))
+        Ok(Decision::Admitted(Box::new(admission)))
     }
 
     async fn reserve(
@@ -230,7 +234,7 @@ impl Table {
         request: SendRequest<'_>,
         limits: &SendLimits,
         now_ms: u64,
-    ) -> Result<Decision, StoreError> {
+    ) -> Result<ControlFlow<Decision, (Admission, Snapshot)>, StoreError> {
         let phone = request.phone.as_str();
         let fingerprint = URL_SAFE_NO_PAD.encode(self.mac(&["request", phone, request.fingerprint]));
         let pk = self.phone_pk(request.phone);
@@ -244,22 +248,32 @@ impl Table {
             let mut admission = self.admission(request, lane, &pk, limits, now_ms);
             let record = ahead.item(&admission.send).filter(|record| !has_expired(record, now_ms));
             if let Some(record) = record {
-                return Ok(Decision::Repeated(self.previous_send(record, phone, &fingerprint, now_ms)?));
+                return Ok(ControlFlow::Break(Decision::Repeated(self.previous_send(
+                    record,
+                    phone,
+                    &fingerprint,
+                    now_ms,
+                )?)));
             }
             if let Some(refusal) = ahead.refusal(&item, &mut admission, limits, now_ms) {
-                return Ok(refusal);
+                return Ok(ControlFlow::Break(refusal));
             }
             let writes = self.admission_writes(&admission, standing, &fingerprint, limits);
             let refused = match self.items.transact(&writes).await? {
-                Transaction::Done => return Ok(Decision::Admitted(Box::new(admission))),
+                Transaction::Done => return Ok(ControlFlow::Continue((admission, ahead))),
                 Transaction::Refused(refused) => refused,
             };
             if let Some(record) = refused.get(&AdmissionWrite::Record) {
-                return Ok(Decision::Repeated(self.previous_send(record, phone, &fingerprint, now_ms)?));
+                return Ok(ControlFlow::Break(Decision::Repeated(self.previous_send(
+                    record,
+                    phone,
+                    &fingerprint,
+                    now_ms,
+                )?)));
             }
             if let Some(phone) = refused.get(&AdmissionWrite::Phone) {
                 if phone.contains_key("opted_out") {
-                    return Ok(Decision::OptedOut);
+                    return Ok(ControlFlow::Break(Decision::OptedOut));
                 }
                 // An approval, or other sends, changed the lane meanwhile.
                 if Standing::of(phone).lane(request.trusted, limits, now_ms) != admission.lane
@@ -274,7 +288,7 @@ impl Table {
                 }
             }
             return limit_reached(&refused, admission.lane, limits, now_ms)
-                .map(Decision::LimitReached)
+                .map(|reached| ControlFlow::Break(Decision::LimitReached(reached)))
                 .ok_or(StoreError::Corrupt("a limit refused, but its log allows the send"));
         }
     }
@@ -464,8 +478,7 @@ impl Table {
         };
         let release_price = async {
             if outcome == SendOutcome::Refused {
-                let price = admission.counted.of(CounterScope::Spend);
-                self.release_counted(price, admission.at_ms, now_ms).await
+                self.release_counted(admission.counted.price(), admission.at_ms, now_ms).await
             } else {
                 Ok(())
             }

@@ -343,16 +343,8 @@ impl Table {
             range: (send.lane == Lane::Stranger).then(|| self.range_pk(phone)),
             records: (send.lane == Lane::Stranger && limits.block_record != BlockRecordMode::Off)
                 .then(|| self.record_keys(phone)),
-            counted: CounterEntries::of_scope(
-                CounterScope::of_country(send.lane, phone.region()),
-                &limits.country,
-                send.country,
-            )
-            .and(CounterEntries::of_scope(
-                send.network.map(CounterScope::Network),
-                &limits.network,
-                send.network_rules,
-            )),
+            counted: CounterEntries::of_scope(CounterScope::of_country(send.lane, phone.region()), send.country)
+                .and(CounterEntries::of_scope(send.network.map(CounterScope::Network), send.network_rules)),
             at_ms: send.at_ms,
         });
         verified.collect()

@@ -4,8 +4,9 @@
 //! the spend. In the range and the country replies have places of their own. Whoever writes to our number must not fill those of
 //! verifications.
 
-use super::counters::{CounterEntries, CounterScope};
+use super::counters::{Counter, CounterEntries, CounterLimit, CounterScope};
 use super::items::{Item, StoreError, Transaction, number, text};
+use super::send_limits::LimitKind;
 use super::table::{Table, expiry};
 use crate::limits::rules::{CounterRules, MAX_WINDOW, Mode, Period, SpendRules, WindowRules};
 use crate::limits::sliding_log::SlidingLog;
@@ -180,19 +181,20 @@ impl Table {
     /// Counts a reply in the counters; `None` if one of them is full.
     async fn count_reply(&self, reply: Reply<'_>, now_ms: u64) -> Result<Option<CounterEntries>, StoreError> {
         let Reply { to, price, limits } = reply;
-        let counters = [
-            (to.region().map(CounterScope::Replies), &limits.country, 1),
-            (Some(CounterScope::Total), &limits.total, 1),
-            (Some(CounterScope::Spend), &limits.spend, price.hundredths_of_a_cent()),
+        let country = to.region().and_then(|region| {
+            Counter::new(CounterScope::Replies(region), [CounterLimit::new(LimitKind::Country, &limits.country, 1)])
+        });
+        let price = price.hundredths_of_a_cent();
+        let all = [
+            CounterLimit::new(LimitKind::Total, &limits.total, 1),
+            CounterLimit::new(LimitKind::Spend, &limits.spend, price),
         ];
+        let counters: Vec<_> = country.into_iter().chain(Counter::new(CounterScope::Total, all)).collect();
         let mut counted = CounterEntries::default();
-        for (scope, limit, amount) in counters {
-            let Some(scope) = scope else { continue };
-            let result = self.count(scope, limit, amount, now_ms, &mut counted, &mut vec![]).await;
-            if !matches!(result, Ok(None)) {
-                self.release_reply(counted, now_ms).await;
-                return result.map(|_| None);
-            }
+        let result = self.count(&counters, now_ms, &mut counted).await;
+        if !matches!(result, Ok(None)) {
+            self.release_reply(counted, now_ms).await;
+            return result.map(|_| None);
         }
         Ok(Some(counted))
     }

@@ -21,6 +21,21 @@ use std::collections::{BTreeMap, HashMap};
 /// An item's attributes.
 pub(super) type Item = HashMap<String, AttributeValue>;
 
+/// Items as one read showed them, by key. One that didn't exist is empty.
+pub(super) struct Snapshot(HashMap<String, Item>);
+
+impl Snapshot {
+    /// The item with this key; `None` if it was not read.
+    pub(super) fn read(&self, pk: &str) -> Option<&Item> {
+        self.0.get(pk)
+    }
+
+    /// The item with this key; `None` if it doesn't exist.
+    pub(super) fn item(&self, pk: &str) -> Option<&Item> {
+        self.read(pk).filter(|item| !item.is_empty())
+    }
+}
+
 /// The items of one DynamoDB table.
 #[derive(Clone, Debug)]
 pub struct Items {
@@ -65,14 +80,15 @@ pub(super) enum Updated {
 impl Items {
     /// Reads items as they are now. A missing one is empty.
     pub(super) async fn read<const N: usize>(&self, pks: [&str; N]) -> Result<[Item; N], StoreError> {
-        let mut items = self.read_all(&pks.map(str::to_owned)).await?;
+        let Snapshot(mut items) = self.read_all(&pks.map(str::to_owned)).await?;
         Ok(pks.map(|pk| items.remove(pk).unwrap_or_default()))
     }
 
-    /// Reads up to 100 different items as they are now, by key. A missing one is left out.
-    pub(super) async fn read_all(&self, pks: &[String]) -> Result<HashMap<String, Item>, StoreError> {
+    /// Reads up to 100 different items as they are now.
+    pub(super) async fn read_all(&self, pks: &[String]) -> Result<Snapshot, StoreError> {
         let mut left: Vec<Item> = pks.iter().map(|pk| Item::from([("pk".to_owned(), text(pk))])).collect();
-        let (mut found, mut tried) = (HashMap::new(), 0);
+        let mut found: HashMap<_, _> = pks.iter().map(|pk| (pk.clone(), Item::new())).collect();
+        let mut tried = 0;
         while !left.is_empty() {
             let keys = KeysAndAttributes::builder().set_keys(Some(left)).consistent_read(true).build();
             let keys = keys.map_err(|error| StoreError::Unavailable(error.to_string()))?;
@@ -88,7 +104,7 @@ impl Items {
                 return Err(StoreError::Unavailable("it left items unread".to_owned()));
             }
         }
-        Ok(found)
+        Ok(Snapshot(found))
     }
 
     /// A write of the item with this key, still to be described.

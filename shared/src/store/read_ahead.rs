@@ -5,44 +5,31 @@
 
 use super::admission::{Admission, Decision};
 use super::block_records::read_record;
-use super::counters::CounterScope;
-use super::items::{Item, StoreError, read_log, read_numbers};
+use super::counters::{Counter, CounterScope};
+use super::items::{Item, Snapshot, StoreError, read_log, read_numbers};
 use super::lane::Lane;
 use super::send_limits::{LimitKind, LimitReached, SendLimits};
 use super::table::Table;
 use crate::limits::block_record::{self, BlockRecordMode, Shortfall};
-use crate::limits::bucket_counter;
-use crate::limits::rules::{CounterRules, Exceeded, Mode, Rule};
 use crate::limits::sliding_log::SlidingLog;
 use std::collections::HashMap;
 
-/// The share of the spend that strangers get. The rest is for known numbers and users for whom the app vouches.
-const OF_STRANGERS: f64 = 0.8;
-
-/// The items of a send, as one read showed them.
-pub(super) struct ReadAhead(HashMap<String, Item>);
-
 impl Table {
-    /// Reads what a send would meet.
-    pub(super) async fn read_ahead(&self, admission: &Admission, limits: &SendLimits) -> Result<ReadAhead, StoreError> {
+    /// Reads what a send would meet. Whether its number is known shows only then, so both counters of the country are read.
+    pub(super) async fn read_ahead(&self, admission: &Admission, limits: &SendLimits) -> Result<Snapshot, StoreError> {
         let mut pks = vec![admission.send.clone(), admission.phone.clone()];
-        pks.extend(admission.counters(limits).flat_map(|(_, scope, limit, _)| {
-            let rules = limit.counted().map_or(&[][..], CounterRules::rules);
-            rules.iter().map(move |rule| scope.pk(*rule))
-        }));
+        pks.extend(admission.counters(limits).iter().map(|counter| counter.scope.pk()));
+        if let Some(CounterScope::Country(region)) = admission.country {
+            pks.push(CounterScope::Known(region).pk());
+        }
         if let Some(keys) = &admission.records {
             pks.extend([keys.block.clone(), keys.area.clone()]);
         }
-        self.items.read_all(&pks).await.map(ReadAhead)
+        self.items.read_all(&pks).await
     }
 }
 
-impl ReadAhead {
-    /// The item with this key; `None` if it doesn't exist or was not read.
-    pub(super) fn item(&self, pk: &str) -> Option<&Item> {
-        self.0.get(pk)
-    }
-
+impl Snapshot {
     /// What can be refused without a write. A record that is only observed is noted in the admission.
     pub(super) fn refusal(
         &self,
@@ -69,20 +56,13 @@ impl ReadAhead {
         None
     }
 
-    /// The first counter that is full and enforced. For a stranger, the spend is full before its last fifth.
+    /// The first counter that is full.
     fn full_counter(&self, admission: &Admission, limits: &SendLimits, now_ms: u64) -> Option<LimitReached> {
-        admission.counters(limits).find_map(|(by, scope, limit, _)| {
-            let is_kept = by == LimitKind::Spend && admission.lane == Lane::Stranger;
-            limit.enforced()?.rules().iter().find_map(|&rule| {
-                let counter = read_numbers(self.item(&scope.pk(rule))?);
-                let until_ms = bucket_counter::until_ms(rule, &counter, now_ms).or_else(|| {
-                    let used = bucket_counter::used(rule, &counter, now_ms);
-                    let is_over = share(&used, rule) >= OF_STRANGERS;
-                    used.first().filter(|_| is_kept && is_over).map(|(until_ms, _)| *until_ms)
-                })?;
-                Some(LimitReached { by, exceeded: Exceeded { rule, until_ms } })
-            })
-        })
+        admission.counters(limits).iter().find_map(|counter| counter.full(&self.counts(counter.scope), now_ms))
+    }
+
+    fn counts(&self, scope: CounterScope) -> HashMap<String, u64> {
+        self.item(&scope.pk()).map(read_numbers).unwrap_or_default()
     }
 
     /// Whether the record of the number's block is good enough for the load.
@@ -94,16 +74,14 @@ impl ReadAhead {
 
     /// How much of the country's places is used, or of what strangers may spend, by the fullest rule that is enforced; 0 without one.
     fn load(&self, admission: &Admission, limits: &SendLimits, now_ms: u64) -> f64 {
-        let of_limit = |scope: Option<CounterScope>, limit: &Mode<CounterRules>, all: f64| {
-            let rules = limit.enforced().map_or(&[][..], CounterRules::rules);
-            let load = |rule: &Rule| {
-                let counter = read_numbers(self.item(&scope?.pk(*rule))?);
-                Some(share(&bucket_counter::used(*rule, &counter, now_ms), *rule) / all)
-            };
-            rules.iter().filter_map(load).fold(0.0, f64::max)
+        let counters = admission.counters(limits);
+        let of_counter = |counter: &Counter<'_>| {
+            let counts = self.counts(counter.scope);
+            let limits =
+                counter.limits.iter().filter(|limit| matches!(limit.by, LimitKind::Country | LimitKind::Spend));
+            limits.map(|limit| limit.load(&counts, now_ms)).fold(0.0, f64::max)
         };
-        let country = of_limit(admission.country, &limits.country, 1.0);
-        country.max(of_limit(Some(CounterScope::Spend), &limits.spend, OF_STRANGERS))
+        counters.iter().map(of_counter).fold(0.0, f64::max)
     }
 }
 
@@ -113,10 +91,4 @@ fn phone_allows(phone: &Item, lane: Lane, limits: &SendLimits, now_ms: u64) -> b
         .phone
         .enforced()
         .is_none_or(|rules| rules.check(&read_log(phone, SlidingLog::of(lane.log(), rules)), now_ms).is_ok())
-}
-
-/// The share of a rule that is used.
-fn share(used: &[(u64, u64)], rule: Rule) -> f64 {
-    let used: u64 = used.iter().map(|(_, count)| count).sum();
-    f64::from(u32::try_from(used).unwrap_or(u32::MAX)) / f64::from(rule.count())
 }

@@ -13,9 +13,9 @@
 //! | number range | `range#<HMAC>` | `a1…aL` |
 //! | block record, area record | `block#<HMAC>`, `area#<HMAC>` | `n<w>` and `v<w>`, the codes sent to strangers in week *w*, and those of them that were verified |
 //! | test number | `test#<HMAC>` | `f1…fM`, `attempt` |
-//! | counter | `network#<HMAC>#60/1h`, `country#US#1000/1d`, `known#US#1000/1d`, `total#10000/1d`, `spend#$50/1d` | a [bucket counter](crate::limits::bucket_counter) |
+//! | counter | `network#<HMAC>`, `country#US`, `known#US`, `total` | a [bucket counter](crate::limits::bucket_counter) |
 //! | send | `send#<HMAC of the idempotency key>` | `state`: `reserved` → `sent`, `refused` or `unknown`; `at`; `v`, the verification; `request`, the fingerprint; `answer` |
-//! | replies | `replies#<HMAC>`, `replies#US#1000/1d` | as range, as counter |
+//! | replies | `replies#<HMAC>`, `replies#US` | as range, as counter |
 //! | reply | `reply#<HMAC of the sender>` | `a1…aL`, the sliding log of automatic replies |
 //! | opted | `opted#<MessageSid>` | none; records for good that this STOP or START took effect |
 //! | message | `message#<MessageSid>` | the inbound message: `message_sid`, `from`, `to`, `body`, `media`, `at`, `replied` |
