@@ -8,7 +8,8 @@ import {
   allowance,
   allowanceOf,
   blockingRule,
-  formatNumber,
+  formatAmount,
+  isFull,
   limitSentence,
   limitTitle,
   nextSlotAt,
@@ -61,7 +62,7 @@ const MAX_CELLS = 12;
 // The least a bar shows, so that one of ten thousand is still visible.
 const SLIVER = 0.015;
 // Counted in quarters of the period; all other limits are exact to the millisecond.
-const COUNTED_IN_QUARTERS = ["network_limit", "country_limit", "total_limit"];
+const COUNTED_IN_QUARTERS = ["network_limit", "country_limit", "total_limit", "spend_limit"];
 
 // The failures that affect a send.
 const AFFECTS_SENDS = /^(dynamodb|http|timeout$|connection_reset$|twilio_error$)/;
@@ -84,6 +85,8 @@ function verdict(now) {
     };
   const blocking = blockingRule(limits, now);
   const known = gate.answer.lane === "known" ? " The number is known, so the range limit doesn’t apply." : "";
+  const { block_record: record } = gate.answer;
+  if (!blocking && record.refuses) return { tone: "bad", text: ["Refused now: ", el("b", {}, "block record"), `. ${recordWords(record)}`] };
   if (!blocking) return { tone: "good", text: ["The next send is allowed ", el("b", {}, "now"), `.${known}`] };
   const format = blocking.at - now < 20 * 3600e3 ? clockTime : dayAndTime;
   return {
@@ -97,6 +100,15 @@ function verdict(now) {
       `). ${limitSentence(blocking.limit, blocking.rule)}`,
     ],
   };
+}
+
+const percent = (share) => `${Math.round(share * 100)}%`;
+
+/** A block's record in words, and what the load demands of it. */
+function recordWords({ verified, sent, expected, needed, load }) {
+  const codes = sent === 0 ? "No recent codes" : `${verified} of ${sent} recent ${sent === 1 ? "code" : "codes"} verified`;
+  const demand = needed > 0 ? `${percent(needed)} must be expected` : "any record will do";
+  return `${codes}, so ${percent(expected)} is expected of the next. With ${percent(load)} of the country or the spend used, ${demand}.`;
 }
 
 /** Warns of pending failures that affect the next send; the limits don’t show them. */
@@ -140,7 +152,7 @@ function subjectOf({ name, subject }, answer) {
   if (name === "phone_limit" || name === "check_limit") return forPeople(subject);
   if (name === "range_limit") return forPeople(subject.padEnd(answer.phone_number.length, "•"));
   if (name === "country_limit") return countryName(subject);
-  return name === "total_limit" ? "all phones" : subject;
+  return name === "total_limit" || name === "spend_limit" ? "all phones" : subject;
 }
 
 /** Rebuilds the rows if the rules or subjects have changed; otherwise replaces only the entries, so the bars animate. */
@@ -156,6 +168,7 @@ function showLimits() {
     $("limits").replaceChildren(...limits.map(limitRows));
     if (limits.some(isInQuarters)) $("limits").append(el("p", { class: "hint" }, QUARTERS_HINT));
   }
+  showRecord(gate.answer.block_record);
   rules.forEach((rule, index) => {
     gate.meters[index].rule = rule;
   });
@@ -163,7 +176,15 @@ function showLimits() {
 
 const isInQuarters = ({ name, rules }) => COUNTED_IN_QUARTERS.includes(name) && rules.length > 0;
 const QUARTERS_HINT =
-  "Network, Country and Total are counted in quarters of their period, so a slot can come back up to 25% late.";
+  "Network, Country, Total and Spend are counted in quarters of their period, so a slot can come back up to 25% late.";
+
+/** The record of the number's block, below the limits. */
+function showRecord(record) {
+  $("record").hidden = record.mode === "off";
+  setText($("record-block"), forPeople(record.block.padEnd(gate.answer.phone_number.length, "•")));
+  const lane = record.applies ? "" : " It doesn’t apply to a known number.";
+  setText($("record-words"), `${recordWords(record)}${lane}`);
+}
 
 function limitRows(limit) {
   const mode =
@@ -207,9 +228,9 @@ function ruleRow(limit, rule) {
   );
   const count = el("span", { class: "count" });
   const wait = el("span", { class: "wait" });
-  const of = el("span", { class: "of", title: rule.rule }, count, ` of ${rate(rule.limit, rule.window_ms)}`);
+  const of = el("span", { class: "of", title: rule.rule }, count, ` of ${rate(limit.name, rule.limit, rule.window_ms)}`);
   const row = el("div", { class: "rule" }, of, meter, wait);
-  gate.meters.push({ rule, row, meter, count, wait, cells });
+  gate.meters.push({ name: limit.name, rule, row, meter, count, wait, cells });
   return row;
 }
 
@@ -220,22 +241,27 @@ const setAttribute = (element, name, value) => {
   if (element.getAttribute(name) !== String(value)) element.setAttribute(name, value);
 };
 
+function slotsBack(name, back) {
+  if (name === "spend_limit") return `${formatAmount(name, back)} back`;
+  return back === 1 ? "one slot back" : `${formatAmount(name, back)} slots back`;
+}
+
 /** Shows the current usage of one rule. */
-function showMeter({ rule, row, meter, count, wait, cells }, now) {
+function showMeter({ name, rule, row, meter, count, wait, cells }, now) {
   const entries = activeEntries(rule, now);
   const used = usedSlots(rule, now);
-  const full = used >= rule.limit;
+  const full = isFull(rule, used);
   const next = full ? nextSlotAt(rule, now) : Math.min(...entries.map((entry) => entry.until_ms));
   const back = used - usedSlots(rule, next);
-  const what = full ? "next slot" : back === 1 ? "one slot back" : `${formatNumber(back)} slots back`;
+  const what = full ? "next slot" : slotsBack(name, back);
   row.classList.toggle("full", full);
-  setText(count, formatNumber(used));
+  setText(count, formatAmount(name, used));
   setText(wait, used ? `${what} in ${shortDuration(next - now)}` : "");
   setAttribute(meter, "aria-valuenow", Math.min(used, rule.limit));
   setAttribute(
     meter,
     "aria-valuetext",
-    `${formatNumber(used)} of ${formatNumber(rule.limit)} used${used ? `, ${what} in ${duration(next - now)}` : ""}`,
+    `${formatAmount(name, used)} of ${formatAmount(name, rule.limit)} used${used ? `, ${what} in ${duration(next - now)}` : ""}`,
   );
   const left = rule.limit > MAX_CELLS ? [used && Math.max(SLIVER, used / rule.limit)] : slotsLeft(entries, rule, now);
   cells.forEach((cell, index) => {
@@ -262,6 +288,7 @@ function tick() {
   }
   // After an error, the counts shown belong to the previous phone.
   $("limits").hidden = gate.error !== null;
+  if (gate.error) $("record").hidden = true;
   if (gate.error) return;
   for (const meter of gate.meters) showMeter(meter, now);
   const ends = gate.meters.flatMap(({ rule }) => activeEntries(rule, now).map((entry) => entry.until_ms));

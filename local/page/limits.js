@@ -35,12 +35,16 @@ function period(ms, form = "many") {
 /** A number with thousands separators: 10,000. */
 export const formatNumber = (value) => new Intl.NumberFormat("en").format(value);
 
-/** A rule in a few words: "1 per 30 s", "10,000 per day". */
-export const rate = (count, windowMs) => `${formatNumber(count)} per ${period(windowMs, "short")}`;
+/** What a limit counts: a number, or dollars for the spend limit, which counts hundredths of a cent. */
+export const formatAmount = (limit, value) => (limit === "spend_limit" ? `$${value / 10_000}` : formatNumber(value));
+
+/** A rule in a few words: "1 per 30 s", "10,000 per day", "$5 per hour". */
+export const rate = (limit, count, windowMs) => `${formatAmount(limit, count)} per ${period(windowMs, "short")}`;
 
 /** A rule of a limit in words: `ip_limit`, 10, an hour → "10 unverified codes per hour". */
 export function allowance(limit, count, windowMs) {
   const { noun } = wordsOf(limit);
+  if (limit === "spend_limit") return `${formatAmount(limit, count)} per ${period(windowMs)}`;
   return `${count === 1 ? "one" : formatNumber(count)} ${noun}${count === 1 ? "" : "s"} per ${period(windowMs)}`;
 }
 
@@ -63,13 +67,16 @@ export const activeEntries = (rule, now) => rule.entries.filter((entry) => entry
 /** How many slots of the rule are taken. */
 export const usedSlots = (rule, now) => activeEntries(rule, now).reduce((sum, entry) => sum + entry.count, 0);
 
+/** Whether a rule has no slot left. Strangers can't use all of the spend limit: `most`. */
+export const isFull = (rule, used) => used >= (rule.most ?? rule.limit);
+
 /** When a rule has a free slot: `now` if it has one, else when enough entries have expired. */
 export function nextSlotAt(rule, now) {
   let used = usedSlots(rule, now);
-  if (used < rule.limit) return now;
+  if (!isFull(rule, used)) return now;
   for (const entry of activeEntries(rule, now).sort((a, b) => a.until_ms - b.until_ms)) {
     used -= entry.count;
-    if (used < rule.limit) return entry.until_ms;
+    if (!isFull(rule, used)) return entry.until_ms;
   }
   return Infinity;
 }

@@ -4,13 +4,14 @@
 use crate::aws::dynamodb::TableError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use shared::limits::bucket_counter;
-use shared::limits::rules::{CounterRules, Mode, Rule, WindowRules};
+use shared::limits::rules::{Rule, WindowRules};
 use shared::phone::number::PhoneNumber;
 use shared::runtime::ip::ClientIp;
-use shared::store::counters::CounterScope;
+use shared::store::counters::{Counter, CounterLimit, CounterScope, counters_of_send};
 use shared::store::lane::Lane;
 use shared::store::send_limits::{LimitKind, SendLimits};
 use shared::store::table::Table;
+use shared::twilio::price::Dollars;
 use std::collections::HashMap;
 
 type Item = HashMap<String, AttributeValue>;
@@ -53,6 +54,8 @@ pub struct RuleUsage {
     pub kind: UsageKind,
     /// The rule.
     pub rule: Rule,
+    /// How much of its count the next send may use.
+    pub most: u64,
     /// What it counts now.
     pub used: Vec<UsedSlots>,
 }
@@ -94,12 +97,10 @@ impl LimitUsage {
         let lane = Lane::of(known_until_ms(&phone_item), streak(&phone_item), false, limits.known_for, now_ms);
         // Shown for a known number too, with the range: a new user at this address would meet it.
         let network = CounterScope::Network(table.network_mac(ip));
-        rules.extend(of_counter(table, network, &[(LimitKind::Network, &limits.network)], now_ms).await?);
-        if let Some(scope) = CounterScope::of_country(lane, phone.region()) {
-            rules.extend(of_counter(table, scope, &[(LimitKind::Country, &limits.country)], now_ms).await?);
+        let country = CounterScope::of_country(lane, phone.region());
+        for counter in counters_of_send(Some(network), country, lane, Dollars::default(), limits) {
+            rules.extend(of_counter(table, &counter, now_ms).await?);
         }
-        let total = [(LimitKind::Total, &limits.total), (LimitKind::Spend, &limits.spend)];
-        rules.extend(of_counter(table, CounterScope::Total, &total, now_ms).await?);
         rules.extend(of_log(UsageKind::Checks, "f", &limits.phone_check, &phone_item, now_ms));
         Ok(Self { opted_out: phone_item.contains_key("opted_out"), lane, rules })
     }
@@ -140,28 +141,20 @@ fn of_log(kind: UsageKind, log: &str, rules: &WindowRules, item: &Item, now_ms: 
         // An empty slot is 0.
         let until = times.iter().filter(|at_ms| **at_ms > 0).map(|at_ms| at_ms.saturating_add(rule.window().as_ms()));
         let used = until.filter(|until_ms| *until_ms > now_ms).map(|until_ms| UsedSlots { count: 1, until_ms });
-        RuleUsage { kind, rule: *rule, used: used.collect() }
+        RuleUsage { kind, rule: *rule, most: rule.count().into(), used: used.collect() }
     };
     rules.rules().iter().map(usage).collect()
 }
 
-/// The rules of limits that share a counter.
-async fn of_counter(
-    table: &Table,
-    scope: CounterScope,
-    limits: &[(LimitKind, &Mode<CounterRules>)],
-    now_ms: u64,
-) -> Result<Vec<RuleUsage>, TableError> {
-    let counts = numbers(&item(table, &scope.pk()).await?);
-    let usage = |kind: LimitKind, rule: Rule| {
+/// The rules of a counter.
+async fn of_counter(table: &Table, counter: &Counter<'_>, now_ms: u64) -> Result<Vec<RuleUsage>, TableError> {
+    let counts = numbers(&item(table, &counter.scope.pk()).await?);
+    let usage = |limit: &CounterLimit<'_>, rule: Rule| {
         let used = bucket_counter::used(rule, &counts, now_ms).into_iter();
         let used = used.map(|(until_ms, count)| UsedSlots { count, until_ms }).collect();
-        RuleUsage { kind: UsageKind::Sends(kind), rule, used }
+        RuleUsage { kind: UsageKind::Sends(limit.by), rule, most: limit.most(rule), used }
     };
-    let rules = limits.iter().flat_map(|(kind, mode)| {
-        let rules = mode.counted().map_or(&[][..], CounterRules::rules);
-        rules.iter().map(|rule| usage(*kind, *rule))
-    });
+    let rules = counter.limits.iter().flat_map(|limit| limit.rules().map(|rule| usage(limit, rule)));
     Ok(rules.collect())
 }
 

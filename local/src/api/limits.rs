@@ -9,6 +9,7 @@ use axum::{Json, Router};
 use send_code::answer::Refused;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use shared::limits::block_record::BlockRecordMode;
 use shared::limits::rules::Mode;
 use shared::phone::number::PhoneNumber;
 use shared::runtime::ip::ClientIp;
@@ -41,6 +42,8 @@ async fn usage(
     let now_ms = state.clock.now_ms();
     let usage = LimitUsage::read(&state.table()?, &phone, &ip, &settings.limits, now_ms).await;
     let usage = usage.map_err(|error| ApiError::unavailable(&error))?;
+    let judgement = state.table()?.judge_block(&phone, &settings.limits, now_ms).await;
+    let judgement = judgement.map_err(|error| ApiError::unavailable(&error))?;
     let refused = settings.policy.check(&phone).err().map(Refused::violation);
     Ok(Json(json!({
         "now_ms": now_ms,
@@ -52,6 +55,17 @@ async fn usage(
         "lane": usage.lane.as_str(),
         "refused": refused,
         "limits": limits(&phone, &ip, &settings.limits, &usage),
+        "block_record": {
+            "mode": settings.limits.block_record.as_str(),
+            "applies": usage.lane == Lane::Stranger,
+            "block": phone.block(),
+            "sent": judgement.block.sent,
+            "verified": judgement.block.verified,
+            "expected": judgement.expected,
+            "needed": judgement.needed,
+            "load": judgement.load,
+            "refuses": usage.lane == Lane::Stranger && settings.limits.block_record == BlockRecordMode::On && judgement.check().is_err(),
+        },
     })))
 }
 
@@ -71,6 +85,7 @@ fn limits(phone: &PhoneNumber, ip: &ClientIp, limits: &SendLimits, usage: &Limit
             "unverified codes",
         ),
         (UsageKind::Sends(LimitKind::Total), "TotalLimit", "everybody", "codes sent"),
+        (UsageKind::Sends(LimitKind::Spend), "SpendLimit", "everybody", "hundredths of a cent"),
         (UsageKind::Checks, "PhoneCheckLimit", phone.as_str(), "failed checks"),
     ];
     let limit = |(kind, parameter, subject, counts): (UsageKind, &str, &str, &str)| {
@@ -93,6 +108,7 @@ fn rule(usage: &RuleUsage) -> Value {
     json!({
         "rule": usage.rule.to_string(),
         "limit": usage.rule.count(),
+        "most": usage.most,
         "window_ms": usage.rule.window().as_ms(),
         "entries": usage.used.iter().map(entry).collect::<Vec<_>>(),
     })

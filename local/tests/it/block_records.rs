@@ -43,6 +43,14 @@ async fn a_pumped_block_is_refused_before_the_country_is_full_and_honest_blocks_
     assert!(detail.contains("of CountryLimit or SpendLimit is used") && detail.contains("0 verified of 4"), "{detail}");
     assert_eq!((&refused["retry_after"], &refused["rule"]), (&json!(null), &json!(null)), "waiting promises nothing");
 
+    // What the page shows agrees.
+    for (phone, refuses) in [(format!("{PUMPED}02999"), true), (format!("{HONEST}02999"), false)] {
+        let gate = local.get(&format!("/gate?phone_number=%2B{}&ip=192.0.2.9", &phone[1..])).await;
+        let record = &gate["block_record"];
+        assert_eq!((&record["refuses"], &record["mode"]), (&json!(refuses), &json!("on")), "{gate}");
+        assert!(record["load"].as_f64().unwrap() > 0.4, "{gate}");
+    }
+
     // The attacker moves on from block to block, and each gets less.
     for block in ["+141558", "+141559", "+141560"] {
         let (next, refused) = pump(&local, block, 40).await;

@@ -26,7 +26,7 @@ impl Local {
         (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
     }
 
-    async fn get(&self, path: &str) -> Value {
+    pub async fn get(&self, path: &str) -> Value {
         let (status, answer) = self.call(Method::GET, path, None).await;
         assert_eq!(status, StatusCode::OK, "{path}: {answer}");
         answer
@@ -318,7 +318,7 @@ async fn the_gate_shows_exactly_what_will_be_decided() {
         ("RANGE_LIMIT", "3/4m"),
         ("NETWORK_LIMIT", "3/2m"),
         ("COUNTRY_LIMIT", "6/3m"),
-        ("SPEND_LIMIT", "off"),
+        ("SPEND_LIMIT", "$0.13/4m"),
         // It is no limit with places, which is what the gate shows.
         ("BLOCK_RECORD", "off"),
         ("TOTAL_LIMIT", "14/5m"),
@@ -365,7 +365,8 @@ async fn the_gate_shows_exactly_what_will_be_decided() {
         }
     }
     assert!(sent > 20, "{sent}");
-    let all = ["country_limit", "ip_limit", "network_limit", "phone_limit", "range_limit", "total_limit"];
+    let all =
+        ["country_limit", "ip_limit", "network_limit", "phone_limit", "range_limit", "spend_limit", "total_limit"];
     assert_eq!(refused.into_iter().collect::<Vec<_>>(), all);
 }
 
@@ -376,7 +377,7 @@ fn free_at(rule: &Value, now_ms: u64) -> Option<u64> {
         let still = entries.iter().filter(|entry| entry["until_ms"].as_u64().unwrap() > at_ms);
         still.map(|entry| entry["count"].as_u64().unwrap()).sum()
     };
-    let limit = rule["limit"].as_u64().unwrap();
+    let limit = rule["most"].as_u64().unwrap();
     let mut ends: Vec<u64> = entries.iter().map(|entry| entry["until_ms"].as_u64().unwrap()).collect();
     ends.sort_unstable();
     (used(now_ms) >= limit).then(|| ends.into_iter().find(|end| used(*end) < limit).unwrap())

@@ -32,14 +32,22 @@ pub struct Record {
     pub verified: u32,
 }
 
-/// A block's record is not good enough for the country's load. It reads as an explanation: numbers, and nobody's number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shortfall {
-    block: Record,
-    expected_percent: u32,
-    needed_percent: u32,
-    load_percent: u32,
+/// A block's record against the load.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Judgement {
+    /// The block's record.
+    pub block: Record,
+    /// The share of its codes that is expected to be verified, from 0 to 1.
+    pub expected: f64,
+    /// The share that the load demands.
+    pub needed: f64,
+    /// How much of the fullest limit is used.
+    pub load: f64,
 }
+
+/// A block's record is not good enough for the country's load. It reads as an explanation: numbers, and nobody's number.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Shortfall(Judgement);
 
 /// Whether records of blocks count, and refuse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +58,18 @@ pub enum BlockRecordMode {
     Observe,
     /// They don't count.
     Off,
+}
+
+impl BlockRecordMode {
+    /// The mode as the setting spells it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::On => "on",
+            Self::Observe => "observe",
+            Self::Off => "off",
+        }
+    }
 }
 
 /// Not a mode.
@@ -78,24 +98,23 @@ impl Record {
     }
 }
 
-/// Whether a block may have another code while `load` of a limit is used, from 0 to 1.
-///
-/// # Errors
-/// [`Shortfall`] if its record is not good enough for that.
-pub fn check(block: Record, area: Record, load: f64) -> Result<(), Shortfall> {
-    let of_area = area.shrunk_to(UNKNOWN);
-    let expected = block.shrunk_to(of_area);
-    let above_free = ((load - FREE_LOAD) / (1.0 - FREE_LOAD)).clamp(0.0, 1.0);
-    let needed = DEMAND * of_area.max(LEAST) * above_free;
-    if expected >= needed {
-        return Ok(());
+impl Judgement {
+    /// Judges a block while `load` of a limit is used, from 0 to 1.
+    #[must_use]
+    pub fn new(block: Record, area: Record, load: f64) -> Self {
+        let of_area = area.shrunk_to(UNKNOWN);
+        let above_free = ((load - FREE_LOAD) / (1.0 - FREE_LOAD)).clamp(0.0, 1.0);
+        let needed = DEMAND * of_area.max(LEAST) * above_free;
+        Self { block, expected: block.shrunk_to(of_area), needed, load }
     }
-    Err(Shortfall {
-        block,
-        expected_percent: percent(expected),
-        needed_percent: percent(needed),
-        load_percent: percent(load),
-    })
+
+    /// Whether the block may have another code.
+    ///
+    /// # Errors
+    /// [`Shortfall`] if its record is not good enough for that.
+    pub fn check(self) -> Result<(), Shortfall> {
+        if self.expected >= self.needed { Ok(()) } else { Err(Shortfall(self)) }
+    }
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 0 to 100")]
@@ -105,11 +124,12 @@ fn percent(share: f64) -> u32 {
 
 impl fmt::Display for Shortfall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { block: Record { sent, verified }, expected_percent, needed_percent, load_percent } = self;
+        let Self(Judgement { block: Record { sent, verified }, expected, needed, load }) = self;
+        let [expected, needed, load] = [*expected, *needed, *load].map(percent);
         write!(
             f,
-            "{load_percent} % of CountryLimit or SpendLimit is used, so codes to this block of numbers must have a verification rate of \
-             {needed_percent} %; {expected_percent} % is expected from {verified} verified of {sent} recent codes"
+            "{load} % of CountryLimit or SpendLimit is used, so codes to this block of numbers must have a verification rate of \
+             {needed} %; {expected} % is expected from {verified} verified of {sent} recent codes"
         )
     }
 }
@@ -126,6 +146,10 @@ mod tests {
 
     const NOTHING: Record = Record { sent: 0, verified: 0 };
     const HONEST: Record = Record { sent: 200, verified: 170 };
+
+    fn check(block: Record, area: Record, load: f64) -> Result<(), Shortfall> {
+        Judgement::new(block, area, load).check()
+    }
 
     /// How many codes in a row a block gets that verifies none of them, at this load.
     fn unverified_until_refused(area: Record, load: f64) -> Option<u32> {

@@ -15,7 +15,7 @@ const DEFAULTS: [(&str, &str); 27] = [
     ("BLOCK_RECORD", "on"),
     ("CHECK_LIMIT", "5"),
     ("CODE_LIFETIME", "10m"),
-    ("COUNTRY_LIMIT", "1000/1d"),
+    ("COUNTRY_LIMIT", "300/1h, 1000/1d"),
     ("IP_LIMIT", "40/1h"),
     ("KNOWN_FOR", "180d"),
     ("MESSAGE_LIFETIME", "30d"),

@@ -2,7 +2,7 @@
 
 use super::block_records::{Counted, RecordKeys};
 use super::codes::{SentCode, find_code};
-use super::counters::{Counter, CounterDecision, CounterEntries, CounterLimit, CounterScope, rule_names};
+use super::counters::{Counter, CounterDecision, CounterEntries, CounterScope, counters_of_send, rule_names};
 use super::items::{Item, Snapshot, StoreError, Transaction, number, read_log, read_number, read_text, text};
 use super::lane::{Lane, MAX_STREAK};
 use super::send_limits::{LimitKind, LimitReached, SendLimits};
@@ -119,19 +119,9 @@ pub struct Admission {
 }
 
 impl Admission {
-    /// The counters that it counts in, in this order.
+    /// The counters that it counts in.
     pub(super) fn counters<'l>(&self, limits: &'l SendLimits) -> Vec<Counter<'l>> {
-        let spend = CounterLimit {
-            without_last_fifth: self.lane == Lane::Stranger,
-            ..CounterLimit::new(LimitKind::Spend, &limits.spend, self.price.hundredths_of_a_cent())
-        };
-        let all = [
-            (self.network, vec![CounterLimit::new(LimitKind::Network, &limits.network, 1)]),
-            (self.country, vec![CounterLimit::new(LimitKind::Country, &limits.country, 1)]),
-            (Some(CounterScope::Total), vec![CounterLimit::new(LimitKind::Total, &limits.total, 1), spend]),
-        ];
-        let counters = all.into_iter().filter_map(|(scope, limits)| Counter::new(scope?, limits));
-        counters.collect()
+        counters_of_send(self.network, self.country, self.lane, self.price, limits)
     }
 }
 

@@ -2,11 +2,12 @@
 
 use super::items::{Snapshot, StoreError, Updated, read_numbers};
 use super::lane::Lane;
-use super::send_limits::{LimitKind, LimitReached};
+use super::send_limits::{LimitKind, LimitReached, SendLimits};
 use super::table::{NetworkMac, Table};
 use crate::limits::bucket_counter::{self, CounterUpdate, RuleBound};
 use crate::limits::rules::{CounterRules, Exceeded, Mode, Rule};
 use crate::phone::number::Region;
+use crate::twilio::price::Dollars;
 use aws_sdk_dynamodb::types::ReturnValue;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -101,12 +102,14 @@ impl<'l> CounterLimit<'l> {
         Self { by, mode, amount, without_last_fifth: false }
     }
 
-    fn rules(self) -> impl Iterator<Item = Rule> + use<'l> {
+    /// Its rules.
+    pub fn rules(self) -> impl Iterator<Item = Rule> + use<'l> {
         self.mode.counted().map_or(&[][..], CounterRules::rules).iter().copied()
     }
 
     /// How much of a rule's count may be used.
-    pub(super) fn most(self, rule: Rule) -> u64 {
+    #[must_use]
+    pub fn most(self, rule: Rule) -> u64 {
         u64::from(if self.without_last_fifth { rule.count() - rule.count() / 5 } else { rule.count() })
     }
 
@@ -194,6 +197,27 @@ impl CounterEntries {
         let (total, unverified) = self.0.into_iter().partition(|entry| entry.scope == CounterScope::Total);
         (Self(unverified), Self(total))
     }
+}
+
+/// The counters of a send, in the order in which they decide.
+#[must_use]
+pub fn counters_of_send(
+    network: Option<CounterScope>,
+    country: Option<CounterScope>,
+    lane: Lane,
+    price: Dollars,
+    limits: &SendLimits,
+) -> Vec<Counter<'_>> {
+    let spend = CounterLimit {
+        without_last_fifth: lane == Lane::Stranger,
+        ..CounterLimit::new(LimitKind::Spend, &limits.spend, price.hundredths_of_a_cent())
+    };
+    let all = [
+        (network, vec![CounterLimit::new(LimitKind::Network, &limits.network, 1)]),
+        (country, vec![CounterLimit::new(LimitKind::Country, &limits.country, 1)]),
+        (Some(CounterScope::Total), vec![CounterLimit::new(LimitKind::Total, &limits.total, 1), spend]),
+    ];
+    all.into_iter().filter_map(|(scope, limits)| Counter::new(scope?, limits)).collect()
 }
 
 /// The names of the rules that count, for [`CounterEntries::of_scope`].

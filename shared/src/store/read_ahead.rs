@@ -4,14 +4,16 @@
 //! What it shows may have changed a moment later. So it only refuses: whoever passes still has to pass every condition of the writes.
 
 use super::admission::{Admission, Decision};
-use super::block_records::read_record;
-use super::counters::{Counter, CounterScope};
+use super::block_records::{RecordKeys, read_record};
+use super::counters::{Counter, CounterScope, counters_of_send};
 use super::items::{Item, Snapshot, StoreError, read_log, read_numbers};
 use super::lane::Lane;
 use super::send_limits::{LimitKind, LimitReached, SendLimits};
 use super::table::Table;
-use crate::limits::block_record::{self, BlockRecordMode, Shortfall};
+use crate::limits::block_record::{BlockRecordMode, Judgement};
 use crate::limits::sliding_log::SlidingLog;
+use crate::phone::number::PhoneNumber;
+use crate::twilio::price::Dollars;
 use std::collections::HashMap;
 
 impl Table {
@@ -26,6 +28,24 @@ impl Table {
             pks.extend([keys.block.clone(), keys.area.clone()]);
         }
         self.items.read_all(&pks).await
+    }
+
+    /// What the record of a number's block is against the load, for a stranger's send.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the table can't be read.
+    pub async fn judge_block(
+        &self,
+        phone: &PhoneNumber,
+        limits: &SendLimits,
+        now_ms: u64,
+    ) -> Result<Judgement, StoreError> {
+        let country = phone.region().map(CounterScope::Country);
+        let counters = counters_of_send(None, country, Lane::Stranger, Dollars::default(), limits);
+        let keys = self.record_keys(phone);
+        let counter_pks = counters.iter().map(|counter| counter.scope.pk());
+        let pks: Vec<_> = counter_pks.chain([keys.block.clone(), keys.area.clone()]).collect();
+        Ok(self.items.read_all(&pks).await?.judgement(&keys, &counters, now_ms))
     }
 }
 
@@ -48,7 +68,8 @@ impl Snapshot {
         if let Some(reached) = self.full_counter(admission, limits, now_ms) {
             return Some(Decision::LimitReached(reached));
         }
-        let shortfall = self.shortfall(admission, limits, now_ms)?;
+        let keys = admission.records.as_ref()?;
+        let shortfall = self.judgement(keys, &admission.counters(limits), now_ms).check().err()?;
         if limits.block_record == BlockRecordMode::On {
             return Some(Decision::BlockRecord(shortfall));
         }
@@ -65,16 +86,14 @@ impl Snapshot {
         self.item(&scope.pk()).map(read_numbers).unwrap_or_default()
     }
 
-    /// Whether the record of the number's block is good enough for the load.
-    fn shortfall(&self, admission: &Admission, limits: &SendLimits, now_ms: u64) -> Option<Shortfall> {
-        let keys = admission.records.as_ref()?;
+    /// What the record of the number's block is, against the load.
+    fn judgement(&self, keys: &RecordKeys, counters: &[Counter<'_>], now_ms: u64) -> Judgement {
         let record = |pk| self.item(pk).map(|item| read_record(item, now_ms)).unwrap_or_default();
-        block_record::check(record(&keys.block), record(&keys.area), self.load(admission, limits, now_ms)).err()
+        Judgement::new(record(&keys.block), record(&keys.area), self.load(counters, now_ms))
     }
 
     /// How much of the country's places is used, or of what strangers may spend, by the fullest rule that is enforced; 0 without one.
-    fn load(&self, admission: &Admission, limits: &SendLimits, now_ms: u64) -> f64 {
-        let counters = admission.counters(limits);
+    fn load(&self, counters: &[Counter<'_>], now_ms: u64) -> f64 {
         let of_counter = |counter: &Counter<'_>| {
             let counts = self.counts(counter.scope);
             let limits =

@@ -80,7 +80,7 @@ mod tests {
             (
                 vec![],
                 Pass,
-                "PhoneLimit = 1/30s, 3/1h, 10/1d; IpLimit = 40/1h; RangeLimit = 10/1h, 30/1d; NetworkLimit = 60/1h, 200/1d; CountryLimit = 1000/1d; TotalLimit = 10000/1d; SpendLimit = $5/1h, $50/1d; BlockRecord = on",
+                "PhoneLimit = 1/30s, 3/1h, 10/1d; IpLimit = 40/1h; RangeLimit = 10/1h, 30/1d; NetworkLimit = 60/1h, 200/1d; CountryLimit = 300/1h, 1000/1d; TotalLimit = 10000/1d; SpendLimit = $5/1h, $50/1d; BlockRecord = on",
             ),
             (vec![("BLOCK_RECORD", "observe")], Fail, "BlockRecord = observe"),
             (vec![("IP_LIMIT", "observe 3/1h")], Fail, "IpLimit = observe 3/1h"),
