@@ -7,13 +7,14 @@
 //! What is assigned where comes from Google's libphonenumber metadata, compiled into the `rlibphonenumber` crate; newly
 //! opened number ranges arrive with its updates.
 
+use super::typed::{ascii_digit, is_invisible};
 use rlibphonenumber::{PHONE_NUMBER_UTIL, ParseError, PhoneNumberFormat, PhoneNumberType, ValidationError};
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-/// The longest text that is parsed. No spelling of a number is longer; it bounds the work of one request.
-const MAX_CHARACTERS: usize = 40;
+/// The longest text that is parsed, as in libphonenumber. It bounds the work of one request.
+const MAX_CHARACTERS: usize = 250;
 /// The most digits that E.164 allows, country code included.
 const MAX_DIGITS: usize = 15;
 /// A range has as many numbers as these last digits: 1,000.
@@ -69,9 +70,12 @@ pub enum InvalidPhoneNumber {
     /// Letters, as in a vanity number.
     #[error("has letters; send only digits, such as {EXAMPLE}")]
     Letters,
-    /// Control characters, a second `+`, or anything else that is not part of a number.
+    /// A second `+`, after digits.
+    #[error("is more than one number; send one, such as {EXAMPLE}")]
+    TwoNumbers,
+    /// Line ends within it, a `+` at the wrong place, or anything else that is not part of a number.
     #[error(
-        "has characters other than one leading +, digits, spaces, dots, dashes and parentheses; \
+        "has characters other than one leading +, digits, spaces, dots, dashes, slashes and brackets; \
          send it in international format, such as {EXAMPLE}"
     )]
     Characters,
@@ -90,8 +94,8 @@ pub enum InvalidPhoneNumber {
 }
 
 impl PhoneNumber {
-    /// Parses a number in international format. Drops spaces, dots, dashes, parentheses and a national prefix, as in
-    /// `+44 (0)20 7946 0123`; full-width and Arabic digits become ASCII.
+    /// Parses a number in international format. Drops spaces, dots, dashes, slashes, brackets, invisible characters, what surrounds
+    /// the number, and a national prefix, as in `+44 (0)20 7946 0123`; digits of any script become ASCII.
     ///
     /// # Errors
     /// [`InvalidPhoneNumber`] says what is wrong and what to send instead.
@@ -385,21 +389,26 @@ pub fn is_e164(text: &str) -> bool {
 
 /// A plus and ASCII digits: the only text that the library gets. It would accept much more, such as vanity letters, extensions and
 /// the first of two numbers, and each of these would be another spelling.
-fn plus_and_digits(text: &str) -> Result<String, InvalidPhoneNumber> {
+pub(super) fn plus_and_digits(text: &str) -> Result<String, InvalidPhoneNumber> {
     if text.chars().nth(MAX_CHARACTERS).is_some() {
         return Err(InvalidPhoneNumber::TooLong);
     }
+    let text: String = text.chars().filter(|&character| !is_invisible(character)).collect();
+    let text = without_surroundings(&text);
     let mut plus = false;
     let mut digits = String::from("+");
     for (at, character) in text.char_indices() {
-        match character {
-            '+' | '＋' if !plus && digits.len() == 1 => plus = true,
-            '-' | '.' | '(' | ')' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '－' | '．' | '（' | '）' => {}
-            _ if character.is_whitespace() && !character.is_control() => {}
-            ',' | ';' | '#' if digits.len() > 1 => return Err(InvalidPhoneNumber::Extension),
-            'a'..='z' | 'A'..='Z' if is_extension(&text[at..]) => return Err(InvalidPhoneNumber::Extension),
-            _ if character.is_alphabetic() => return Err(InvalidPhoneNumber::Letters),
-            _ => digits.push(ascii_digit(character).ok_or(InvalidPhoneNumber::Characters)?),
+        if is_plus(character) && !plus && digits.len() == 1 {
+            plus = true;
+        } else if let Some(digit) = ascii_digit(character) {
+            digits.push(digit);
+        } else if !is_between_digits(character) {
+            let is_first_of_two = plus && digits.len() > 1 && text[at..].contains(is_plus);
+            return Err(if is_first_of_two {
+                InvalidPhoneNumber::TwoNumbers
+            } else {
+                unexpected(&text[at..], &digits)
+            });
         }
     }
     match digits.as_str() {
@@ -407,6 +416,38 @@ fn plus_and_digits(text: &str) -> Result<String, InvalidPhoneNumber> {
         "+" => Err(InvalidPhoneNumber::Empty),
         digits if digits.starts_with("+00") => Err(InvalidPhoneNumber::DoubleZero),
         _ => Err(InvalidPhoneNumber::NoPlus),
+    }
+}
+
+/// The text without what precedes the first plus, digit or letter, and without what follows the last: quotes, commas, line ends. A
+/// trailing `#` stays, since it ends an extension.
+fn without_surroundings(text: &str) -> &str {
+    let is_part = |character: char| is_plus(character) || character.is_alphanumeric();
+    text.trim_start_matches(|character| !is_part(character))
+        .trim_end_matches(|character| !is_part(character) && !"#＃".contains(character))
+}
+
+fn is_plus(character: char) -> bool {
+    matches!(character, '+' | '＋')
+}
+
+/// What people and address books write between digits, as libphonenumber knows it, and tabs.
+fn is_between_digits(character: char) -> bool {
+    character == '\t'
+        || character.is_whitespace() && !character.is_control()
+        || "-./()[]⁓∼ー".contains(character)
+        || matches!(character, '\u{2010}'..='\u{2015}' | '\u{2212}' | '－'..='／' | '（' | '）' | '［' | '］')
+}
+
+/// What a text is that goes on after some digits with a character that is not part of a number.
+fn unexpected(rest: &str, digits: &str) -> InvalidPhoneNumber {
+    let starts_with = |characters: &[char]| rest.starts_with(characters);
+    if digits.len() > 1 && starts_with(&[',', ';', '#', '＃', '~', '～']) || is_extension(rest) {
+        InvalidPhoneNumber::Extension
+    } else if rest.starts_with(char::is_alphabetic) {
+        InvalidPhoneNumber::Letters
+    } else {
+        InvalidPhoneNumber::Characters
     }
 }
 
@@ -427,18 +468,6 @@ fn is_extension(text: &str) -> bool {
     ["extension", "extn", "ext", "x"]
         .iter()
         .any(|word| text.strip_prefix(word).is_some_and(|rest| !rest.contains(char::is_alphabetic)))
-}
-
-/// The digits that phone keyboards type: ASCII, full-width, Arabic and Persian.
-fn ascii_digit(character: char) -> Option<char> {
-    let zero = match character {
-        '0'..='9' => '0',
-        '０'..='９' => '０',
-        '\u{660}'..='\u{669}' => '\u{660}',
-        '\u{6f0}'..='\u{6f9}' => '\u{6f0}',
-        _ => return None,
-    };
-    char::from_digit(u32::from(character) - u32::from(zero), 10)
 }
 
 #[cfg(test)]
@@ -553,10 +582,22 @@ mod tests {
                     "＋１（４１５）５５５－０１２３",
                     "+١٤١٥٥٥٥٠١٢٣",
                     "+1 1 415 555 0123",
+                    "+1 [415] 555-0123",
+                    "+1\t415\t555\t0123",
+                    "+14155550123\n",
+                    "+1 415 555 0123\r\n",
+                    "\u{202a}+1 (415) 555-0123\u{202c}",
+                    "\u{200e}+1\u{200b}415\u{feff}555\u{2060}01\u{ad}23\u{202c}\u{fe0f}",
+                    "+1415555\u{2066}0123\u{2069}",
+                    "“+1 415 555 0123”,",
+                    "<+1 415 555 0123>",
+                    "+၁၄၁၅၅၅၅၀၁၂၃",
+                    "+௧௪௧௫௫௫௫௦௧௨௩",
+                    "+1 4 1 5 5 5 5 0 1 2 3                      ",
                 ][..],
             ),
             ("+442079460123", &["+44 (0)20 7946 0123", "+44 020 7946 0123", "+44 20 7946 0123"]),
-            ("+4915112345678", &["+49 (0) 151 12345678", "+49 151 12345678"]),
+            ("+4915112345678", &["+49 (0) 151 12345678", "+49 151 12345678", "+49 151/12345678"]),
             // Italy keeps its leading zeros.
             ("+390236618300", &["+39 02 3661 8300", "+39 (02) 36618300"]),
             ("+3902366183", &["+39 02 366183"]),
@@ -594,20 +635,24 @@ mod tests {
             ("+1 800 EXTRAS1", Letters),
             ("tel:+14155550123", Letters),
             ("+1415555012З", Letters),
-            ("+1415555\t0123", Characters),
-            ("+14155550123\n", Characters),
+            ("+1415555\n0123", Characters),
             ("+1415555\u{0}0123", Characters),
-            ("\u{202a}+14155550123", Characters),
             ("++14155550123", Characters),
-            ("+14155550123/4", Characters),
-            ("+14155550123+14155550124", Characters),
+            ("+1*4155550123", Characters),
+            ("+14155550123/4", TooLong),
+            ("+14155550123#", Extension),
+            ("+1 415 555 0123 ~4", Extension),
+            ("+14155550123+14155550124", TwoNumbers),
+            ("+14155550123 / +14155550124", TwoNumbers),
+            ("+14155550123\n+14155550124", TwoNumbers),
+            ("+14155550123;+14155550124", TwoNumbers),
+            ("+1 415 555 0123 or +1 415 555 0124", TwoNumbers),
             ("+1415555012²", Characters),
             ("+", TooShort),
             ("+1", TooShort),
             ("+1415", TooShort),
             ("+88812345678", TooShort),
             ("+141555501234", TooLong),
-            ("+1 4 1 5 5 5 5 0 1 2 3                      ", TooLong),
             // Longer than E.164 allows, although Germany has assigned it.
             ("+4918001234567890", TooLong),
             ("+0014155550123", UnknownCountryCode),
@@ -726,14 +771,28 @@ mod tests {
         #[test]
         fn separators_change_nothing(
             (e164, _) in prop::sample::select(&REGIONS[..]),
-            separators in prop::collection::vec("[ ().‐\u{a0}-]?", 16),
+            separators in prop::collection::vec("[ ()./‐\\[\\]\t\u{a0}\\p{Cf}\u{fe0f}\u{3164}-]{0,2}", 17),
+            zero in prop::sample::select(&['0', '０', '\u{660}', '\u{966}', '\u{be6}', '\u{1040}', '\u{1d7ce}'][..]),
         ) {
             let mut text = String::new();
-            for (digit, separator) in e164.chars().zip(&separators) {
-                text.push(digit);
+            for (character, separator) in e164.chars().chain([' ']).zip(&separators) {
                 text.push_str(separator);
+                let digit = character.to_digit(10).and_then(|digit| char::from_u32(u32::from(zero) + digit));
+                text.push(digit.unwrap_or(character));
             }
-            prop_assert_eq!(PhoneNumber::parse(&text), Ok(number(e164)));
+            text.push_str(&separators[16]);
+            prop_assert_eq!(PhoneNumber::parse(&text), Ok(number(e164)), "{:?}", text);
+        }
+
+        #[test]
+        fn what_was_refused_is_refused_with_invisible_characters_for_the_same_reason(
+            text in "[+]?[0-9 xe#;,+a\n]{0,16}",
+            at in 0..16_usize,
+            invisible in "\\p{Cf}",
+        ) {
+            let at = at.min(text.len());
+            let marked = format!("{}{invisible}{}", &text[..at], &text[at..]);
+            prop_assert_eq!(PhoneNumber::parse(&marked), PhoneNumber::parse(&text), "{:?}", marked);
         }
 
         #[test]
