@@ -352,7 +352,7 @@ impl Table {
             records: (send.lane == Lane::Stranger && limits.block_record != BlockRecordMode::Off)
                 .then(|| self.record_keys(phone)),
             counted: CounterEntries::of_scope(
-                CounterScope::of_country(send.lane, phone.region()),
+                CounterScope::of_country(send.lane, send.region.or(phone.region())),
                 &limits.country,
                 send.country,
             )
