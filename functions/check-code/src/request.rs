@@ -12,7 +12,7 @@ pub struct Request {
     pub phone_number: String,
     /// The name of the verification, as given.
     pub verification: Option<String>,
-    /// What the user typed.
+    /// What the user typed or pasted.
     pub code: Guess,
 }
 

@@ -1,5 +1,6 @@
 //! What a warm function keeps: built once, used by every invocation. It has no access to Twilio.
 
+use shared::phone::code::MinCodeDigits;
 use shared::phone::number;
 use shared::phone::test_numbers::TestNumbers;
 use shared::runtime::clock::Clock;
@@ -15,6 +16,8 @@ use shared::store::table::Table;
 pub struct State {
     /// The same limits as send-code's.
     pub limits: SendLimits,
+    /// How many digits a code has at least, so that less costs no attempt.
+    pub min_code_digits: MinCodeDigits,
     /// Numbers whose fixed code always works.
     pub test_numbers: TestNumbers,
     pub table: Table,
@@ -30,6 +33,7 @@ impl State {
     pub async fn start(environment: &Environment, dependencies: Dependencies) -> Result<Self, StartError> {
         let Dependencies { aws, clock, metrics, deadlines, .. } = dependencies;
         let limits = SendLimits::from_environment(environment)?;
+        let min_code_digits = environment.parsed("MIN_CODE_DIGITS")?;
         let test_numbers = TestNumbers::from_environment(environment)?;
         let name = environment.required("TABLE_NAME")?.to_owned();
         let hmac_key_secret = environment.required("HMAC_KEY_SECRET")?;
@@ -37,6 +41,6 @@ impl State {
         number::warm_up();
         let table =
             Table { items: Items { client: aws.dynamodb, table_name: name, backoff: deadlines.table_backoff }, key };
-        Ok(Self { limits, test_numbers, table, clock, meter: Meter::new(environment, metrics) })
+        Ok(Self { limits, min_code_digits, test_numbers, table, clock, meter: Meter::new(environment, metrics) })
     }
 }

@@ -16,7 +16,7 @@ use lambda_http::http::StatusCode;
 use serde_json::Value;
 use shared::phone::number::PhoneNumber;
 use shared::runtime::metrics::Metric;
-use shared::store::deliveries::{MessageStatus, StatusReport};
+use shared::store::deliveries::{MessageStatus, ReportedStatus, StatusReport};
 use shared::twilio::reception::{self, receive};
 use shared::twilio::webhook::WebhookError;
 use state::State;
@@ -62,7 +62,8 @@ async fn process(state: &State, event: Value) -> Result<Vec<Metric>, WebhookErro
 
 /// Only final statuses are counted.
 fn metrics(report: StatusReport<'_>) -> Vec<Metric> {
-    match report.status {
+    let ReportedStatus::Known(status) = report.status else { return vec![] };
+    match status {
         MessageStatus::Delivered => vec![Metric::Delivered(report.country)],
         MessageStatus::Undelivered | MessageStatus::Failed => {
             let why = report.error_code.map(Metric::DeliveryErrors);

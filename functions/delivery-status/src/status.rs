@@ -1,7 +1,7 @@
 //! A status callback, read from a webhook that Twilio signed.
 
 use shared::phone::number::PhoneNumber;
-use shared::store::deliveries::MessageStatus;
+use shared::store::deliveries::{InvalidStatusName, ReportedStatus};
 use shared::twilio::form::FormError;
 use shared::twilio::sid::is_sid;
 use shared::twilio::webhook::Webhook;
@@ -10,7 +10,7 @@ use shared::twilio::webhook::Webhook;
 pub struct DeliveryCallback<'a> {
     /// `SM` or `MM`, and 32 hexadecimal digits.
     pub message_sid: &'a str,
-    pub status: MessageStatus,
+    pub status: ReportedStatus<'a>,
     /// The recipient, if it is a valid phone number.
     pub to: Option<PhoneNumber>,
     /// Why it was not delivered, from Twilio's error dictionary.
@@ -26,9 +26,9 @@ pub enum InvalidStatus {
     /// An inbound message.
     #[error("its MessageStatus is received; configure /sms for incoming messages")]
     Inbound,
-    /// Not a status that Twilio documents.
-    #[error("its MessageStatus is unknown")]
-    UnknownStatus,
+    /// Not the name of a status.
+    #[error("its MessageStatus {0}")]
+    Status(#[from] InvalidStatusName),
     /// Not a message SID.
     #[error("its MessageSid is not SM or MM and 32 hexadecimal digits")]
     MessageSid,
@@ -52,7 +52,7 @@ impl<'a> DeliveryCallback<'a> {
         }
         let status = match webhook.filled("MessageStatus")? {
             Some("received" | "receiving") => return Err(InvalidStatus::Inbound),
-            Some(status) => status.parse().map_err(|_| InvalidStatus::UnknownStatus)?,
+            Some(status) => ReportedStatus::read(status)?,
             None if webhook.text("SmsStatus")?.is_some_and(|status| status == "received") => {
                 return Err(InvalidStatus::Inbound);
             }

@@ -86,7 +86,7 @@ fn price(state: &State, reply: &ReplyText, region: Option<Region>) -> Dollars {
 async fn store(state: &State, message: &InboundMessage<'_>) -> Result<RecordedMessage, StoreError> {
     let settings = &state.settings;
     // A reply is an SMS, so the policy for codes applies to it. A reply to ourselves would start a loop.
-    let phone = message.phone.as_ref().filter(|phone| {
+    let phone = message.sms_phone().filter(|phone| {
         settings.policy.check(phone).is_ok() && !settings.is_ours(message.from) && message.from != message.to
     });
     let reply = settings.reply_text.as_ref().zip(phone).map(|(text, to)| Reply {
@@ -97,7 +97,7 @@ async fn store(state: &State, message: &InboundMessage<'_>) -> Result<RecordedMe
     let effect = match message.keyword {
         Some(Keyword::Stop) => Effect::OptOut,
         Some(Keyword::Start) => Effect::OptIn,
-        // Twilio answers keywords itself.
+        // Twilio answers it.
         Some(Keyword::Help) => Effect::None,
         None => reply.map_or(Effect::None, Effect::Reply),
     };

@@ -9,13 +9,16 @@ use shared::twilio::webhook::Webhook;
 /// Twilio passes on at most ten attachments.
 const MAX_MEDIA: usize = 10;
 
+/// How Twilio writes the number of a sender on another channel than SMS, such as `whatsapp:+14155550123`.
+const CHANNELS: [&str; 2] = ["whatsapp:", "rcs:"];
+
 /// An inbound message.
 pub struct InboundMessage<'a> {
     /// `SM` or `MM`, and 32 hexadecimal digits.
     pub message_sid: &'a str,
-    /// The sender as Twilio writes it: a number, a short code or a name.
+    /// The sender as Twilio writes it: a number, perhaps with its channel, a short code or a name.
     pub from: &'a str,
-    /// The sender, if it is a valid phone number.
+    /// The sender's number, if it is a valid one, on whatever channel it wrote.
     pub phone: Option<PhoneNumber>,
     /// Our number.
     pub to: &'a str,
@@ -23,7 +26,7 @@ pub struct InboundMessage<'a> {
     pub body: &'a str,
     /// The URLs of attachments.
     pub media: Vec<&'a str>,
-    /// The keyword that Twilio has answered itself.
+    /// What it asks for, apart from a reply.
     pub keyword: Option<Keyword>,
 }
 
@@ -65,7 +68,7 @@ impl<'a> InboundMessage<'a> {
         Ok(Self {
             message_sid,
             from,
-            phone: PhoneNumber::parse(from).ok(),
+            phone: PhoneNumber::parse(number(from)).ok(),
             to: required("To")?,
             body,
             media: (0..MAX_MEDIA).filter_map(|index| webhook.values(&format!("MediaUrl{index}")).next()).collect(),
@@ -73,10 +76,17 @@ impl<'a> InboundMessage<'a> {
         })
     }
 
-    /// The sender in E.164. Includes numbers of a range that the metadata does not know yet: their STOP must hold once it does.
+    /// The sender in E.164, whose STOP and START count. Includes numbers of a range that the metadata does not know yet: their STOP must
+    /// hold once it does. A STOP on another channel holds for SMS as well: whoever writes it wants no messages from us.
     #[must_use]
     pub fn sender(&self) -> Option<&str> {
-        self.phone.as_ref().map(PhoneNumber::as_str).or(Some(self.from).filter(|from| is_e164(from)))
+        self.phone.as_ref().map(PhoneNumber::as_str).or(Some(number(self.from)).filter(|number| is_e164(number)))
+    }
+
+    /// The sender's number if it wrote an SMS: a reply on another channel is priced differently.
+    #[must_use]
+    pub fn sms_phone(&self) -> Option<&PhoneNumber> {
+        self.phone.as_ref().filter(|_| number(self.from) == self.from)
     }
 
     /// The sender as logs may show it.
@@ -84,4 +94,9 @@ impl<'a> InboundMessage<'a> {
     pub fn masked_sender(&self) -> String {
         self.phone.as_ref().map_or_else(|| "not a phone number".to_owned(), PhoneNumber::masked)
     }
+}
+
+/// A sender without its channel.
+fn number(from: &str) -> &str {
+    CHANNELS.iter().find_map(|channel| from.strip_prefix(channel)).unwrap_or(from)
 }

@@ -152,7 +152,7 @@ async fn what_twilio_signed_but_is_no_status_is_a_400() {
         (status(&sid(1), "received", &[]), "incoming message"),
         (status(&sid(1), "", &[("SmsStatus", "received")]), "incoming message"),
         (status(&sid(1), "", &[]), "MessageStatus"),
-        (status(&sid(1), "exploded", &[]), "MessageStatus is unknown"),
+        (status(&sid(1), "+14155550123", &[]), "lower-case letters"),
         (status("SM1", "sent", &[]), "32 hexadecimal"),
         (status("", "sent", &[]), "MessageSid"),
         (status(&sid(1), "sent", &[("AccountSid", "")]), "AccountSid"),
@@ -164,6 +164,28 @@ async fn what_twilio_signed_but_is_no_status_is_a_400() {
         assert!(expected == 403 || text.contains(reason), "{reason}: {text}");
     }
     assert!(items(&local, "delivery#").await.is_empty());
+}
+
+#[tokio::test]
+async fn a_status_that_is_not_known_is_kept_and_neither_counts_nor_moves_its_message() {
+    let local = start([]).await;
+    for (n, order) in [
+        ["sent", "partially_delivered", "delivered"],
+        ["partially_delivered", "sent", "delivered"],
+        ["sent", "delivered", "a_status_of_tomorrow"],
+    ]
+    .iter()
+    .enumerate()
+    {
+        let sid = sid(n as u64);
+        for state in order {
+            assert_eq!(report(&local, &sid, state).await, 204, "{order:?}: {state}");
+        }
+        assert_eq!(settled(&local, &sid).await, "delivered", "{order:?}");
+        let item = items(&local, &format!("delivery#{sid}")).await.remove(0);
+        assert!(order.contains(&item["other_status"].as_s().unwrap().as_str()), "{order:?}");
+        assert_eq!(local.counted(), ["Country=US Delivered=1"], "{order:?}");
+    }
 }
 
 #[tokio::test]

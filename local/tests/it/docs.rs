@@ -215,7 +215,7 @@ fn packages() -> Vec<(String, PathBuf)> {
 /// What is wrong with a command of cargo, if anything can be seen to be.
 fn cargo(words: &[String]) -> Result<(), String> {
     let subcommand = words.get(1).map(String::as_str).unwrap_or_default();
-    if !["add", "bench", "build", "check", "clippy", "deny", "doc", "fmt", "lambda", "run", "test"]
+    if !["add", "bench", "build", "check", "clippy", "deny", "doc", "fmt", "lambda", "run", "test", "update"]
         .contains(&subcommand)
     {
         return Err(format!("cargo {subcommand}?"));

@@ -54,7 +54,7 @@ async fn a_thousand_strangers_at_once_cannot_make_the_owners_code_fail() {
     let mut guesses = JoinSet::new();
     for n in 0..1000 {
         let local = local.clone();
-        guesses.spawn(async move { local.check(PHONE, &format!("x{n}")).await });
+        guesses.spawn(async move { local.check(PHONE, &format!("{n:010}")).await });
     }
     guesses.join_all().await;
     assert_eq!(check(&local, &verification, &code).await, "approved");
@@ -80,7 +80,7 @@ async fn a_verification_has_five_failed_checks_in_all_however_many_come_at_once(
     let mut guesses = JoinSet::new();
     for n in 0..200 {
         let (local, verification) = (local.clone(), verification.clone());
-        guesses.spawn(async move { check(&local, &verification, &format!("x{n}")).await });
+        guesses.spawn(async move { check(&local, &verification, &format!("{n:010}")).await });
     }
     let incorrect = guesses.join_all().await.into_iter().filter(|status| *status == "incorrect").count();
     assert_eq!(incorrect, 5);
@@ -109,21 +109,6 @@ async fn a_verification_compares_all_its_live_codes_and_no_others() {
     assert_eq!(check(&local, &verification, &others).await, "incorrect", "a code of another verification");
     assert_eq!(check(&local, &verification, &first).await, "approved", "people type the older SMS");
     assert_eq!(check(&local, &another, &others).await, "expired", "an approval voids all codes of the phone");
-}
-
-#[tokio::test]
-async fn an_empty_code_costs_no_attempt() {
-    let local = start([]).await;
-    let (_, verification) = send(&local, event()).await;
-    for typed in ["", "  ", "-"] {
-        for event in [
-            json!({"phone_number": PHONE, "verification": verification, "code": typed}),
-            json!({"phone_number": PHONE, "code": typed}),
-        ] {
-            let answer = local.check_event(event).await.unwrap();
-            assert!(matches!(answer, Answer::Incorrect { attempts_left: 5, .. }), "{typed:?}: {answer:?}");
-        }
-    }
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Webhooks: only Twilio's are answered.
 
-use crate::support::{PRIVATE, items, message, sid, start};
+use crate::support::{PRIVATE, items, message, outcome, sid, start};
 use local::fixtures::{ACCOUNT_SID, AUTH_TOKEN, OUR_NUMBER};
 use serde_json::{Value, json};
 use shared::twilio::form::Form;
@@ -85,8 +85,8 @@ async fn what_twilio_answers_itself_and_what_would_start_a_loop_gets_no_reply() 
         let answer = local.text_in(from, PRIVATE, &sid(100 + n as u64)).await;
         assert_eq!(answer, (200, NO_REPLY.to_owned()), "{from}");
     }
-    // Only the whole text is a keyword.
-    assert_eq!(local.text_in(PHONE, "please stop", &sid(200)).await, (200, THANKS.to_owned()));
+    // A keyword within another text is none.
+    assert_eq!(local.text_in(PHONE, "Where is the bus stop?", &sid(200)).await, (200, THANKS.to_owned()));
 
     // A reply is an SMS: it goes only where a code may go. Satellite, premium rate, Jamaica, Germany.
     for (n, from) in ["+881612345678", "+19002345678", "+18762101234", "+4915123456789"].into_iter().enumerate() {
@@ -111,7 +111,41 @@ async fn what_twilio_answers_itself_and_what_would_start_a_loop_gets_no_reply() 
         ("To", OUR_NUMBER),
     ]);
     assert_eq!(local.webhook(AUTH_TOKEN, &form).await, (200, NO_REPLY.to_owned()));
-    assert_eq!(crate::support::outcome(&local.send(PHONE, "203.0.113.7").await), "opted_out");
+    assert_eq!(outcome(&local.send(PHONE, "203.0.113.7").await), "opted_out");
+}
+
+#[tokio::test]
+async fn a_stop_is_recorded_as_people_write_it_and_gets_no_reply() {
+    let local = start([("PHONE_LIMIT", "80/1h"), ("IP_LIMIT", "off"), ("RANGE_LIMIT", "off")]).await;
+    let texts = ["Stop!", "stop all", "opt out", "Please stop texting me", "\u{200b}STOP\u{202c}", "Arrêt", "停止"];
+    for (n, text) in (0..).zip(texts) {
+        assert_eq!(local.text_in(PHONE, text, &sid(n)).await, (200, NO_REPLY.to_owned()), "{text}");
+        assert_eq!(outcome(&local.send(PHONE, "203.0.113.7").await), "opted_out", "{text}");
+        // Only a START undoes it.
+        assert_eq!(local.text_in(PHONE, "Start!", &sid(100 + n)).await.0, 200);
+        assert_eq!(outcome(&local.send(PHONE, "203.0.113.7").await), "opted_out", "{text}");
+        local.text_in(PHONE, "START", &sid(200 + n)).await;
+        assert_eq!(outcome(&local.send(PHONE, "203.0.113.7").await), "sent", "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_stop_on_another_channel_holds_for_sms_and_so_does_its_start() {
+    let local = start([("PHONE_LIMIT", "80/1h")]).await;
+    for (n, channel) in (0..).zip(["whatsapp:", "rcs:"]) {
+        let from = format!("{channel}{PHONE}");
+        assert_eq!(local.text_in(&from, "Stop", &sid(n)).await, (200, NO_REPLY.to_owned()), "{channel}");
+        assert_eq!(outcome(&local.send(PHONE, "203.0.113.7").await), "opted_out", "{channel}");
+        assert_eq!(local.text_in(&from, "START", &sid(100 + n)).await, (200, NO_REPLY.to_owned()), "{channel}");
+        assert_eq!(outcome(&local.send(PHONE, "203.0.113.7").await), "sent", "{channel}");
+        // No reply to what isn't an SMS.
+        assert_eq!(local.text_in(&from, PRIVATE, &sid(200 + n)).await, (200, NO_REPLY.to_owned()), "{channel}");
+    }
+    // Accounts of a channel that show no number.
+    for (n, from) in (300..).zip(["whatsapp:US.13491208655302741918", "messenger:14155550123"]) {
+        assert_eq!(local.text_in(from, "STOP", &sid(n)).await, (200, NO_REPLY.to_owned()), "{from}");
+    }
+    assert_eq!(outcome(&local.send(PHONE, "203.0.113.7").await), "sent");
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Verification codes.
 
+use super::typed::{ascii_digit, is_invisible};
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
@@ -7,7 +8,8 @@ use std::str::FromStr;
 /// How many digits a code can have.
 const DIGITS: RangeInclusive<usize> = 4..=10;
 
-/// The number of six-digit codes.
+/// How many digits a generated code has, and how many such codes there are.
+const GENERATED_DIGITS: usize = 6;
 const CODES: u32 = 1_000_000;
 
 /// A verification code: 4 to 10 digits. `Debug` does not print it.
@@ -61,6 +63,9 @@ impl FromStr for VerificationCode {
 pub struct MinCodeDigits(usize);
 
 impl MinCodeDigits {
+    /// As few as a code can have.
+    pub const FEWEST: Self = Self(*DIGITS.start());
+
     /// Whether the code has as many digits, or more.
     #[must_use]
     pub const fn allows(self, code: &VerificationCode) -> bool {
@@ -88,45 +93,39 @@ impl FromStr for MinCodeDigits {
     }
 }
 
-/// A code as a user typed it: digits of other scripts become ASCII, and separators are dropped.
+/// A code as a user typed or pasted it: digits of any script, with spaces and dashes between them, and with anything around them, such
+/// as quotes, the `G-` of a template, or the rest of the text.
 ///
 /// ```
-/// use shared::phone::code::{Guess, VerificationCode};
+/// use shared::phone::code::{Guess, MinCodeDigits};
 ///
-/// let code: VerificationCode = "493027".parse()?;
-/// for typed in ["493027", " 493 027 ", "493-027", "４９３０２７", "٤٩٣٠٢٧"] {
-///     assert_eq!(typed.parse::<Guess>()?, Guess::from(&code));
+/// let six: MinCodeDigits = "6".parse()?;
+/// for typed in ["493027", " 493-027. ", "G-493027", "@example.com #493027", "٤٩٣٠٢٧"] {
+///     assert_eq!(typed.parse::<Guess>()?.code(six).map(|code| code.as_str()), Some("493027"));
 /// }
-/// assert_ne!("49302O".parse::<Guess>()?, Guess::from(&code));
+/// for typed in ["", "49302O", "49302"] {
+///     assert_eq!(typed.parse::<Guess>()?.code(six), None);
+/// }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, PartialEq, Eq)]
-pub struct Guess(String);
+pub struct Guess(Vec<VerificationCode>);
 
 /// The text is too long for a typed code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must have at most {MAX_TYPED} characters")]
 pub struct GuessTooLong;
 
-/// Room for spaces and dashes between ten digits.
-const MAX_TYPED: usize = 64;
-/// The zeros of the scripts whose digits keyboards produce: ASCII, Arabic-Indic, Persian, Devanagari, Bengali, Thai, full-width.
-const ZEROS: [char; 7] = ['0', '\u{660}', '\u{6f0}', '\u{966}', '\u{9e6}', '\u{e50}', '\u{ff10}'];
+/// The longest text that Twilio sends, since people paste all of it.
+const MAX_TYPED: usize = 1600;
 
 impl Guess {
-    /// Whether nothing was typed.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl From<&VerificationCode> for Guess {
-    fn from(code: &VerificationCode) -> Self {
-        Self(code.0.clone())
+    /// The code that was meant: the only one in the text that can be a code of this stack. Generated ones always have six digits.
+    /// Anything else can't be right, so it is not worth an attempt.
+    #[must_use]
+    pub fn code(&self, fewest: MinCodeDigits) -> Option<&VerificationCode> {
+        let fewest = MinCodeDigits(fewest.0.min(GENERATED_DIGITS));
+        let mut codes = self.0.iter().filter(|code| fewest.allows(code));
+        codes.next().filter(|_| codes.next().is_none())
     }
 }
 
@@ -134,15 +133,22 @@ impl FromStr for Guess {
     type Err = GuessTooLong;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text.chars().count() > MAX_TYPED {
+        if text.chars().nth(MAX_TYPED).is_some() {
             return Err(GuessTooLong);
         }
-        let is_between = |c: char| c.is_whitespace() || matches!(c, '-' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '.');
-        let digit = |c: char| {
-            let value = ZEROS.iter().find_map(|&zero| (c as u32).checked_sub(zero as u32).filter(|&value| value < 10));
-            value.and_then(|value| char::from_digit(value, 10)).unwrap_or(c)
-        };
-        Ok(Self(text.chars().filter(|&c| !is_between(c)).map(digit).collect()))
+        let is_between = |c: char| matches!(c, '-' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '.' | '\t');
+        let is_space = |c: char| c.is_whitespace() && !c.is_control();
+        // Anything that doesn't belong to a code is a space between codes.
+        let digits: String = text
+            .chars()
+            .filter(|&c| !is_invisible(c) && !is_between(c) && !is_space(c))
+            .map(|c| ascii_digit(c).unwrap_or(' '))
+            .collect();
+        let mut codes: Vec<VerificationCode> = digits.split(' ').filter_map(|code| code.parse().ok()).collect();
+        // An origin-bound text has its code twice.
+        codes.sort_by(|a, b| a.0.cmp(&b.0));
+        codes.dedup();
+        Ok(Self(codes))
     }
 }
 
@@ -161,6 +167,7 @@ impl fmt::Debug for VerificationCode {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn a_draw_that_would_favour_small_codes_is_drawn_again() {
@@ -205,6 +212,116 @@ mod tests {
         }
         for text in ["", "3", "11", "-6", "6.0", "six", "99999999999999999999"] {
             assert_eq!(text.parse::<MinCodeDigits>(), Err(InvalidMinCodeDigits), "{text:?}");
+        }
+    }
+
+    /// The code in a text, on a stack whose codes have at least six digits.
+    fn guessed(text: &str) -> Option<String> {
+        let guess: Guess = text.parse().unwrap();
+        guess.code("6".parse().unwrap()).map(|code| code.as_str().to_owned())
+    }
+
+    #[test]
+    fn a_pasted_code_is_the_code() {
+        for typed in [
+            "493027",
+            " 493 027 ",
+            "493-027",
+            "493–027",
+            "493.027",
+            "493027.",
+            "493027\r\n",
+            "493\t027",
+            "\u{200b}493027",
+            "\u{202d}493\u{2060}027\u{202c}",
+            "4\u{ad}9\u{feff}3\u{200e}0\u{fe0f}2\u{3164}7",
+            "\"493027\"",
+            "“493027”",
+            "«493027»",
+            "'493027'",
+            "(493027)",
+            "[493027]",
+            "<493 027>",
+            "#493027",
+            "@example.com #493027",
+            "G-493027",
+            "g-493 027",
+            "ACME: 493027",
+            "2FA-493027",
+            "493027 is your ACME code. Never share it.\n\n@example.com #493027",
+            "ACME 2026: 493027",
+            "493027, good for 10 minutes",
+            "４９３０２７",
+            "٤٩٣٠٢٧",
+            "۴۹۳۰۲۷",
+            "४९३०२७",
+            "၄၉၃၀၂၇",
+            "௪௯௩௦௨௭",
+            "౪౯౩౦౨౭",
+            "૪૯૩૦૨૭",
+            "৪৯৩০২৭",
+            "๔๙๓๐๒๗",
+        ] {
+            assert_eq!(guessed(typed).as_deref(), Some("493027"), "{typed:?}");
+        }
+    }
+
+    #[test]
+    fn what_can_be_no_code_or_either_of_two_is_none() {
+        for typed in [
+            "",
+            "   ",
+            "-",
+            "#",
+            "abcdef",
+            "49302O",
+            "49302",
+            "4930",
+            "😀",
+            "493027493027",
+            "493027 or 493028",
+            "四九三〇二七",
+        ] {
+            assert_eq!(guessed(typed), None, "{typed:?}");
+        }
+        assert!("4".repeat(1601).parse::<Guess>().is_err());
+    }
+
+    #[test]
+    fn the_shortest_code_is_the_shortest_that_this_stack_sends() {
+        for (typed, fewest, code) in [
+            ("4930", "4", Some("4930")),
+            ("493", "4", None),
+            ("4930", "6", None),
+            ("493027", "8", Some("493027")), // a generated one
+            ("ACME 2026: 493027", "4", None),
+            ("1234567890", "6", Some("1234567890")),
+        ] {
+            let guess: Guess = typed.parse().unwrap();
+            assert_eq!(guess.code(fewest.parse().unwrap()).map(VerificationCode::as_str), code, "{typed} {fewest}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_decoration_changes_a_code(
+            code in "[0-9]{6,10}",
+            separators in prop::collection::vec("[ .\t\u{a0}\u{3000}\\p{Cf}\u{fe0f}‐-]{0,3}", 11),
+            (before, after) in ("[\"'«“(\\[<#:,;!?\u{200e}\na-zA-Z]{0,8}", "[\"'»”)\\]>#:,;!?\u{200e}\na-zA-Z]{0,8}"),
+            zero in prop::sample::select(&['0', '\u{660}', '\u{6f0}', '\u{966}', '\u{be6}', '\u{1040}', '\u{ff10}'][..]),
+        ) {
+            let mut text = before;
+            for (digit, separator) in code.bytes().zip(&separators) {
+                text.push_str(separator);
+                text.extend(char::from_u32(u32::from(zero) + u32::from(digit - b'0')));
+            }
+            text.push_str(&after);
+            prop_assert_eq!(guessed(&text), Some(code), "{:?}", text);
+        }
+
+        #[test]
+        fn no_text_panics(text in any::<String>()) {
+            let _ = guessed(&text);
         }
     }
 

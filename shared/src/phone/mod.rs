@@ -4,3 +4,4 @@ pub mod code;
 pub mod number;
 pub mod policy;
 pub mod test_numbers;
+pub(crate) mod typed;

@@ -7,13 +7,14 @@
 //! What is assigned where comes from Google's libphonenumber metadata, compiled into the `rlibphonenumber` crate; newly
 //! opened number ranges arrive with its updates.
 
+use super::typed::{ascii_digit, is_invisible};
 use rlibphonenumber::{PHONE_NUMBER_UTIL, ParseError, PhoneNumberFormat, PhoneNumberType, ValidationError};
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-/// The longest text that is parsed. No spelling of a number is longer; it bounds the work of one request.
-const MAX_CHARACTERS: usize = 40;
+/// The longest text that is parsed, as in libphonenumber. It bounds the work of one request.
+const MAX_CHARACTERS: usize = 250;
 /// The most digits that E.164 allows, country code included.
 const MAX_DIGITS: usize = 15;
 /// A range has as many numbers as these last digits: 1,000.
@@ -69,9 +70,12 @@ pub enum InvalidPhoneNumber {
     /// Letters, as in a vanity number.
     #[error("has letters; send only digits, such as {EXAMPLE}")]
     Letters,
-    /// Control characters, a second `+`, or anything else that is not part of a number.
+    /// A second `+`, after digits.
+    #[error("is more than one number; send one, such as {EXAMPLE}")]
+    TwoNumbers,
+    /// Line ends within it, a `+` at the wrong place, or anything else that is not part of a number.
     #[error(
-        "has characters other than one leading +, digits, spaces, dots, dashes and parentheses; \
+        "has characters other than one leading +, digits, spaces, dots, dashes, slashes and brackets; \
          send it in international format, such as {EXAMPLE}"
     )]
     Characters,
@@ -90,13 +94,13 @@ pub enum InvalidPhoneNumber {
 }
 
 impl PhoneNumber {
-    /// Parses a number in international format. Drops spaces, dots, dashes, parentheses and a national prefix, as in
-    /// `+44 (0)20 7946 0123`; full-width and Arabic digits become ASCII.
+    /// Parses a number in international format. Drops spaces, dots, dashes, slashes, brackets, invisible characters, what surrounds
+    /// the number, and a national prefix, as in `+44 (0)20 7946 0123`; digits of any script become ASCII.
     ///
     /// # Errors
     /// [`InvalidPhoneNumber`] says what is wrong and what to send instead.
     pub fn parse(text: &str) -> Result<Self, InvalidPhoneNumber> {
-        let digits = plus_and_digits(text)?;
+        let digits = current_form(plus_and_digits(text)?);
         // At trace level the library writes numbers to `log`; nothing in Tollgate collects those records.
         let number = rlibphonenumber::PhoneNumber::parse(digits, None).map_err(|error| unreadable(&error))?;
         if !number.is_valid() {
@@ -128,6 +132,14 @@ impl PhoneNumber {
     #[must_use]
     pub fn region(&self) -> Option<Region> {
         self.region
+    }
+
+    /// The region of the number, if its handset has a second number in another region: one handset counts in both, so what is released
+    /// has to be remembered.
+    #[must_use]
+    pub fn region_of_two(&self) -> Option<Region> {
+        let has_two = PALESTINIAN_MOBILE.iter().any(|(palestinian, _)| handset(&self.e164).starts_with(palestinian));
+        self.region.filter(|_| has_two)
     }
 
     /// The type of the number, as far as its digits show it.
@@ -186,13 +198,14 @@ impl PhoneNumber {
 /// The spelling under which the table keeps a number, so that a handset has one entry however its number is written.
 ///
 /// Two countries have a digit that marks mobile numbers and that networks add or leave out: Argentina's `9`, and Mexico's `1`, which was
-/// abolished in 2019 and still arrives as the sender of messages.
+/// abolished in 2019 and still arrives as the sender of messages. Palestinian handsets are reached under +970 and under Israel's +972.
 ///
 /// ```
 /// use shared::phone::number::handset;
 ///
 /// assert_eq!(handset("+5491123456789"), "+541123456789");
 /// assert_eq!(handset("+5215512345678"), "+525512345678");
+/// assert_eq!(handset("+972599123456"), "+970599123456");
 /// assert_eq!(handset("+14155550123"), "+14155550123");
 /// ```
 #[must_use]
@@ -200,7 +213,49 @@ pub fn handset(e164: &str) -> Cow<'_, str> {
     let without_mark = |marked: &str, country_code: &str| {
         e164.strip_prefix(marked).filter(|rest| rest.len() == 10).map(|rest| format!("{country_code}{rest}"))
     };
-    without_mark("+549", "+54").or_else(|| without_mark("+521", "+52")).map_or(Cow::Borrowed(e164), Cow::Owned)
+    let palestinian = || {
+        let written = PALESTINIAN_MOBILE.iter().find(|(_, israeli)| e164.starts_with(israeli) && e164.len() == 13);
+        written.map(|(palestinian, israeli)| e164.replacen(israeli, palestinian, 1))
+    };
+    without_mark("+549", "+54")
+        .or_else(|| without_mark("+521", "+52"))
+        .or_else(palestinian)
+        .map_or(Cow::Borrowed(e164), Cow::Owned)
+}
+
+/// The mobile networks of Palestine, Jawwal and Ooredoo, under its dial code and under Israel's.
+const PALESTINIAN_MOBILE: [(&str, &str); 2] = [("+97056", "+97256"), ("+97059", "+97259")];
+
+/// A number in the form that its country uses today. Address books still have those from before, which reach nobody, although
+/// libphonenumber takes some of them for valid.
+///
+/// * Mexico, 2019: no `1` before mobile numbers.
+/// * Côte d'Ivoire, 2021: ten digits, of which the first two name the operator that the second of eight named.
+/// * Gabon, 2019, for good in 2024: eight digits, of which the first two name the operator that `0` and a digit named. Both forms
+///   of before may lack the `0`.
+fn current_form(number: String) -> String {
+    let (before, now) = match number.as_bytes() {
+        [b'+', b'5', b'2', b'1', ..] if number.len() == 14 => ("+521", Some("+52")),
+        [b'+', b'2', b'2', b'5', b'0' | b'4'..=b'9', operator, ..] if number.len() == 12 => match operator {
+            b'0'..=b'3' => ("+225", Some("+22501")),
+            b'4'..=b'6' => ("+225", Some("+22505")),
+            _ => ("+225", Some("+22507")),
+        },
+        [b'+', b'2', b'4', b'1', b'0', operator, ..] if number.len() == 12 => ("+2410", of_gabon(*operator)),
+        [b'+', b'2', b'4', b'1', operator, ..] if number.len() == 11 => ("+241", of_gabon(*operator)),
+        _ => return number,
+    };
+    now.map_or(number.clone(), |now| number.replacen(before, now, 1))
+}
+
+/// How numbers of Gabon begin that began with `0` and this digit.
+fn of_gabon(operator: u8) -> Option<&'static str> {
+    match operator {
+        b'1' => Some("+2411"),
+        b'2' | b'5' | b'6' => Some("+2416"),
+        b'4' | b'7' => Some("+2417"),
+        _ => None,
+    }
 }
 
 impl fmt::Debug for PhoneNumber {
@@ -252,6 +307,10 @@ impl fmt::Debug for NumberRange {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Region(rlibphonenumber::Region);
 
+/// Regions that share the mobile numbers of a larger one.
+const MOBILE_NUMBERS_FILED: [(&str, &str); 8] =
+    [("AX", "FI"), ("BL", "GP"), ("CC", "AU"), ("CX", "AU"), ("EH", "MA"), ("MF", "GP"), ("SJ", "NO"), ("VA", "IT")];
+
 /// Why a text is not a [`Region`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidRegion {
@@ -268,6 +327,13 @@ impl Region {
     #[must_use]
     pub fn dial_code(self) -> Option<i32> {
         PHONE_NUMBER_UTIL.get_country_code_for_region(self.0)
+    }
+
+    /// The region under which its mobile numbers are filed, if that is another: their digits don't tell the two apart.
+    #[must_use]
+    pub fn mobile_numbers_filed_under(self) -> Option<Self> {
+        let name = self.to_string();
+        MOBILE_NUMBERS_FILED.iter().find(|(region, _)| *region == name).and_then(|(_, other)| other.parse().ok())
     }
 
     /// The library's region if it has phone numbers. The library has a region for each pair of letters, and one for "no country".
@@ -385,21 +451,26 @@ pub fn is_e164(text: &str) -> bool {
 
 /// A plus and ASCII digits: the only text that the library gets. It would accept much more, such as vanity letters, extensions and
 /// the first of two numbers, and each of these would be another spelling.
-fn plus_and_digits(text: &str) -> Result<String, InvalidPhoneNumber> {
+pub(super) fn plus_and_digits(text: &str) -> Result<String, InvalidPhoneNumber> {
     if text.chars().nth(MAX_CHARACTERS).is_some() {
         return Err(InvalidPhoneNumber::TooLong);
     }
+    let text: String = text.chars().filter(|&character| !is_invisible(character)).collect();
+    let text = without_surroundings(&text);
     let mut plus = false;
     let mut digits = String::from("+");
     for (at, character) in text.char_indices() {
-        match character {
-            '+' | '＋' if !plus && digits.len() == 1 => plus = true,
-            '-' | '.' | '(' | ')' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '－' | '．' | '（' | '）' => {}
-            _ if character.is_whitespace() && !character.is_control() => {}
-            ',' | ';' | '#' if digits.len() > 1 => return Err(InvalidPhoneNumber::Extension),
-            'a'..='z' | 'A'..='Z' if is_extension(&text[at..]) => return Err(InvalidPhoneNumber::Extension),
-            _ if character.is_alphabetic() => return Err(InvalidPhoneNumber::Letters),
-            _ => digits.push(ascii_digit(character).ok_or(InvalidPhoneNumber::Characters)?),
+        if is_plus(character) && !plus && digits.len() == 1 {
+            plus = true;
+        } else if let Some(digit) = ascii_digit(character) {
+            digits.push(digit);
+        } else if !is_between_digits(character) {
+            let is_first_of_two = plus && digits.len() > 1 && text[at..].contains(is_plus);
+            return Err(if is_first_of_two {
+                InvalidPhoneNumber::TwoNumbers
+            } else {
+                unexpected(&text[at..], &digits)
+            });
         }
     }
     match digits.as_str() {
@@ -407,6 +478,38 @@ fn plus_and_digits(text: &str) -> Result<String, InvalidPhoneNumber> {
         "+" => Err(InvalidPhoneNumber::Empty),
         digits if digits.starts_with("+00") => Err(InvalidPhoneNumber::DoubleZero),
         _ => Err(InvalidPhoneNumber::NoPlus),
+    }
+}
+
+/// The text without what precedes the first plus, digit or letter, and without what follows the last: quotes, commas, line ends. A
+/// trailing `#` stays, since it ends an extension.
+fn without_surroundings(text: &str) -> &str {
+    let is_part = |character: char| is_plus(character) || character.is_alphanumeric();
+    text.trim_start_matches(|character| !is_part(character))
+        .trim_end_matches(|character| !is_part(character) && !"#＃".contains(character))
+}
+
+fn is_plus(character: char) -> bool {
+    matches!(character, '+' | '＋')
+}
+
+/// What people and address books write between digits, as libphonenumber knows it, and tabs.
+fn is_between_digits(character: char) -> bool {
+    character == '\t'
+        || character.is_whitespace() && !character.is_control()
+        || "-./()[]⁓∼ー".contains(character)
+        || matches!(character, '\u{2010}'..='\u{2015}' | '\u{2212}' | '－'..='／' | '（' | '）' | '［' | '］')
+}
+
+/// What a text is that goes on after some digits with a character that is not part of a number.
+fn unexpected(rest: &str, digits: &str) -> InvalidPhoneNumber {
+    let starts_with = |characters: &[char]| rest.starts_with(characters);
+    if digits.len() > 1 && starts_with(&[',', ';', '#', '＃', '~', '～']) || is_extension(rest) {
+        InvalidPhoneNumber::Extension
+    } else if rest.starts_with(char::is_alphabetic) {
+        InvalidPhoneNumber::Letters
+    } else {
+        InvalidPhoneNumber::Characters
     }
 }
 
@@ -427,18 +530,6 @@ fn is_extension(text: &str) -> bool {
     ["extension", "extn", "ext", "x"]
         .iter()
         .any(|word| text.strip_prefix(word).is_some_and(|rest| !rest.contains(char::is_alphabetic)))
-}
-
-/// The digits that phone keyboards type: ASCII, full-width, Arabic and Persian.
-fn ascii_digit(character: char) -> Option<char> {
-    let zero = match character {
-        '0'..='9' => '0',
-        '０'..='９' => '０',
-        '\u{660}'..='\u{669}' => '\u{660}',
-        '\u{6f0}'..='\u{6f9}' => '\u{6f0}',
-        _ => return None,
-    };
-    char::from_digit(u32::from(character) - u32::from(zero), 10)
 }
 
 #[cfg(test)]
@@ -553,15 +644,40 @@ mod tests {
                     "＋１（４１５）５５５－０１２３",
                     "+١٤١٥٥٥٥٠١٢٣",
                     "+1 1 415 555 0123",
+                    "+1 [415] 555-0123",
+                    "+1\t415\t555\t0123",
+                    "+14155550123\n",
+                    "+1 415 555 0123\r\n",
+                    "\u{202a}+1 (415) 555-0123\u{202c}",
+                    "\u{200e}+1\u{200b}415\u{feff}555\u{2060}01\u{ad}23\u{202c}\u{fe0f}",
+                    "+1415555\u{2066}0123\u{2069}",
+                    "“+1 415 555 0123”,",
+                    "<+1 415 555 0123>",
+                    "+၁၄၁၅၅၅၅၀၁၂၃",
+                    "+௧௪௧௫௫௫௫௦௧௨௩",
+                    "+1 4 1 5 5 5 5 0 1 2 3                      ",
                 ][..],
             ),
             ("+442079460123", &["+44 (0)20 7946 0123", "+44 020 7946 0123", "+44 20 7946 0123"]),
-            ("+4915112345678", &["+49 (0) 151 12345678", "+49 151 12345678"]),
+            ("+4915112345678", &["+49 (0) 151 12345678", "+49 151 12345678", "+49 151/12345678"]),
             // Italy keeps its leading zeros.
             ("+390236618300", &["+39 02 3661 8300", "+39 (02) 36618300"]),
             ("+3902366183", &["+39 02 366183"]),
             ("+5491123456789", &["+54 9 11 2345 6789", "+54 11 15 2345 6789", "+54 (011) 15 2345-6789"]),
-            ("+525512345678", &["+52 55 1234 5678"]),
+            // In the form that reaches the handset today.
+            ("+525512345678", &["+52 55 1234 5678", "+52 1 55 1234 5678"]),
+            ("+24166123456", &["+241 06 12 34 56", "+241 6 12 34 56", "+241 066 12 34 56"]),
+            ("+24162123456", &["+241 02 12 34 56"]),
+            ("+24165123456", &["+241 05 12 34 56"]),
+            ("+24174123456", &["+241 04 12 34 56", "+241 4 12 34 56"]),
+            ("+24177123456", &["+241 07 12 34 56"]),
+            ("+24111123456", &["+241 01 12 34 56"]),
+            ("+2250701123456", &["+225 07 01 12 34 56"]),
+            ("+2250747123456", &["+225 47 12 34 56"]),
+            ("+2250509123456", &["+225 05 09 12 34 56"]),
+            ("+2250505123456", &["+225 05 12 34 56"]),
+            ("+2250102123456", &["+225 02 12 34 56"]),
+            ("+2250170123456", &["+225 70 12 34 56"]),
             ("+3780549886377", &["+378 0549 886377", "+378 886377"]),
         ] {
             assert_eq!(number(e164).as_str(), e164);
@@ -594,20 +710,24 @@ mod tests {
             ("+1 800 EXTRAS1", Letters),
             ("tel:+14155550123", Letters),
             ("+1415555012З", Letters),
-            ("+1415555\t0123", Characters),
-            ("+14155550123\n", Characters),
+            ("+1415555\n0123", Characters),
             ("+1415555\u{0}0123", Characters),
-            ("\u{202a}+14155550123", Characters),
             ("++14155550123", Characters),
-            ("+14155550123/4", Characters),
-            ("+14155550123+14155550124", Characters),
+            ("+1*4155550123", Characters),
+            ("+14155550123/4", TooLong),
+            ("+14155550123#", Extension),
+            ("+1 415 555 0123 ~4", Extension),
+            ("+14155550123+14155550124", TwoNumbers),
+            ("+14155550123 / +14155550124", TwoNumbers),
+            ("+14155550123\n+14155550124", TwoNumbers),
+            ("+14155550123;+14155550124", TwoNumbers),
+            ("+1 415 555 0123 or +1 415 555 0124", TwoNumbers),
             ("+1415555012²", Characters),
             ("+", TooShort),
             ("+1", TooShort),
             ("+1415", TooShort),
             ("+88812345678", TooShort),
             ("+141555501234", TooLong),
-            ("+1 4 1 5 5 5 5 0 1 2 3                      ", TooLong),
             // Longer than E.164 allows, although Germany has assigned it.
             ("+4918001234567890", TooLong),
             ("+0014155550123", UnknownCountryCode),
@@ -616,13 +736,52 @@ mod tests {
             ("+11155550123", Unassigned),
             ("+10005550123", Unassigned),
             ("+979023456789", Unassigned),
-            // Mexico dropped the 1 before mobile numbers; a number must not have a second spelling that is texted too.
-            ("+5215512345678", TooLong),
+            // Côte d'Ivoire's fixed lines of before 2021 don't show their operator.
+            ("+22520123456", TooShort),
             // Without Italy's zero it is not assigned.
             ("+39236618300", Unassigned),
         ] {
             assert_eq!(PhoneNumber::parse(text), Err(error), "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_handset_that_has_two_numbers_has_one_key_range_and_block() {
+        for (one, other) in [
+            ("+5491123456789", "+541123456789"),
+            ("+970599123456", "+972599123456"),
+            ("+970569123456", "+972569123456"),
+        ] {
+            let (one, other) = (number(one), number(other));
+            assert_eq!(handset(one.as_str()), handset(other.as_str()));
+            assert_eq!((one.range(), one.block(), one.area()), (other.range(), other.block(), other.area()));
+        }
+        // Others of Israel, and what is no whole number.
+        for e164 in ["+972502345678", "+97259912345", "+9725991234567", "+972236123456"] {
+            assert_eq!(handset(e164), e164);
+        }
+        assert_eq!(number("+972599123456").region_of_two(), Some("IL".parse().unwrap()));
+        assert_eq!(number("+970599123456").region_of_two(), Some("PS".parse().unwrap()));
+        assert_eq!(number("+972502345678").region_of_two(), None);
+    }
+
+    #[test]
+    fn regions_whose_mobile_numbers_are_filed_elsewhere_are_known() {
+        let filed: Vec<_> = PHONE_NUMBER_UTIL
+            .get_supported_regions()
+            .filter_map(|region| {
+                let mobile = PHONE_NUMBER_UTIL.get_example_number_for_type_and_region(region, PhoneNumberType::Mobile);
+                let (own, mobile) = (Region::of(region)?, mobile.ok()?.get_region_code().and_then(Region::of)?);
+                (own != mobile).then(|| (own.to_string(), mobile.to_string()))
+            })
+            .collect();
+        for (own, other) in &filed {
+            // The Isle of Man has mobile numbers of its own, such as +447624123456, and shares others.
+            let expected = Some(other.parse().unwrap()).filter(|_| own != "IM");
+            assert_eq!(own.parse::<Region>().unwrap().mobile_numbers_filed_under(), expected, "{own}");
+        }
+        assert_eq!(filed.len(), MOBILE_NUMBERS_FILED.len() + 1, "{filed:?}");
+        assert_eq!("US".parse::<Region>().unwrap().mobile_numbers_filed_under(), None);
     }
 
     #[test]
@@ -678,7 +837,13 @@ mod tests {
         assert_eq!(PhoneNumber::parse(number.as_str()).as_ref(), Ok(number));
         assert!((5..=16).contains(&number.as_str().len()));
         assert!(number.as_str()[1..].bytes().all(|byte| byte.is_ascii_digit()));
-        assert!(handset(number.as_str()).starts_with(number.range().as_str()));
+        let handset = handset(number.as_str());
+        assert!(handset.starts_with(number.range().as_str()));
+        // Whatever the handset's number is parsed from, it stays the same handset.
+        assert_eq!(
+            PhoneNumber::parse(&handset).map_or(handset.to_string(), |own| super::handset(own.as_str()).into()),
+            handset
+        );
         let masked = number.masked();
         let shown = masked.chars().filter(char::is_ascii_digit).count();
         assert!(shown + 3 < number.as_str().len() && masked.contains("•••") && shown <= 6, "{masked}");
@@ -726,14 +891,38 @@ mod tests {
         #[test]
         fn separators_change_nothing(
             (e164, _) in prop::sample::select(&REGIONS[..]),
-            separators in prop::collection::vec("[ ().‐\u{a0}-]?", 16),
+            separators in prop::collection::vec("[ ()./‐\\[\\]\t\u{a0}\\p{Cf}\u{fe0f}\u{3164}-]{0,2}", 17),
+            zero in prop::sample::select(&['0', '０', '\u{660}', '\u{966}', '\u{be6}', '\u{1040}', '\u{1d7ce}'][..]),
         ) {
             let mut text = String::new();
-            for (digit, separator) in e164.chars().zip(&separators) {
-                text.push(digit);
+            for (character, separator) in e164.chars().chain([' ']).zip(&separators) {
                 text.push_str(separator);
+                let digit = character.to_digit(10).and_then(|digit| char::from_u32(u32::from(zero) + digit));
+                text.push(digit.unwrap_or(character));
             }
-            prop_assert_eq!(PhoneNumber::parse(&text), Ok(number(e164)));
+            text.push_str(&separators[16]);
+            prop_assert_eq!(PhoneNumber::parse(&text), Ok(number(e164)), "{:?}", text);
+        }
+
+        #[test]
+        fn what_was_refused_is_refused_with_invisible_characters_for_the_same_reason(
+            text in "[+]?[0-9 xe#;,+a\n]{0,16}",
+            at in 0..16_usize,
+            invisible in "\\p{Cf}",
+        ) {
+            let at = at.min(text.len());
+            let marked = format!("{}{invisible}{}", &text[..at], &text[at..]);
+            prop_assert_eq!(PhoneNumber::parse(&marked), PhoneNumber::parse(&text), "{:?}", marked);
+        }
+
+        #[test]
+        fn a_number_of_a_plan_that_changed_has_one_spelling(
+            country in prop::sample::select(&["+52", "+54", "+225", "+241", "+970", "+972"][..]),
+            digits in "[0-9]{7,11}",
+        ) {
+            if let Ok(number) = PhoneNumber::parse(&format!("{country}{digits}")) {
+                check(&number);
+            }
         }
 
         #[test]

@@ -53,6 +53,16 @@ impl FromStr for Prefix {
     }
 }
 
+/// A country is allowed whose mobile numbers nobody can tell from another's, so it would get no codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{region} shares its mobile numbers with {filed_under}, so nobody there would get a code; add {filed_under}, or leave {region} out"
+)]
+struct NoMobileNumbers {
+    region: Region,
+    filed_under: Region,
+}
+
 /// Why the policy refuses a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Violation {
@@ -71,8 +81,16 @@ impl Policy {
     /// [`SettingError`] names the variable that is invalid, and the reason.
     pub fn from_environment(environment: &Environment) -> Result<Self, SettingError> {
         environment.required("ALLOWED_COUNTRIES")?;
+        let allowed_countries: Vec<Region> = environment.list("ALLOWED_COUNTRIES")?;
+        let without_mobile_numbers = allowed_countries.iter().find_map(|&region| {
+            let filed_under = region.mobile_numbers_filed_under()?;
+            (!allowed_countries.contains(&filed_under)).then_some(NoMobileNumbers { region, filed_under })
+        });
+        if let Some(reason) = without_mobile_numbers {
+            return Err(Environment::invalid("ALLOWED_COUNTRIES", reason));
+        }
         Ok(Self {
-            allowed_countries: environment.list("ALLOWED_COUNTRIES")?,
+            allowed_countries,
             blocked_prefixes: environment.list("BLOCKED_PREFIXES")?,
             allow_landlines: environment.parsed("ALLOW_LANDLINES")?,
         })

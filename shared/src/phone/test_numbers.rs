@@ -9,7 +9,7 @@
 //! digits](TestNumbers::find).
 
 use crate::phone::code::{InvalidCode, VerificationCode};
-use crate::phone::number::{InvalidPhoneNumber, PhoneNumber};
+use crate::phone::number::{InvalidPhoneNumber, PhoneNumber, plus_and_digits};
 use crate::runtime::settings::{Environment, SettingError};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,8 +17,6 @@ use std::str::FromStr;
 
 /// The item of the setting that allows numbers of real people.
 const ALLOW_REAL: &str = "allow-real";
-/// The longest text that is parsed. No spelling of a number is longer; it bounds the work of one request.
-const MAX_CHARACTERS: usize = 40;
 
 /// 555-0100 to 555-0199 (ATIS-0300115), but not in every area code: see [`NOT_RESERVED`].
 const NORTH_AMERICA: &str = "+1xxx55501xx";
@@ -203,8 +201,8 @@ impl TestNumbers {
         self.codes.is_empty()
     }
 
-    /// The test number in a request, in E.164, and its code. Ignores spaces, dots, dashes and parentheses. Also finds numbers
-    /// that are not a [`PhoneNumber`], so call it before the number is validated.
+    /// The test number in a request, in E.164, and its code. Also finds numbers that are not a [`PhoneNumber`], so call it before
+    /// the number is validated.
     #[must_use]
     pub fn find(&self, text: &str) -> Option<(&str, &VerificationCode)> {
         // Usually there are no test numbers, and nothing needs to be parsed.
@@ -212,7 +210,7 @@ impl TestNumbers {
             return None;
         }
         let number = PhoneNumber::parse(text).map(|number| number.as_str().to_owned());
-        let number = number.ok().or_else(|| plus_and_digits(text))?;
+        let number = number.or_else(|_| plus_and_digits(text)).ok()?;
         self.codes.get_key_value(&number).map(|(number, code)| (number.as_str(), code))
     }
 }
@@ -271,19 +269,10 @@ fn e164(text: &str, item: usize, allow_real: bool) -> Result<String, InvalidTest
         Ok(number) if allow_real || is_fictitious(number.as_str()) => Ok(number.as_str().to_owned()),
         Ok(number) => Err(InvalidTestNumbers::Real { item, masked: number.masked() }),
         Err(reason) => plus_and_digits(text)
+            .ok()
             .filter(|number| is_fictitious(number))
             .ok_or(InvalidTestNumbers::Number { item, reason }),
     }
-}
-
-/// A plus and ASCII digits, without the spaces, dots, dashes and parentheses between them.
-fn plus_and_digits(text: &str) -> Option<String> {
-    if text.chars().nth(MAX_CHARACTERS).is_some() {
-        return None;
-    }
-    let number: String = text.chars().filter(|character| !" .-()".contains(*character)).collect();
-    let digits = number.strip_prefix('+')?;
-    digits.bytes().all(|byte| byte.is_ascii_digit()).then_some(number)
 }
 
 #[cfg(test)]

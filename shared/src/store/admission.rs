@@ -12,7 +12,7 @@ use crate::limits::block_record::{BlockRecordMode, Shortfall};
 use crate::limits::rules::{Mode, WindowRules};
 use crate::limits::sliding_log::{SlidingLog, shift_in};
 use crate::phone::code::VerificationCode;
-use crate::phone::number::PhoneNumber;
+use crate::phone::number::{PhoneNumber, Region};
 use crate::runtime::ip::ClientIp;
 use crate::twilio::price::Dollars;
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
@@ -111,6 +111,8 @@ pub struct Admission {
     pub(super) network: Option<CounterScope>,
     /// The country's counter that its lane counts in.
     pub(super) country: Option<CounterScope>,
+    /// The country, if the handset also has a number in another.
+    region_of_two: Option<Region>,
     /// The records that it counts in, if its lane counts in any.
     pub(super) records: Option<RecordKeys>,
     pub(super) counted: CounterEntries,
@@ -304,6 +306,7 @@ impl Table {
             price: request.price,
             network: (lane == Lane::Stranger).then(|| CounterScope::Network(self.network_mac(request.ip))),
             country: CounterScope::of_country(lane, request.phone.region()),
+            region_of_two: request.phone.region_of_two(),
             records: has_record.then(|| self.record_keys(request.phone)),
             counted: CounterEntries::default(),
             observed: Vec::new(),
@@ -362,6 +365,7 @@ impl Table {
             },
             network_rules: &rule_names(&limits.network),
             country: &rule_names(&limits.country),
+            region: admission.region_of_two,
         };
         let code_slots = limits.code_slots();
         let lifetime_s = expiry(*at_ms, limits.phone_lifetime());

@@ -14,7 +14,7 @@ use super::verification::Verification;
 use crate::limits::block_record::BlockRecordMode;
 use crate::limits::rules::Exceeded;
 use crate::limits::sliding_log::SlidingLog;
-use crate::phone::code::{Guess, VerificationCode};
+use crate::phone::code::VerificationCode;
 use crate::phone::number::PhoneNumber;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use std::fmt::Write as _;
@@ -79,14 +79,15 @@ enum Attempt {
 }
 
 impl Table {
-    /// Counts an attempt, then compares. An approval voids all codes of the phone, and makes its number known.
+    /// Counts an attempt, then compares. An approval voids all codes of the phone, and makes its number known. `None` is what can be no
+    /// code, which costs no attempt.
     ///
     /// # Errors
     /// [`StoreError`] if there is no result. The attempt may have counted.
     pub async fn check(
         &self,
         phone: &PhoneNumber,
-        guess: &Guess,
+        guess: Option<&VerificationCode>,
         verification: Option<&Verification>,
         limits: &SendLimits,
         now_ms: u64,
@@ -98,9 +99,11 @@ impl Table {
         if live_codes(&item, verification, limits, now_ms).is_empty() {
             return Ok(CheckResult::Expired { next_send_ms });
         }
+        let Some(guess) = guess else {
+            let attempts_left = self.attempts_left(&item, scope, limits, now_ms).await?;
+            return Ok(CheckResult::Incorrect { attempts_left, next_send_ms });
+        };
         let attempt = match scope {
-            // An accidental Enter is no guess.
-            _ if guess.is_empty() => Attempt::Counted(self.attempts_left(&item, scope, limits, now_ms).await?),
             AttemptScope::Verification(verification) => {
                 self.attempt_of_verification(verification, limits, now_ms).await?
             }
@@ -138,11 +141,16 @@ impl Table {
         &self,
         number: &str,
         code: &VerificationCode,
-        guess: &Guess,
+        guess: Option<&VerificationCode>,
         limits: &SendLimits,
         now_ms: u64,
     ) -> Result<CheckResult, StoreError> {
         let pk = self.pk("test", number);
+        let Some(guess) = guess else {
+            let [item] = self.items.read([&pk]).await?;
+            let attempts_left = self.attempts_left(&item, AttemptScope::Phone, limits, now_ms).await?;
+            return Ok(CheckResult::Incorrect { attempts_left, next_send_ms: now_ms });
+        };
         let attempts_left = match self.attempt_of_phone(&pk, None, limits, now_ms).await? {
             Attempt::Counted(left) => left,
             Attempt::NoCode => return Ok(CheckResult::Expired { next_send_ms: now_ms }),
@@ -343,8 +351,11 @@ impl Table {
             range: (send.lane == Lane::Stranger).then(|| self.range_pk(phone)),
             records: (send.lane == Lane::Stranger && limits.block_record != BlockRecordMode::Off)
                 .then(|| self.record_keys(phone)),
-            counted: CounterEntries::of_scope(CounterScope::of_country(send.lane, phone.region()), send.country)
-                .and(CounterEntries::of_scope(send.network.map(CounterScope::Network), send.network_rules)),
+            counted: CounterEntries::of_scope(
+                CounterScope::of_country(send.lane, send.region.or(phone.region())),
+                send.country,
+            )
+            .and(CounterEntries::of_scope(send.network.map(CounterScope::Network), send.network_rules)),
             at_ms: send.at_ms,
         });
         verified.collect()

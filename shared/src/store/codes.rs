@@ -8,7 +8,7 @@ use super::lane::Lane;
 use super::send_limits::SendLimits;
 use super::table::{NetworkMac, Table};
 use super::verification::Verification;
-use crate::phone::number::{PhoneNumber, handset};
+use crate::phone::number::{PhoneNumber, Region, handset};
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use subtle::ConstantTimeEq as _;
@@ -28,6 +28,8 @@ pub(super) struct SentCode<'a> {
     pub(super) network_rules: &'a str,
     /// The names of the country's rules that counted it.
     pub(super) country: &'a str,
+    /// The country, if the number can also be written as another's.
+    pub(super) region: Option<Region>,
 }
 
 /// The code in a slot; `None` if it was used or is void.
@@ -48,6 +50,7 @@ pub(super) fn code(item: &Item, slot: u32) -> Option<SentCode<'_>> {
         network: code.get("net").and_then(|mac| mac.as_b().ok()?.as_ref().try_into().ok()),
         network_rules: read_text(code, "network").unwrap_or_default(),
         country: read_text(code, "country")?,
+        region: read_text(code, "region").and_then(|region| region.parse().ok()),
     })
 }
 
@@ -61,6 +64,7 @@ impl SentCode<'_> {
     /// The code as its slot stores it.
     pub(super) fn stored(&self) -> AttributeValue {
         let network = self.network.map(|mac| ("net".to_owned(), AttributeValue::B(Blob::new(mac))));
+        let region = self.region.map(|region| ("region".to_owned(), text(&region.to_string())));
         let attributes = [
             ("mac".to_owned(), self.mac.clone()),
             ("at".to_owned(), number(self.at_ms)),
@@ -70,7 +74,7 @@ impl SentCode<'_> {
             ("network".to_owned(), text(self.network_rules)),
             ("country".to_owned(), text(self.country)),
         ];
-        AttributeValue::M(attributes.into_iter().chain(network).collect())
+        AttributeValue::M(attributes.into_iter().chain(network).chain(region).collect())
     }
 }
 

@@ -7,7 +7,6 @@
 
 use super::items::{Items, StoreError, Updated, nonce};
 use crate::phone::number::Region;
-use std::str::FromStr;
 
 /// How long a status is remembered. Twilio's signature carries no time: after this, a captured request could count once more.
 const MEMORY_MS: u64 = 90 * 24 * 60 * 60 * 1000;
@@ -34,10 +33,47 @@ pub enum MessageStatus {
     Canceled,
 }
 
-/// Not a status of an outbound message.
+/// The longest name of a status that is kept.
+const MAX_STATUS: usize = 40;
+
+/// A status as Twilio reports it. One that this release doesn't know is kept, not refused: Twilio may add some at any time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReportedStatus<'a> {
+    /// It moves its message forward.
+    Known(MessageStatus),
+    /// `partially_delivered`, which Twilio doesn't explain, or a newer one. It has no place in the order of the others.
+    Other(&'a str),
+}
+
+/// Not the name of a status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a status of an outbound message")]
-pub struct UnknownStatus;
+#[error("must be lower-case letters and underscores, at most {MAX_STATUS}")]
+pub struct InvalidStatusName;
+
+impl<'a> ReportedStatus<'a> {
+    /// Reads a status.
+    ///
+    /// # Errors
+    /// [`InvalidStatusName`] if it is not a word.
+    pub fn read(text: &'a str) -> Result<Self, InvalidStatusName> {
+        let is_name =
+            |text: &str| text.len() <= MAX_STATUS && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        match MessageStatus::of(text) {
+            Some(status) => Ok(Self::Known(status)),
+            None if is_name(text) => Ok(Self::Other(text)),
+            None => Err(InvalidStatusName),
+        }
+    }
+
+    /// Twilio's name for it.
+    #[must_use]
+    pub fn as_str(self) -> &'a str {
+        match self {
+            Self::Known(status) => status.as_str(),
+            Self::Other(name) => name,
+        }
+    }
+}
 
 impl MessageStatus {
     /// Twilio's name for it.
@@ -56,13 +92,9 @@ impl MessageStatus {
             Self::Delivered | Self::Undelivered | Self::Failed | Self::Canceled => 5,
         }
     }
-}
 
-impl FromStr for MessageStatus {
-    type Err = UnknownStatus;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(match text {
+    fn of(text: &str) -> Option<Self> {
+        Some(match text {
             "accepted" | "scheduled" => Self::Accepted,
             "queued" => Self::Queued,
             "sending" => Self::Sending,
@@ -72,7 +104,7 @@ impl FromStr for MessageStatus {
             "undelivered" => Self::Undelivered,
             "failed" => Self::Failed,
             "canceled" => Self::Canceled,
-            _ => return Err(UnknownStatus),
+            _ => return None,
         })
     }
 }
@@ -83,7 +115,7 @@ pub struct StatusReport<'a> {
     /// Its MessageSid.
     pub message_sid: &'a str,
     /// Its status.
-    pub status: MessageStatus,
+    pub status: ReportedStatus<'a>,
     /// The recipient's country.
     pub country: Option<Region>,
     /// Why it was not delivered, if it was not.
@@ -103,6 +135,10 @@ impl Deliveries {
     /// # Errors
     /// [`StoreError`] if it can't be recorded. Then Twilio should report again.
     pub async fn record(&self, report: StatusReport<'_>, now_ms: u64) -> Result<bool, StoreError> {
+        let status = match report.status {
+            ReportedStatus::Known(status) => status,
+            ReportedStatus::Other(name) => return self.keep(report.message_sid, name, now_ms).await,
+        };
         let nonce = nonce()?;
         let country = report.country.map_or_else(|| "none".to_owned(), |country| country.to_string());
         let mut write = self
@@ -111,8 +147,8 @@ impl Deliveries {
             .only_if("attribute_not_exists(reached) OR reached < :reached")
             .name("#status", "status")
             .name("#at", "at")
-            .number(":reached", report.status.rank())
-            .text(":status", report.status.as_str())
+            .number(":reached", status.rank())
+            .text(":status", status.as_str())
             .value(":report", nonce.clone())
             .number(":at", now_ms)
             .text(":country", &country)
@@ -129,5 +165,18 @@ impl Deliveries {
             // Our own update, whose reply was lost and which the SDK sent again, has this nonce.
             Updated::Refused(item) => Ok(item.get("report") == Some(&nonce)),
         }
+    }
+
+    /// Keeps a status that is not known, next to the one that its message has reached. Nothing is counted.
+    async fn keep(&self, message_sid: &str, status: &str, now_ms: u64) -> Result<bool, StoreError> {
+        let write = self
+            .items
+            .write(&format!("delivery#{message_sid}"))
+            .text(":status", status)
+            .number(":at", now_ms)
+            .number(":exp", (now_ms + MEMORY_MS) / 1000)
+            .plain_update("SET other_status = :status, other_at = :at, expires_at = :exp".to_owned());
+        self.items.update(write).await?;
+        Ok(false)
     }
 }
