@@ -13,7 +13,7 @@ use crate::parameters::as_object;
 use crate::store::ledger::Entry;
 use crate::twilio::FakeTwilio;
 use crate::twiml::{self, Document, Outgoing, Verb};
-use crate::validation::{can_exist, is_too_long, is_url, may_send_from};
+use crate::validation::{existing, is_too_long, is_url, may_send_from};
 use crate::webhook::{WebhookCallError, WebhookRequest};
 use reqwest::Url;
 use serde::Serialize;
@@ -277,7 +277,7 @@ impl Conversation {
             () if replies >= MAX_REPLIES => Some(errors::TWIML_REPLIES),
             () if to == from => Some(errors::TO_IS_FROM),
             // The sender has a phone, even if its number fits no numbering plan.
-            () if to != self.phone() && !can_exist(to) => Some(errors::TWIML_TO),
+            () if to != self.phone() && existing(to).is_none() => Some(errors::TWIML_TO),
             () if !may_send_from(&self.twilio.account(), from) => Some(errors::TWIML_FROM),
             () if body.is_empty() && num_media == 0 => Some(errors::TWIML_BODY),
             () if is_too_long(body) => Some(errors::BODY_TOO_LONG),

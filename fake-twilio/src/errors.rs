@@ -114,6 +114,7 @@ macro_rules! errors {
 errors! {
     INVALID_QUERY = 20001, 400, "Invalid {}.";
     AUTHENTICATE = 20003, 401, "Authenticate";
+    PAGE_TOKEN_MISSING = 20001, 400, "PageToken is required for paging.";
     METHOD_NOT_ALLOWED = 20004, 405, "Method not allowed";
     PAGE_TOO_LARGE = 20007, 400, "Page size too large";
     NOT_COMPLETE = 20009, 409, "Cannot delete this resource before it is complete";
