@@ -13,16 +13,15 @@ use crate::parameters::as_object;
 use crate::store::ledger::Entry;
 use crate::twilio::FakeTwilio;
 use crate::twiml::{self, Document, Outgoing, Verb};
-use crate::validation::{can_exist, is_too_long, is_url, may_send_from};
-use crate::webhook::{WebhookCallError, WebhookRequest};
-use reqwest::Url;
+use crate::validation::{existing, is_too_long, is_url, may_send_from};
+use crate::webhook::{WebhookCallError, WebhookRequest, resolve};
 use serde::Serialize;
 use serde_json::Value;
 use shared::phone::number::PhoneNumber;
 use shared::twilio::keywords::Keyword;
 
-/// How many redirects one document may lead to.
-const MAX_REDIRECTS: usize = 10;
+/// How many documents are fetched for one text. <https://www.twilio.com/docs/api/errors/14106>
+const MAX_DOCUMENTS: usize = 50;
 /// How many messages may reply to one. <https://www.twilio.com/docs/api/errors/14109>
 const MAX_REPLIES: usize = 10;
 
@@ -68,11 +67,13 @@ pub(crate) struct Conversation {
     twilio: FakeTwilio,
     pub(crate) inbound: Message,
     replies: Vec<Message>,
+    /// Why the first message of the current document was not sent as it says.
+    unsent: Option<WebhookCallError>,
 }
 
 impl Conversation {
     pub(crate) fn new(twilio: FakeTwilio, inbound: Message) -> Self {
-        Self { twilio, inbound, replies: Vec::new() }
+        Self { twilio, inbound, replies: Vec::new(), unsent: None }
     }
 
     fn phone(&self) -> &str {
@@ -128,10 +129,10 @@ impl Conversation {
             self.follow(call, fault).await;
             self.replies.splice(..0, replies);
         }
-        let failed = webhook.error.as_ref().and_then(|(url, error)| Some((url.clone(), error.code()?)));
-        let is_fatal = !matches!(webhook.error, Some((_, WebhookCallError::Schema(_))));
-        if let (Some((error_url, code)), true, Some((method, url))) =
-            (failed, is_fatal, number.as_ref().and_then(IncomingNumber::fallback))
+        let failed = webhook.error.as_ref().filter(|(_, error)| !error.is_warning());
+        let failed = failed.and_then(|(url, error)| Some((url.clone(), error.code()?)));
+        if let (Some((error_url, code)), Some((method, url))) =
+            (failed, number.as_ref().and_then(IncomingNumber::fallback))
         {
             let mut parameters = self.parameters();
             parameters.push(("ErrorCode".to_owned(), code.to_string()));
@@ -149,11 +150,11 @@ impl Conversation {
         let mut next = Some((call, fault));
         for documents in 0.. {
             let Some((call, fault)) = next.take() else { break };
-            if documents > MAX_REDIRECTS {
-                result.error.get_or_insert((call.url, WebhookCallError::TooManyDocuments(MAX_REDIRECTS)));
+            if documents == MAX_DOCUMENTS {
+                result.report(&call.url, WebhookCallError::TooManyDocuments(MAX_DOCUMENTS));
                 break;
             }
-            let (answer, document) = self.fetch_document(&call, fault).await;
+            let Fetched { url, answer, document } = self.fetch_document(&call, fault).await;
             if documents == 0
                 && let Some((status, text)) = answer
             {
@@ -164,35 +165,33 @@ impl Conversation {
             match document.and_then(|document| if is_kept { Ok(document) } else { Err(WebhookCallError::Ended) }) {
                 Ok(document) => {
                     if !document.warnings.is_empty() {
-                        let warning = WebhookCallError::Schema(document.warnings.join("; "));
-                        result.error.get_or_insert((call.url.clone(), warning));
+                        result.report(&url, WebhookCallError::Schema(document.warnings.join("; ")));
                     }
-                    next = self.execute(&call.url, document).await.map(|call| (call, None));
+                    next = self.execute(&url, document).await.map(|call| (call, None));
+                    if let Some(unsent) = self.unsent.take() {
+                        result.report(&url, unsent);
+                    }
                 }
-                Err(error) => drop(result.error.get_or_insert((call.url, error))),
+                Err(error) => result.report(&url, error),
             }
         }
         result
     }
 
     /// Calls a webhook, parses the response and records the exchange.
-    async fn fetch_document(
-        &self,
-        call: &WebhookRequest,
-        fault: Option<Kind>,
-    ) -> (Option<(u16, String)>, Result<Document, WebhookCallError>) {
+    async fn fetch_document(&self, call: &WebhookRequest, fault: Option<Kind>) -> Fetched {
         let answer = self.twilio.call(call).await;
         let (mut outcome, response) = match &answer {
             Ok(answer) => (answer.outcome(), answer.to_json()),
             Err(WebhookCallError::Outside { .. }) => (ExchangeOutcome::Refused, Value::Null),
             Err(_) => (ExchangeOutcome::Failed, Value::Null),
         };
+        let url = answer.as_ref().map_or_else(|_| call.url.clone(), |answer| answer.url.clone());
+        let status = answer.as_ref().map_or_else(|_| String::new(), |answer| answer.summary() + ", ");
         let seen = answer.as_ref().ok().map(|answer| (answer.status, answer.text()));
-        let document = answer.and_then(|answer| {
-            if answer.is_success() {
-                return twiml::read(&answer.content_type, &answer.body);
-            }
-            Err(WebhookCallError::Status { url: call.url.clone(), status: answer.status })
+        let document = answer.and_then(|answer| match answer.failure {
+            Some(failure) => Err(failure),
+            None => twiml::read(&answer.content_type, &answer.body),
         });
         let what = match &document {
             Ok(document) if document.verbs.is_empty() => "no reply".to_owned(),
@@ -202,7 +201,6 @@ impl Conversation {
                 error.to_string()
             }
         };
-        let status = seen.as_ref().map_or(String::new(), |(status, _)| format!("{status}, "));
         self.twilio.exchanges().record(NewExchange {
             kind: ExchangeKind::Webhook,
             title: &call.title(),
@@ -213,7 +211,7 @@ impl Conversation {
             response,
             fault: fault.map(Kind::as_str),
         });
-        (seen, document)
+        Fetched { url, answer: seen, document }
     }
 
     /// Executes a document. Returns the request it redirects to, if any; later verbs are not reached.
@@ -244,29 +242,33 @@ impl Conversation {
     /// Sends a message of the document, or records why it can't be sent.
     async fn reply(&mut self, url: &str, outgoing: Outgoing) -> Option<Message> {
         let Outgoing { to, from, body, media, status_callback, .. } = outgoing;
-        let to = to.unwrap_or_else(|| self.phone().to_owned());
+        let to = to.map(|to| existing(&to).unwrap_or(to)).unwrap_or_else(|| self.phone().to_owned());
         let from = from.unwrap_or_else(|| self.inbound.to.clone());
         if let Some(error) = self.why_not(&to, &from, &body, media.len()) {
-            self.twilio.record_unsent(&to, &body, error.in_short());
+            self.report_unsent(&to, &body, error.without_values(), "");
             return None;
         }
         let urls: Vec<String> = media.iter().map(|media| resolve(url, media)).collect();
         if let Some(url) = urls.iter().find(|url| !is_url(url)) {
-            let TwilioRefusal { code, message, .. } = errors::MEDIA_URL.about(&[url]);
-            self.twilio.record_unsent(&to, &body, format!("{code}: {message}"));
+            self.report_unsent(&to, &body, errors::MEDIA_URL.about(&[url]), "");
             return None;
         }
         let DownloadedMedia { media, too_large } = self.twilio.download_media(urls, &to).await;
         let mut reply = self.reply_from(&from, &to, &body).with_media(media);
         match status_callback.map(|target| resolve(url, &target)) {
             Some(target) if is_url(&target) => reply.parameters.push(("StatusCallback".to_owned(), target)),
-            Some(_) => {
-                let summary = errors::TWIML_STATUS_CALLBACK.in_short() + ", sent without";
-                self.twilio.record_unsent(&to, &body, summary);
-            }
+            Some(_) => self.report_unsent(&to, &body, errors::TWIML_STATUS_CALLBACK.into(), ", sent without"),
             None => {}
         }
         Some(self.send(reply, too_large))
+    }
+
+    /// Reports what Twilio's debugger would, on the page and in the result of the text.
+    fn report_unsent(&mut self, to: &str, body: &str, refusal: TwilioRefusal, consequence: &str) {
+        let TwilioRefusal { code, message, .. } = refusal;
+        let error = WebhookCallError::Reply { code, reason: message + consequence };
+        self.twilio.record_unsent(to, body, error.to_string());
+        self.unsent.get_or_insert(error);
     }
 
     /// Why Twilio would not send this message. Twilio reports it only in its debugger, since there is no API call to
@@ -277,10 +279,9 @@ impl Conversation {
             () if replies >= MAX_REPLIES => Some(errors::TWIML_REPLIES),
             () if to == from => Some(errors::TO_IS_FROM),
             // The sender has a phone, even if its number fits no numbering plan.
-            () if to != self.phone() && !can_exist(to) => Some(errors::TWIML_TO),
+            () if to != self.phone() && existing(to).is_none() => Some(errors::TWIML_TO),
             () if !may_send_from(&self.twilio.account(), from) => Some(errors::TWIML_FROM),
-            () if body.is_empty() && num_media == 0 => Some(errors::TWIML_BODY),
-            () if is_too_long(body) => Some(errors::BODY_TOO_LONG),
+            () if body.is_empty() && num_media == 0 || is_too_long(body) => Some(errors::TWIML_BODY),
             () if num_media > MAX_MEDIA => Some(errors::TOO_MANY_MEDIA),
             () if self.twilio.has_opted_out(from, to) => Some(errors::OPTED_OUT),
             () => None,
@@ -345,6 +346,15 @@ impl Conversation {
     }
 }
 
+/// A document, or why there is none.
+struct Fetched {
+    /// Where it comes from, after redirects.
+    url: String,
+    /// The status and the body of the response, if there was one.
+    answer: Option<(u16, String)>,
+    document: Result<Document, WebhookCallError>,
+}
+
 /// The result of the first of several requests. The error may come from a later one, whose URL goes with it.
 struct WebhookResult {
     url: String,
@@ -353,11 +363,12 @@ struct WebhookResult {
     error: Option<(String, WebhookCallError)>,
 }
 
-/// Resolves a URL in a document. An absolute URL stays byte for byte the same, since it is signed.
-fn resolve(base: &str, target: &str) -> String {
-    match Url::parse(base) {
-        Ok(base) if Url::parse(target).is_err() => base.join(target).map_or_else(|_| target.to_owned(), String::from),
-        _ => target.to_owned(),
+impl WebhookResult {
+    /// Keeps the first error. One that ends the TwiML takes the place of a warning.
+    fn report(&mut self, url: &str, error: WebhookCallError) {
+        if self.error.as_ref().is_none_or(|(_, known)| known.is_warning() && !error.is_warning()) {
+            self.error = Some((url.to_owned(), error));
+        }
     }
 }
 
@@ -366,7 +377,7 @@ fn country(number: &str) -> String {
     let region = PhoneNumber::parse(number).ok().and_then(|number| number.region());
     match region {
         Some(region) => region.to_string(),
-        // Twilio's magic numbers have an area code that is not assigned.
+        // A number of no region. Such phones are played in the country of the magic numbers.
         None if number.starts_with("+1") => "US".to_owned(),
         None => String::new(),
     }

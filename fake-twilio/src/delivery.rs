@@ -131,8 +131,10 @@ impl FakeTwilio {
         for _ in 0..if fault == Some(Kind::DuplicateWebhook) { 2 } else { 1 } {
             let answer = self.call(&call).await;
             let (what, outcome, response) = match &answer {
-                Ok(answer) if answer.is_success() => (answer.status.to_string(), ExchangeOutcome::Ok, answer.to_json()),
-                Ok(answer) => (format!("{}, code 11200", answer.status), answer.outcome(), answer.to_json()),
+                Ok(answer) => {
+                    let failure = answer.failure.as_ref().map_or(String::new(), |failure| format!(", {failure}"));
+                    (answer.summary() + &failure, answer.outcome(), answer.to_json())
+                }
                 Err(error) => (error.to_string(), ExchangeOutcome::Failed, Value::Null),
             };
             self.record_callback(message, &call, &(what + &call.hint()), outcome, response, fault);

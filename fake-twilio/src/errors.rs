@@ -20,9 +20,10 @@ impl RefusalTemplate {
         TwilioRefusal { code, status, message }
     }
 
-    /// For logs, without values of the request: `21610: Attempt to send to unsubscribed recipient`.
-    pub(crate) fn in_short(self) -> String {
-        format!("{}: {}", self.code, self.sentence.trim_end_matches([':', ' ', '{', '}']))
+    /// For logs, without values of the request.
+    pub(crate) fn without_values(&self) -> TwilioRefusal {
+        let message = self.sentence.trim_end_matches([':', ' ', '{', '}']).to_owned();
+        TwilioRefusal { code: self.code, status: self.status, message }
     }
 }
 
@@ -114,6 +115,7 @@ macro_rules! errors {
 errors! {
     INVALID_QUERY = 20001, 400, "Invalid {}.";
     AUTHENTICATE = 20003, 401, "Authenticate";
+    PAGE_TOKEN_MISSING = 20001, 400, "PageToken is required for paging.";
     METHOD_NOT_ALLOWED = 20004, 405, "Method not allowed";
     PAGE_TOO_LARGE = 20007, 400, "Page size too large";
     NOT_COMPLETE = 20009, 409, "Cannot delete this resource before it is complete";
@@ -154,7 +156,7 @@ errors! {
     // Errors of TwiML, which Twilio shows only in its debugger.
     TWIML_TO = 14101, 400, "Invalid \"To\" attribute";
     TWIML_FROM = 14102, 400, "Invalid \"From\" attribute";
-    TWIML_BODY = 14103, 400, "Invalid Body";
+    TWIML_BODY = 14103, 400, "Invalid Body (empty without media, or longer than 1600 characters)";
     TWIML_STATUS_CALLBACK = 14105, 400, "Invalid statusCallback attribute";
     TWIML_REPLIES = 14109, 400, "TwiML Reply message limit exceeded";
 }

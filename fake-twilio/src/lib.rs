@@ -23,6 +23,7 @@ mod parameters;
 pub mod resettable;
 pub mod rest;
 mod sid;
+mod smart_encoding;
 mod store;
 pub mod test_api;
 #[cfg(test)]

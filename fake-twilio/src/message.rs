@@ -4,10 +4,12 @@ use crate::errors::{self, MEDIA_TOO_LARGE};
 use crate::limits::API_VERSION;
 use crate::media::Media;
 use crate::sid::random_sid;
+use crate::smart_encoding;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use shared::twilio::segments::Segments;
+use std::borrow::Cow;
 use std::time::Duration;
 
 /// The direction of a message.
@@ -157,7 +159,7 @@ impl Message {
             (_, None) => DeliveryState::Accepted,
             (_, Some(_)) => DeliveryState::Queued,
         };
-        Self {
+        let mut message = Self {
             sid: random_sid("SM"),
             account_sid: account_sid.to_owned(),
             direction,
@@ -170,14 +172,20 @@ impl Message {
             error_code: None,
             parameters: Vec::new(),
             by_twilio: false,
-            // Unknown until there is a sender.
-            segments: from.map_or(0, |_| Segments::of(body).count),
+            segments: 0,
             created: now,
             sent: (status == DeliveryState::Received).then_some(now),
             updated: now,
             plan: DeliveryPlan::default(),
             last_notified: None,
-        }
+        };
+        message.count_segments();
+        message
+    }
+
+    /// The second of the epoch at which it was sent, as the API shows it. One that isn't sent yet counts as of its creation.
+    pub(crate) fn sent_second(&self) -> i64 {
+        self.sent.unwrap_or(self.created).as_second()
     }
 
     /// Dates the message.
@@ -207,10 +215,23 @@ impl Message {
     pub(crate) fn with_media(mut self, media: Vec<Media>) -> Self {
         if !media.is_empty() {
             self.sid.replace_range(..2, "MM");
-            self.segments = self.segments.min(1);
         }
         self.media = media;
+        self.count_segments();
         self
+    }
+
+    /// With the parameters of its request.
+    pub(crate) fn with_parameters(mut self, parameters: Vec<(String, String)>) -> Self {
+        self.parameters = parameters;
+        self.count_segments();
+        self
+    }
+
+    /// Unknown until there is a sender. With media, also if they are deleted later, it is one message.
+    fn count_segments(&mut self) {
+        let count = if self.sid.starts_with("MM") { 1 } else { Segments::of(&self.text()).count };
+        self.segments = self.from.as_ref().map_or(0, |_| count);
     }
 
     /// The phone's number.
@@ -234,19 +255,28 @@ impl Message {
         self.segments
     }
 
+    /// The text as the phone gets it: with `SmartEncoded`, characters outside GSM-7 are replaced by similar ones.
+    #[must_use]
+    pub fn text(&self) -> Cow<'_, str> {
+        let is_smart = self.parameter("SmartEncoded").is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        if is_smart { smart_encoding::replaced(&self.body) } else { Cow::Borrowed(&self.body) }
+    }
+
     /// The URL to report its status to.
     #[must_use]
     pub fn status_callback(&self) -> Option<&str> {
-        self.parameters
-            .iter()
-            .find(|(name, value)| name == "StatusCallback" && !value.is_empty())
-            .map(|(_, url)| &**url)
+        self.parameter("StatusCallback")
+    }
+
+    fn parameter(&self, name: &str) -> Option<&str> {
+        let given = self.parameters.iter().find(|(key, value)| key == name && !value.is_empty());
+        given.map(|(_, value)| value.as_str())
     }
 
     /// Sets the sender that a Messaging Service has chosen.
     pub(crate) fn choose(&mut self, sender: &str) {
         self.from = Some(sender.to_owned());
-        self.segments = if self.media.is_empty() { Segments::of(&self.body).count } else { 1 };
+        self.count_segments();
     }
 
     /// Its path in the API, without an extension.

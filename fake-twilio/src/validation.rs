@@ -29,7 +29,6 @@ const MAGIC_SENDERS: [(&str, RefusalTemplate); 3] = [
     ("+15005550008", errors::QUEUE_FULL),
 ];
 pub(crate) const GOOD_SENDER: &str = "+15005550006";
-const MAGIC: &str = "+1500555000";
 
 /// Twilio's magic recipients.
 const MAGIC_RECIPIENTS: [(&str, RefusalTemplate); 5] = [
@@ -41,9 +40,8 @@ const MAGIC_RECIPIENTS: [(&str, RefusalTemplate); 5] = [
 ];
 
 /// A valid request for a message.
-#[derive(Clone, Copy)]
 pub(crate) struct MessageRequest<'a> {
-    pub(crate) to: &'a str,
+    pub(crate) to: String,
     pub(crate) from: Option<&'a str>,
     pub(crate) service: Option<&'a str>,
     pub(crate) body: &'a str,
@@ -58,7 +56,7 @@ pub(crate) fn check<'a>(
     let (from, service) = check_sender(account, parameters)?;
     let body = check_content(parameters)?;
     check_options(parameters)?;
-    check_recipient(to, from)?;
+    let to = check_recipient(to, from)?;
     Ok(MessageRequest { to, from, service, body })
 }
 
@@ -135,17 +133,20 @@ fn check_options(parameters: &Parameters) -> Result<(), TwilioRefusal> {
     })
 }
 
-fn check_recipient(to: &str, from: Option<&str>) -> Result<(), TwilioRefusal> {
+/// The recipient, without the national prefix that it may have been written with.
+fn check_recipient(to: &str, from: Option<&str>) -> Result<String, TwilioRefusal> {
     if let Some((_, error)) = MAGIC_RECIPIENTS.iter().find(|(magic, _)| *magic == to) {
         return Err(error.about(&[&masked(to), from.unwrap_or_default()]));
     }
-    ensure(from != Some(to), errors::TO_IS_FROM)?;
-    ensure(can_exist(to), errors::TO_INVALID.about(&[&masked(to)]))
+    let number = existing(to).ok_or_else(|| errors::TO_INVALID.about(&[&masked(to)]))?;
+    ensure(from != Some(&number), errors::TO_IS_FROM)?;
+    Ok(number)
 }
 
-/// Whether a phone could have this number. The magic numbers have an unassigned area code.
-pub(crate) fn can_exist(number: &str) -> bool {
-    is_e164(number) && (number.starts_with(MAGIC) || PhoneNumber::parse(number).is_ok())
+/// The number in E.164, if a phone could have it. What Tollgate refuses as a number is none here either.
+pub(crate) fn existing(number: &str) -> Option<String> {
+    let parsed = is_e164(number).then(|| PhoneNumber::parse(number).ok()).flatten();
+    parsed.map(|number| number.as_str().to_owned())
 }
 
 /// Whether it could be a sender: a number, a short code or an alphanumeric sender ID.
@@ -179,6 +180,32 @@ pub(crate) fn masked(number: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_exists_here_if_it_exists_for_tollgate() {
+        let magic = (0..10).map(|last| format!("+1500555000{last}"));
+        let others = [
+            "+14155550123",
+            "+16245552345",
+            "+14365552345",
+            "+4915410392083",
+            "+593932769102",
+            "+5215512345678",
+            "+5491123456789",
+            "+881612345678",
+            "+10000000",
+            "+19995550123",
+            "+4402079460123",
+            "+999123456789",
+        ];
+        for number in magic.chain(others.map(str::to_owned)) {
+            let expected = PhoneNumber::parse(&number).ok().map(|parsed| parsed.as_str().to_owned());
+            assert_eq!(existing(&number), expected, "{number}");
+            assert!(expected.is_some() || !number.starts_with("+1500"), "the magic numbers exist");
+        }
+        assert_eq!(existing("+4402079460123").as_deref(), Some("+442079460123"), "one number, however it is written");
+        assert_eq!(existing("+1 415 555 0123"), None, "Twilio takes E.164");
+    }
 
     #[test]
     fn a_recipient_is_masked_whatever_it_is() {

@@ -1,18 +1,22 @@
-//! How Twilio calls webhooks: signed forms, and the errors of their responses. Only this machine is called: the host,
-//! as the HTTP client parses it, must be a loopback address. Calls to other hosts are recorded and not made.
+//! How Twilio calls webhooks: signed forms, redirects, and the errors of their responses. Only this machine is called: the
+//! host, as the HTTP client parses it, must be a loopback address. Calls to other hosts are recorded and not made.
 
 use crate::exchanges::ExchangeOutcome;
 use crate::loopback::is_loopback;
 use crate::twilio::FakeTwilio;
+use crate::validation::is_url;
 use axum::http::header;
 use reqwest::{Method, Url};
 use serde_json::{Value, json};
 use shared::twilio::form::Form;
 use shared::twilio::signature::{AuthToken, sign};
 use shared::twilio::url::without_fragment;
+use tokio::time::Instant;
 
 /// Twilio reads no more. <https://www.twilio.com/docs/api/errors/11750>
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
+/// How many redirects in a row are followed. Twilio doesn't say; of TwiML documents, it fetches as many.
+pub(crate) const MAX_REDIRECTS: usize = 50;
 const FORM: &str = "application/x-www-form-urlencoded; charset=UTF-8";
 
 /// Why a webhook failed, with the codes of Twilio's debugger.
@@ -27,13 +31,35 @@ pub enum WebhookCallError {
         /// The URL.
         url: String,
     },
-    /// The status is not 2xx.
+    /// The status is none that HTTP defines.
     #[error("11200: {url} answered {status} instead of 2xx")]
     Status {
         /// The URL.
         url: String,
         /// The status.
         status: u16,
+    },
+    /// The status is 4xx or 5xx. <https://www.twilio.com/docs/api/errors/11217>
+    #[error("11217: {url} answered {status} instead of 2xx")]
+    ErrorStatus {
+        /// The URL.
+        url: String,
+        /// The status.
+        status: u16,
+    },
+    /// The status is 3xx, but not a redirect that Twilio follows. <https://www.twilio.com/docs/api/errors/11216>
+    #[error("11216: {url} answered {status}; Twilio follows 301, 302, 303 and 307 with a valid URL in Location")]
+    InvalidRedirect {
+        /// The URL.
+        url: String,
+        /// The status.
+        status: u16,
+    },
+    /// The redirects may be a loop. <https://www.twilio.com/docs/api/errors/11215>
+    #[error("11215: {url} is the end of {MAX_REDIRECTS} redirects and redirects again")]
+    TooManyRedirects {
+        /// The URL.
+        url: String,
     },
     /// No response in time.
     #[error("11203: {url} did not answer within {seconds} s")]
@@ -69,9 +95,17 @@ pub enum WebhookCallError {
     /// The type is neither XML nor text.
     #[error("12300: unsupported Content-Type {0:?}; Twilio reads text/xml, application/xml, text/html and text/plain")]
     ContentType(String),
-    /// Too many redirects.
-    #[error("14106: the TwiML redirects more than {0} times")]
+    /// Too many documents.
+    #[error("14106: the TwiML leads to more than {0} documents")]
     TooManyDocuments(usize),
+    /// A message of the TwiML was not sent as it says. The rest is executed.
+    #[error("{code}: {reason}")]
+    Reply {
+        /// Twilio's code.
+        code: u32,
+        /// Twilio's message.
+        reason: String,
+    },
 }
 
 impl WebhookCallError {
@@ -81,6 +115,9 @@ impl WebhookCallError {
         match self {
             Self::NoUrl | Self::Outside { .. } | Self::Ended => None,
             Self::Status { .. } => Some(11200),
+            Self::TooManyRedirects { .. } => Some(11215),
+            Self::InvalidRedirect { .. } => Some(11216),
+            Self::ErrorStatus { .. } => Some(11217),
             Self::TimedOut { .. } => Some(11203),
             Self::Connection { .. } => Some(11205),
             Self::TooLarge { .. } => Some(11750),
@@ -88,7 +125,13 @@ impl WebhookCallError {
             Self::Schema(_) => Some(12200),
             Self::ContentType(_) => Some(12300),
             Self::TooManyDocuments(_) => Some(14106),
+            Self::Reply { code, .. } => Some(*code),
         }
+    }
+
+    /// Whether the rest of the TwiML was executed all the same.
+    pub(crate) const fn is_warning(&self) -> bool {
+        matches!(self, Self::Schema(_) | Self::Reply { .. })
     }
 }
 
@@ -134,19 +177,28 @@ impl WebhookRequest {
     }
 }
 
-/// The response of a webhook.
+/// Resolves a URL in a response. An absolute URL stays byte for byte the same, since it is signed.
+pub(crate) fn resolve(base: &str, target: &str) -> String {
+    match Url::parse(base) {
+        Ok(base) if Url::parse(target).is_err() => base.join(target).map_or_else(|_| target.to_owned(), String::from),
+        _ => target.to_owned(),
+    }
+}
+
+/// The response of a webhook, after all redirects.
 #[derive(Clone, Debug)]
 pub(crate) struct WebhookResponse {
+    /// Where it comes from.
+    pub(crate) url: String,
+    pub(crate) redirects: usize,
     pub(crate) status: u16,
     pub(crate) content_type: String,
     pub(crate) body: Vec<u8>,
+    /// Why Twilio can't use it, going by its status.
+    pub(crate) failure: Option<WebhookCallError>,
 }
 
 impl WebhookResponse {
-    pub(crate) fn is_success(&self) -> bool {
-        (200..300).contains(&self.status)
-    }
-
     pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
@@ -157,55 +209,138 @@ impl WebhookResponse {
     }
 
     pub(crate) fn outcome(&self) -> ExchangeOutcome {
-        ExchangeOutcome::of_status(self.status)
+        match &self.failure {
+            Some(WebhookCallError::Outside { .. }) => ExchangeOutcome::Refused,
+            _ => ExchangeOutcome::of_status(self.status),
+        }
+    }
+
+    /// `302, redirected twice`: the status, and what an exchange of several requests would hide.
+    pub(crate) fn summary(&self) -> String {
+        match self.redirects {
+            0 => self.status.to_string(),
+            1 => format!("{} after a redirect to {}", self.status, self.url),
+            redirects => format!("{} after {redirects} redirects to {}", self.status, self.url),
+        }
+    }
+}
+
+/// One request of a call: the first, or one that a redirect leads to.
+struct Hop {
+    method: Method,
+    /// Without a fragment. For GET, with the parameters.
+    url: String,
+    /// The parameters in the body.
+    form: Form,
+}
+
+impl Hop {
+    /// The fragment is for Twilio alone: it is neither signed nor sent.
+    fn first(call: &WebhookRequest) -> Self {
+        let (method, url) = (call.method.clone(), without_fragment(&call.url));
+        let form = Form::from_pairs(call.parameters.iter().map(|(name, value)| (&**name, &**value)));
+        if method == Method::GET {
+            return Self { method, url: with_query(url, &form.encoded()), form: Form::default() };
+        }
+        Self { method, url: url.to_owned(), form }
+    }
+
+    /// "Twilio behaves just like a web browser": 307 repeats the request at the new URL, the others fetch it with GET and
+    /// without parameters. <https://www.twilio.com/docs/api/2008-08-01/twiml/sms/your_response>
+    fn redirected(self, status: u16, url: String) -> Self {
+        match status {
+            307 => Self { url, ..self },
+            _ => Self { method: Method::GET, url, form: Form::default() },
+        }
+    }
+
+    /// Where this response leads to; none if it is the last. An error says why Twilio can't use it.
+    fn target(&self, received: &Received, redirects: usize) -> Result<Option<String>, WebhookCallError> {
+        let (url, status) = (self.url.clone(), received.status);
+        match status {
+            200..300 => Ok(None),
+            301..=303 | 307 => {
+                let location = received.location.as_deref().filter(|location| !location.is_empty());
+                let target = location.map(|location| resolve(&url, location)).filter(|target| is_url(target));
+                let Some(target) = target else { return Err(WebhookCallError::InvalidRedirect { url, status }) };
+                if redirects == MAX_REDIRECTS {
+                    return Err(WebhookCallError::TooManyRedirects { url });
+                }
+                if !is_loopback(&target) {
+                    return Err(WebhookCallError::Outside { url: target });
+                }
+                Ok(Some(without_fragment(&target).to_owned()))
+            }
+            300..400 => Err(WebhookCallError::InvalidRedirect { url, status }),
+            400..600 => Err(WebhookCallError::ErrorStatus { url, status }),
+            _ => Err(WebhookCallError::Status { url, status }),
+        }
     }
 }
 
 impl FakeTwilio {
-    /// Calls a URL on this machine. Redirects are not followed, since they could lead elsewhere. Credentials in the URL
-    /// are sent at once; Twilio waits for a 401. <https://www.twilio.com/docs/usage/security#http-authentication>
-    /// The fragment is for Twilio alone: it is neither signed nor sent. No call is made again, whatever it says.
+    /// Calls a URL on this machine, and every URL on this machine that it redirects to. Each is signed for itself. Credentials
+    /// in the URL are sent at once; Twilio waits for a 401. <https://www.twilio.com/docs/usage/security#http-authentication>
+    /// No call is made again, whatever the fragment says.
     pub(crate) async fn call(&self, call: &WebhookRequest) -> Result<WebhookResponse, WebhookCallError> {
-        let WebhookRequest { method, url, parameters, idempotency_token, forged } = call;
-        if !is_loopback(url) {
-            return Err(WebhookCallError::Outside { url: url.clone() });
+        if !is_loopback(&call.url) {
+            return Err(WebhookCallError::Outside { url: call.url.clone() });
         }
-        let url = without_fragment(url);
-        let form = Form::from_pairs(parameters.iter().map(|(name, value)| (&**name, &**value)));
-        let (url, form, body) = if method == Method::GET {
-            (with_query(url, &form.encoded()), Form::default(), None)
-        } else {
-            (url.to_owned(), form.clone(), Some(form.encoded()))
-        };
+        let within = self.timeouts().webhook;
+        let deadline = Instant::now() + within;
+        let (mut hop, mut redirects) = (Hop::first(call), 0);
+        loop {
+            let received = tokio::time::timeout_at(deadline, receive(self.request(&hop, call), &hop.url));
+            let timed_out = |_| Err(WebhookCallError::TimedOut { url: hop.url.clone(), seconds: within.as_secs() });
+            let received = received.await.unwrap_or_else(timed_out)?;
+            let failure = match hop.target(&received, redirects) {
+                Ok(Some(target)) => {
+                    (hop, redirects) = (hop.redirected(received.status, target), redirects + 1);
+                    continue;
+                }
+                Ok(None) => None,
+                Err(failure) => Some(failure),
+            };
+            let Received { status, content_type, body, .. } = received;
+            return Ok(WebhookResponse { url: hop.url, redirects, status, content_type, body, failure });
+        }
+    }
+
+    fn request(&self, hop: &Hop, call: &WebhookRequest) -> reqwest::RequestBuilder {
+        let Hop { method, url, form } = hop;
         let mut token = self.account().auth_token;
-        if *forged {
+        if call.forged {
             token.push_str("-guessed");
         }
-        let mut request = self.http().request(method.clone(), &url);
+        let mut request = self.http().request(method.clone(), url);
         if let Ok(token) = AuthToken::new(&token) {
-            request = request.header("X-Twilio-Signature", sign(&token, &url, &form));
+            request = request.header("X-Twilio-Signature", sign(&token, url, form));
         }
-        if let Some(body) = body {
-            request = request.header(header::CONTENT_TYPE, FORM).body(body);
+        if *method != Method::GET {
+            request = request.header(header::CONTENT_TYPE, FORM).body(form.encoded());
         }
-        request = request
-            .header("I-Twilio-Idempotency-Token", idempotency_token)
+        request
+            .header("I-Twilio-Idempotency-Token", &call.idempotency_token)
             .header(header::USER_AGENT, "TwilioProxy/1.1")
-            .header(header::ACCEPT, "*/*");
-        let within = self.timeouts().webhook;
-        tokio::time::timeout(within, receive(request, &url))
-            .await
-            .unwrap_or_else(|_| Err(WebhookCallError::TimedOut { url: url.clone(), seconds: within.as_secs() }))
+            .header(header::ACCEPT, "*/*")
     }
 }
 
-async fn receive(request: reqwest::RequestBuilder, url: &str) -> Result<WebhookResponse, WebhookCallError> {
+/// The response to one request.
+struct Received {
+    status: u16,
+    content_type: String,
+    location: Option<String>,
+    body: Vec<u8>,
+}
+
+async fn receive(request: reqwest::RequestBuilder, url: &str) -> Result<Received, WebhookCallError> {
     let failed =
         |error: reqwest::Error| WebhookCallError::Connection { url: url.to_owned(), reason: innermost(&error) };
     let mut response = request.send().await.map_err(failed)?;
+    let text = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let (content_type, location) = (text(header::CONTENT_TYPE).unwrap_or_default(), text(header::LOCATION));
     let status = response.status().as_u16();
-    let content_type = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let content_type = content_type.unwrap_or_default().to_owned();
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(failed)? {
         body.extend_from_slice(&chunk);
@@ -213,7 +348,7 @@ async fn receive(request: reqwest::RequestBuilder, url: &str) -> Result<WebhookR
             return Err(WebhookCallError::TooLarge { url: url.to_owned() });
         }
     }
-    Ok(WebhookResponse { status, content_type, body })
+    Ok(Received { status, content_type, location, body })
 }
 
 /// The innermost cause: "Connection refused", not "error sending request".

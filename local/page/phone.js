@@ -360,7 +360,7 @@ export class Phone {
         throw error;
       });
       const { status, error } = value.webhook;
-      if (error) throw new Error(`The service did not answer: ${error}`);
+      if (error) throw new Error(status === null ? `The service did not answer: ${error}` : `Twilio reports ${error}`);
       if (status >= 300) throw new Error(`The service answered ${status}: see Activity.`);
     });
   }

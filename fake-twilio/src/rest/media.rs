@@ -6,11 +6,12 @@ use crate::message::{Message, rfc2822};
 use crate::parameters::Parameters;
 use crate::rest::auth::{Authenticated, segment};
 use crate::rest::paging::Paging;
+use crate::store::ledger::Entry;
 use crate::twilio::FakeTwilio;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Query, State};
-use axum::http::{HeaderName, HeaderValue, Uri, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
@@ -23,9 +24,29 @@ pub(crate) async fn list(
 ) -> Result<Json<Value>, TwilioRefusal> {
     let paging = Paging::read(&Parameters(query))?;
     let message = twilio.listed(segment(&uri, 5)).ok_or_else(|| errors::NOT_FOUND.about(&[uri.path()]))?;
-    let after = paging.token.as_deref().and_then(|token| message.media.iter().position(|media| media.sid == token));
-    let rest = message.media.iter().skip(after.map_or(0, |place| place + 1));
-    Ok(Json(paging.fill(&uri, "media_list", rest, |media| &media.sid, |media| resource(&message, media))))
+    let after = match paging.after() {
+        Some(token) => 1 + message.media.iter().position(|media| media.sid == token).ok_or(errors::PAGE_TOKEN)?,
+        None => 0,
+    };
+    let rest = message.media.iter().skip(after);
+    paging.fill(&uri, "media_list", rest, |media| &media.sid, |media| resource(&message, media)).map(Json)
+}
+
+/// `DELETE …/Messages/{message}/Media/{media}.json`
+pub(crate) async fn delete(
+    _: Authenticated,
+    State(twilio): State<FakeTwilio>,
+    uri: Uri,
+) -> Result<StatusCode, TwilioRefusal> {
+    let media_sid = segment(&uri, 7).strip_suffix(".json");
+    let message = twilio.listed(segment(&uri, 5));
+    let found = message.and_then(|message| {
+        let media = message.media.into_iter().find(|media| Some(&*media.sid) == media_sid)?;
+        Some((message.sid, media.sid))
+    });
+    let (sid, media) = found.ok_or_else(|| errors::NOT_FOUND.about(&[uri.path()]))?;
+    twilio.change(Entry::MediaDeleted { sid, media, at: twilio.now() });
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// `GET …/Messages/{message}/Media/{media}`: the resource with `.json`, else the content. The content needs no

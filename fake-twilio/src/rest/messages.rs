@@ -5,7 +5,7 @@ use crate::exchanges::{ExchangeKind, ExchangeOutcome, NewExchange};
 use crate::faults::{FaultPoint, Kind};
 use crate::media_download::DownloadedMedia;
 use crate::message::{Direction, Message};
-use crate::parameters::{Parameters, as_object};
+use crate::parameters::{Parameters, as_object, day_of_midnight};
 use crate::resettable::ConnectionHandle;
 use crate::rest::auth::{Authenticated, segment};
 use crate::rest::paging::Paging;
@@ -17,7 +17,6 @@ use axum::extract::rejection::FormRejection;
 use axum::extract::{ConnectInfo, Form, Query, State};
 use axum::http::{Extensions, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use jiff::tz::TimeZone;
 use serde_json::Value;
 use shared::phone::number::is_e164;
 
@@ -108,27 +107,27 @@ impl FakeTwilio {
             Ok(request) => request,
             Err(refusal) => return CreateResult::Refused(refusal, None),
         };
-        if self.has_opted_out(request.from, request.to) {
+        if self.has_opted_out(request.from, &request.to) {
             return CreateResult::Refused(errors::OPTED_OUT.into(), None);
         }
-        let fault = self.faults().take(FaultPoint::Request, Some(request.to));
+        let fault = self.faults().take(FaultPoint::Request, Some(&request.to));
         match fault {
             Some(Kind::Http500) => return CreateResult::Refused(errors::INTERNAL.into(), fault),
             Some(Kind::Http429) => return CreateResult::Refused(errors::TOO_MANY_REQUESTS.into(), fault),
             Some(Kind::TwilioError { code }) => {
-                let about = [&masked(request.to), request.from.unwrap_or_default()];
+                let about = [&*masked(&request.to), request.from.unwrap_or_default()];
                 return CreateResult::Refused(TwilioRefusal::forced(code, &about), fault);
             }
             Some(Kind::ConnectionReset) => return CreateResult::ConnectionReset,
             _ => {}
         }
         let urls = parameters.all("MediaUrl").map(str::to_owned).collect();
-        let DownloadedMedia { media, too_large } = self.download_media(urls, request.to).await;
+        let DownloadedMedia { media, too_large } = self.download_media(urls, &request.to).await;
         let (sid, now) = (&account.account_sid, self.now());
-        let message = Message::new(sid, Direction::OutboundApi, request.from, request.to, request.body, now);
-        let mut message = message.with_media(media);
-        message.messaging_service_sid = request.service.map(str::to_owned);
-        message.parameters = parameters.0;
+        let message = Message::new(sid, Direction::OutboundApi, request.from, &request.to, request.body, now);
+        let service = request.service.map(str::to_owned);
+        let mut message = message.with_media(media).with_parameters(parameters.0);
+        message.messaging_service_sid = service;
         let decided;
         (message.plan, decided) = self.plan_delivery(&message.to);
         if too_large {
@@ -151,17 +150,19 @@ pub(crate) async fn list(
 ) -> Result<Json<Value>, TwilioRefusal> {
     let query = Parameters(query);
     let paging = Paging::read(&query)?;
-    let (on, since, until) = (query.date("DateSent")?, query.date("DateSent>")?, query.date("DateSent<")?);
+    let (on, since, until) = (query.seconds("DateSent")?, query.seconds("DateSent>")?, query.seconds("DateSent<")?);
+    let on = on.map(day_of_midnight);
     let store = twilio.store();
-    let newest = store.ledger.newest(query.get("To"), query.get("From"), paging.token.as_deref());
+    let newest = store.ledger.newest(query.get("To"), query.get("From"), paging.after());
     let found = newest.ok_or(errors::PAGE_TOKEN)?.filter(|message| {
-        let day = TimeZone::UTC.to_datetime(message.created()).date();
+        let sent = message.sent_second();
         !message.by_twilio
-            && on.is_none_or(|date| day == date)
-            && since.is_none_or(|date| day >= date)
-            && until.is_none_or(|date| day <= date)
+            && on.as_ref().is_none_or(|seconds| seconds.contains(&sent))
+            && since.as_ref().is_none_or(|seconds| *seconds.start() <= sent)
+            && until.as_ref().is_none_or(|seconds| sent <= *seconds.end())
     });
-    Ok(Json(paging.fill(&uri, "messages", found, |message| &message.sid, Message::resource)))
+    let page = paging.fill(&uri, "messages", found, |message| &message.sid, Message::resource);
+    page.map(Json)
 }
 
 pub(crate) async fn fetch(

@@ -26,7 +26,10 @@ pub fn router(twilio: &FakeTwilio) -> Router {
             get(messages::fetch).post(messages::update).delete(messages::delete),
         )
         .route("/2010-04-01/Accounts/{account}/Messages/{message}/Media.json", get(media::list))
-        .route("/2010-04-01/Accounts/{account}/Messages/{message}/Media/{media}", get(media::fetch_one))
+        .route(
+            "/2010-04-01/Accounts/{account}/Messages/{message}/Media/{media}",
+            get(media::fetch_one).delete(media::delete),
+        )
         .route("/2010-04-01/Accounts/{account}/IncomingPhoneNumbers.json", get(numbers::list))
         .route(
             "/2010-04-01/Accounts/{account}/IncomingPhoneNumbers/{number}",

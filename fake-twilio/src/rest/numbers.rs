@@ -53,12 +53,13 @@ pub(crate) async fn list(
     let numbers = twilio.numbers();
     let found: Vec<&IncomingNumber> =
         numbers.iter().filter(|number| part.as_ref().is_none_or(|part| number.phone_number.contains(part))).collect();
-    let after = match &paging.token {
-        Some(token) => 1 + found.iter().position(|number| number.sid == *token).ok_or(errors::PAGE_TOKEN)?,
+    let after = match paging.after() {
+        Some(token) => 1 + found.iter().position(|number| number.sid == token).ok_or(errors::PAGE_TOKEN)?,
         None => 0,
     };
     let rest = found.into_iter().skip(after);
-    Ok(Json(paging.fill(&uri, "incoming_phone_numbers", rest, |number| &number.sid, IncomingNumber::resource)))
+    let page = paging.fill(&uri, "incoming_phone_numbers", rest, |number| &number.sid, IncomingNumber::resource);
+    page.map(Json)
 }
 
 /// `GET …/IncomingPhoneNumbers/{number}.json`

@@ -49,6 +49,15 @@ pub enum Entry {
         /// The message's SID.
         sid: String,
     },
+    /// A file of a message was deleted.
+    MediaDeleted {
+        /// The message's SID.
+        sid: String,
+        /// The file's SID.
+        media: String,
+        /// When it was deleted.
+        at: Timestamp,
+    },
     /// A phone texted STOP to a number of the account.
     OptedOut {
         /// The account's number.
@@ -169,6 +178,12 @@ impl Ledger {
                 return Some(message);
             }
             Entry::Deleted { sid } => self.remove(&sid),
+            Entry::MediaDeleted { sid, media, at } => {
+                let message = self.messages.get_mut(self.by_sid.get(&sid)?)?;
+                message.media.retain(|kept| kept.sid != media);
+                message.updated = at;
+                return Some(message);
+            }
             Entry::OptedOut { ours, phone } => drop(self.opted_out.insert((ours, phone))),
             Entry::OptedIn { ours, phone } => drop(self.opted_out.remove(&(ours, phone))),
             Entry::Number { number, settings, at } => {

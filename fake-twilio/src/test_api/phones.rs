@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use shared::phone::number::is_e164;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
@@ -25,7 +26,7 @@ const MAX_WAIT: Duration = Duration::from_mins(1);
 const MAX_REQUEST_BYTES: usize = 8 * 1024 * 1024;
 
 /// How a message is shown; see [`view`].
-type View = fn(&Message) -> Value;
+type View = Arc<dyn Fn(&Message) -> Value + Send + Sync>;
 
 #[derive(Clone)]
 struct PhoneApi {
@@ -34,11 +35,11 @@ struct PhoneApi {
 }
 
 /// `/phones/{number}/messages`, with messages shown as `view` shows them: [`view`], or one that adds fields to it.
-pub fn router(twilio: &FakeTwilio, view: View) -> Router {
+pub fn router(twilio: &FakeTwilio, view: impl Fn(&Message) -> Value + Send + Sync + 'static) -> Router {
     Router::new()
         .route("/phones/{number}/messages", get(messages).post(send))
         .layer(DefaultBodyLimit::max(MAX_REQUEST_BYTES))
-        .with_state(PhoneApi { twilio: twilio.clone(), view })
+        .with_state(PhoneApi { twilio: twilio.clone(), view: Arc::new(view) })
 }
 
 /// A message from the phone's point of view.
@@ -61,7 +62,7 @@ pub fn view(message: &Message) -> Value {
         "direction": if received { "received" } else { "sent" },
         "from": message.from,
         "to": message.to,
-        "body": message.body,
+        "body": message.text(),
         "at": at.to_string(),
         "at_ms": at.as_millisecond(),
         "status": message.status.as_str(),
@@ -154,7 +155,7 @@ fn found(api: &PhoneApi, number: &str, after: &After, matches: fn(&Message) -> b
         After::Message(sid) => messages.iter().position(|message| message.sid == *sid).map_or(0, |index| index + 1),
         After::Time(time) => messages.partition_point(|message| message.created() <= *time),
     };
-    messages.iter().skip(start).filter(|message| matches(message)).map(api.view).collect()
+    messages.iter().skip(start).filter(|message| matches(message)).map(|message| (api.view)(message)).collect()
 }
 
 /// A text from a phone.
@@ -186,7 +187,7 @@ async fn send(
     let answer = json!({
         "message": (api.view)(&sent.message),
         "webhook": sent.webhook,
-        "replies": sent.replies.iter().map(api.view).collect::<Vec<_>>(),
+        "replies": sent.replies.iter().map(|reply| (api.view)(reply)).collect::<Vec<_>>(),
     });
     Ok((StatusCode::CREATED, Json(answer)))
 }

@@ -233,18 +233,24 @@ async fn messages_are_listed_newest_first_page_by_page() {
     let (_, third) = server.get(second["next_page_uri"].as_str().unwrap()).await;
     assert_eq!((bodies(&third), &third["next_page_uri"]), (vec!["1"], &Value::Null));
     let (_, back) = server.get(third["previous_page_uri"].as_str().unwrap()).await;
-    assert_eq!(bodies(&back), ["4", "3"], "without a token, pages are counted from the newest");
+    assert_eq!(bodies(&back), ["3", "2"], "the way back is the same");
+    let (_, back) = server.get(back["previous_page_uri"].as_str().unwrap()).await;
+    assert_eq!((bodies(&back), &back["previous_page_uri"]), (vec!["5", "4"], &Value::Null));
+    let (_, again) = server.get(back["next_page_uri"].as_str().unwrap()).await;
+    assert_eq!(bodies(&again), ["3", "2"]);
 
     let (_, all) = server.get(&messages("")).await;
     assert_eq!((bodies(&all).len(), &all["page_size"], &all["end"]), (6, &json!(50), &json!(5)));
-    let (_, beyond) = server.get(&messages("?Page=65535&PageSize=1000")).await;
-    assert!(bodies(&beyond).is_empty());
+    let (status, error) = server.get(&messages("?Page=1&PageSize=2")).await;
+    let expected = (400, &json!(20001), &json!("PageToken is required for paging."));
+    assert_eq!((status, &error["code"], &error["message"]), expected);
+    assert_eq!(server.get(&messages("?Page=0")).await.0, 200, "the first page needs none");
 }
 
 #[tokio::test]
-async fn messages_are_filtered_by_number_and_by_day() {
+async fn messages_are_filtered_by_number_and_by_time() {
     let server = Server::start().await;
-    for (day, body) in [("2026-02-28T23:59:59Z", "1"), ("2026-03-01T00:00:00Z", "2"), ("2026-03-02T08:00:00Z", "3")] {
+    for (day, body) in [("2026-02-28T23:59:59Z", "1"), ("2026-03-01T00:00:00Z", "2"), ("2026-03-02T08:00:00.5Z", "3")] {
         server.now_ms.store(ms(day), Ordering::SeqCst);
         server.send(body).await;
     }
@@ -254,7 +260,17 @@ async fn messages_are_filtered_by_number_and_by_day() {
         ("?To=%2B14155550100", vec!["4"]),
         ("?To=%2B14155550100&From=%2B14155550100", vec![]),
         ("?DateSent=2026-03-01", vec!["2"]),
-        ("?DateSent=2026-03-01T12:00:00Z", vec!["2"]),
+        ("?DateSent=2026-03-01T12:00:00Z", vec![]),
+        // What Twilio's libraries make of a date.
+        ("?DateSent=2026-03-01T00:00:00Z", vec!["2"]),
+        ("?DateSent=2026-02-28T23:59:59Z", vec!["1"]),
+        ("?DateSent%3E=2026-03-02T08:00:00Z", vec!["4", "3"]),
+        ("?DateSent%3E=2026-03-02T08:00:01Z", vec![]),
+        ("?DateSent%3C=2026-03-02T08:00:00Z", vec!["4", "3", "2", "1"]),
+        ("?DateSent%3C=2026-03-02T07:59:59Z", vec!["2", "1"]),
+        ("?DateSent%3C=2026-03-01T00:00:00Z", vec!["2", "1"]),
+        ("?DateSent%3E=2026-02-28T23:59:59Z&DateSent%3C=2026-03-01T00:00:00Z", vec!["2", "1"]),
+        ("?DateSent%3E=2026-03-01T00:00:01Z&DateSent%3C=2026-03-01T23:59:59Z", vec![]),
         ("?DateSent%3E=2026-03-01", vec!["4", "3", "2"]),
         ("?DateSent%3C=2026-03-01", vec!["2", "1"]),
         ("?DateSent>=2026-03-01&DateSent<=2026-03-01", vec!["2"]),
@@ -274,7 +290,11 @@ async fn a_list_that_cannot_be_read_is_refused() {
         ("?PageSize=1001", 20007),
         ("?Page=-1", 20001),
         ("?Page=18446744073709551615", 20001),
+        ("?Page=1", 20001),
+        ("?Page=65535&PageSize=1000", 20001),
         ("?DateSent=yesterday", 20001),
+        ("?DateSent=2026-03-01T25:00:00Z", 20001),
+        ("?PageToken=PBSM0", 21481),
         ("?DateSent%3E=2026-02-30", 20001),
         ("?PageToken=PASM0", 21481),
         ("?PageToken=%00%ff", 21481),
@@ -492,8 +512,73 @@ async fn media_on_this_machine_are_fetched_and_served_as_what_they_are() {
     let uri = list[0]["uri"].as_str().unwrap();
     assert_eq!(server.get(uri).await, (200, list[0].clone()));
     assert_eq!(answer(server.request("GET", uri)).await.0, 401, "the resource needs credentials");
+    assert_eq!(answer(server.request("DELETE", uri)).await.0, 401, "and to delete it, too");
     let elsewhere = message.media[0].path(&message.path()).replace(ACCOUNT, &ACCOUNT.replace('0', "1"));
     assert_eq!(server.request("GET", &elsewhere).send().await.unwrap().status(), 404);
+}
+
+#[tokio::test]
+async fn media_can_be_deleted_and_the_message_stays() {
+    let (folder, app) = (Folder::new(), App::start(|_| PNG.into_response()).await);
+    let kept = Some(Journal::open(&folder.file()).unwrap());
+    let server = Server::start_with(AT_ONCE, "http://127.0.0.1:9/sms", PATIENT, kept).await;
+    let urls = ["/a.png", "/b.png"].map(|path| format!("{}{path}", app.url));
+    let mut form = changed(&[]);
+    form.extend(urls.iter().map(|url| ("MediaUrl", url.as_str())));
+    let (_, resource) = server.post(&form).await;
+    let list = resource["subresource_uris"]["media"].as_str().unwrap();
+    let media = |page: &Value| page["media_list"].as_array().unwrap().clone();
+    let (_, page) = server.get(list).await;
+    let [first, second] = &media(&page)[..] else { panic!("{page}") };
+
+    let uri = first["uri"].as_str().unwrap();
+    let response = server.authenticated("DELETE", uri).send().await.unwrap();
+    assert_eq!((response.status(), response.text().await.unwrap()), (StatusCode::NO_CONTENT, String::new()));
+    for gone in [uri, uri.trim_end_matches(".json")] {
+        assert_eq!(server.get(gone).await.0, 404, "{gone}");
+    }
+    assert_eq!(answer(server.authenticated("DELETE", uri)).await.1["code"], 20404, "once");
+    assert_eq!(media(&server.get(list).await.1), [second.clone()]);
+    let (_, message) = server.get(resource["uri"].as_str().unwrap()).await;
+    assert_eq!(
+        (&message["num_media"], &message["num_segments"], &message["body"]),
+        (&json!("1"), &json!("1"), &json!("Hi"))
+    );
+    let (_, phone) = answer(server.request("GET", &format!("/phones/{PHONE}/messages?direction=all"))).await;
+    assert_eq!(phone["messages"][0]["media"].as_array().unwrap().len(), 1, "it is gone from the phone, too");
+
+    let sids = |message: &Message| message.media.iter().map(|media| media.sid.clone()).collect::<Vec<_>>();
+    let before = sids(&server.twilio.messages()[0]);
+    server.twilio.end();
+    let (_, past) = Journal::open(&folder.file()).unwrap();
+    let [Entry::Created(restored)] = &past[..] else { panic!("{past:?}") };
+    assert_eq!(sids(restored), before, "and stays so");
+}
+
+#[tokio::test]
+async fn smart_encoding_replaces_characters_before_segments_are_counted() {
+    let mut server = Server::start_at(AT_ONCE).await;
+    let text = format!("“{}”", "a".repeat(100));
+    for (smart, segments, on_the_phone) in
+        [("", "2", text.clone()), ("false", "2", text.clone()), ("true", "1", format!("\"{}\"", "a".repeat(100)))]
+    {
+        for sender in [("From", OURS), ("From", SERVICE)] {
+            let (status, message) = server.post(&changed(&[("Body", &text), ("SmartEncoded", smart), sender])).await;
+            assert_eq!((status, &message["body"]), (201, &json!(text)), "{message}");
+            server.until_final().await;
+            let (_, message) = server.get(message["uri"].as_str().unwrap()).await;
+            assert_eq!(message["num_segments"], segments, "{smart} {sender:?}");
+            let (_, phone) = answer(server.request("GET", &format!("/phones/{PHONE}/messages"))).await;
+            let received = phone["messages"].as_array().unwrap().last().unwrap();
+            assert_eq!(
+                (&received["body"], &received["segments"]),
+                (&json!(on_the_phone), &json!(segments.parse::<u8>().unwrap()))
+            );
+        }
+    }
+    // What GSM-7 lacks and nothing resembles stays, and the text stays UCS-2.
+    let (_, message) = server.post(&changed(&[("Body", &"認".repeat(71)), ("SmartEncoded", "true")])).await;
+    assert_eq!(message["num_segments"], "2");
 }
 
 #[tokio::test]

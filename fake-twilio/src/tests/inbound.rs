@@ -172,6 +172,14 @@ async fn an_invalid_answer_is_reported_with_twilios_code() {
         "/broken" => xml("<Response><Message>Hi</Response>"),
         "/html" => ([(header::CONTENT_TYPE, "text/html")], "<!DOCTYPE html><p>Oops").into_response(),
         "/loop" => xml("<Response><Message>Again</Message><Redirect>/loop</Redirect></Response>"),
+        "/quiet-loop" => xml("<Response><Redirect>/quiet-loop</Redirect></Response>"),
+        "/circle" => (StatusCode::FOUND, [(header::LOCATION, "/circle")]).into_response(),
+        "/nowhere" => StatusCode::MOVED_PERMANENTLY.into_response(),
+        "/script" => (StatusCode::SEE_OTHER, [(header::LOCATION, "javascript:alert(1)")]).into_response(),
+        "/permanent" => (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, "/odd")]).into_response(),
+        "/cached" => StatusCode::NOT_MODIFIED.into_response(),
+        "/moved-to-error" => (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, "/error")]).into_response(),
+        "/forbidden" => StatusCode::FORBIDDEN.into_response(),
         "/away" => xml("<Response><Redirect>https://example.com/sms</Redirect></Response>"),
         "/elsewhere" => (StatusCode::FOUND, [(header::LOCATION, "https://example.com")]).into_response(),
         "/odd" => xml("<Response><Say>Hi</Say><Message>Hi</Message></Response>"),
@@ -182,15 +190,23 @@ async fn an_invalid_answer_is_reported_with_twilios_code() {
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let on = |path: &str| format!("{}{path}", app.url);
     for (url, code, status, replies) in [
-        (on("/error"), Some(11200), Some(500), 0),
-        (on("/elsewhere"), Some(11200), Some(302), 0),
+        (on("/error"), Some(11217), Some(500), 0),
+        (on("/forbidden"), Some(11217), Some(403), 0),
+        (on("/moved-to-error"), Some(11217), Some(500), 0),
+        (on("/circle"), Some(11215), Some(302), 0),
+        (on("/nowhere"), Some(11216), Some(301), 0),
+        (on("/script"), Some(11216), Some(303), 0),
+        (on("/permanent"), Some(11216), Some(308), 0),
+        (on("/cached"), Some(11216), Some(304), 0),
+        (on("/elsewhere"), None, Some(302), 0),
         (format!("http://{nobody}/"), Some(11205), None, 0),
         (format!("http://{}/", silent.local_addr().unwrap()), Some(11203), None, 0),
         (on("/large"), Some(11750), None, 0),
         (on("/json"), Some(12300), Some(200), 0),
         (on("/broken"), Some(12100), Some(200), 0),
         (on("/html"), Some(12100), Some(200), 0),
-        // Ten replies are the most, and ten redirects.
+        // Ten replies are the most, and fifty documents. The first of the two errors is reported.
+        (on("/quiet-loop"), Some(14106), Some(200), 0),
         (on("/loop"), Some(14106), Some(200), 10),
         (on("/away"), None, Some(200), 0),
         (on("/odd"), Some(12200), Some(200), 1),
@@ -210,9 +226,12 @@ async fn an_invalid_answer_is_reported_with_twilios_code() {
         let expected = match code {
             Some(code) => format!("{code}: "),
             None if url.is_empty() => "the number has no SmsUrl".to_owned(),
-            None => "https://example.com/sms was not called, since it is not on this machine".to_owned(),
+            None => "https://example.com".to_owned(),
         };
         assert!(sentence.starts_with(&expected), "{url} {sentence}");
+        assert!(
+            code.is_some() || url.is_empty() || sentence.ends_with("was not called, since it is not on this machine")
+        );
         assert_eq!(server.twilio.messages()[0], texted.message, "the text has come all the same");
     }
     drop(silent);
@@ -221,7 +240,8 @@ async fn an_invalid_answer_is_reported_with_twilios_code() {
 #[tokio::test]
 async fn the_fallback_gets_the_error_code_and_the_url_that_failed() {
     let mut app = App::start(|seen| match &*seen.uri {
-        "/sms" => xml("<Response><Redirect>/worse</Redirect></Response>"),
+        // What is only warned of doesn't hide what comes after.
+        "/sms" => xml("<Response><Message/><Say>Hi</Say><Redirect>/worse</Redirect></Response>"),
         "/fallback" => xml("<Response><Message>Please try again later</Message></Response>"),
         _ => StatusCode::BAD_GATEWAY.into_response(),
     })
@@ -233,14 +253,16 @@ async fn the_fallback_gets_the_error_code_and_the_url_that_failed() {
     let texted = server.text("Hello").await;
     assert_eq!((app.next().await.uri, app.next().await.uri), ("/sms".to_owned(), "/worse".to_owned()));
     let form = app.next().await.form(&app);
-    let expected = ["11200".to_owned(), format!("{}/worse", app.url), "Hello".to_owned()].map(Some);
+    let expected = ["11217".to_owned(), format!("{}/worse", app.url), "Hello".to_owned()].map(Some);
     assert_eq!(fields(&form, ["ErrorCode", "ErrorUrl", "Body"]), expected);
     assert_eq!((texted.webhook.url, texted.webhook.error), (url, None));
     assert_eq!(texted.replies[0].body, "Please try again later");
 }
 
 #[tokio::test]
-async fn a_reply_that_twilio_would_not_send_is_not_sent() {
+async fn a_reply_that_twilio_would_not_send_is_not_sent_and_is_reported() {
+    let long = format!("<Message>{}</Message>", "a".repeat(1601));
+    let invalid_body = "14103: Invalid Body (empty without media, or longer than 1600 characters)";
     for (twiml, expected) in [
         ("<Message to='0123'>Hi</Message>", "14101: Invalid \"To\" attribute"),
         ("<Message to='+10000000'>Hi</Message>", "14101: Invalid \"To\" attribute"),
@@ -250,7 +272,9 @@ async fn a_reply_that_twilio_would_not_send_is_not_sent() {
             "21620: Media urls: javascript:alert(1) are invalid. Please use only valid http and https urls",
         ),
         ("<Message from='+14155550199'>Hi</Message>", "14102: Invalid \"From\" attribute"),
-        ("<Message/>", "14103: Invalid Body"),
+        ("<Message/>", invalid_body),
+        ("<Message><Body> </Body></Message>", invalid_body),
+        (&*long, invalid_body),
     ] {
         let twiml = format!("<Response>{twiml}<Message>But this</Message></Response>");
         let app = App::start(move |_| xml(&twiml)).await;
@@ -262,12 +286,65 @@ async fn a_reply_that_twilio_would_not_send_is_not_sent() {
             (&*exchange.title, &*exchange.summary, exchange.outcome),
             ("<Message>", expected, ExchangeOutcome::Refused)
         );
+        assert_eq!(json!(texted.webhook)["error"], expected, "the sender's result says so too");
+        assert_eq!(texted.webhook.error.unwrap().code(), expected[..5].parse().ok());
     }
-    let long = format!("<Response><Message>{}</Message></Response>", "a".repeat(1601));
-    let app = App::start(move |_| xml(&long)).await;
-    let mut server = Server::start_for(&app).await;
-    assert!(server.text("Hello").await.replies.is_empty());
-    assert!(server.exchange(ExchangeKind::Twilio).await.summary.starts_with("21617: "));
+}
+
+#[tokio::test]
+async fn a_redirect_is_followed_as_a_browser_follows_it_and_signed_anew() {
+    for status in [301, 302, 303, 307] {
+        let mut app = App::start(move |seen| match &*seen.uri {
+            "/sms" => (StatusCode::from_u16(status).unwrap(), [(header::LOCATION, "moved/?a=b#rc=1")]).into_response(),
+            "/moved/?a=b" => xml("<Response><Message>Hi</Message><Redirect>next</Redirect></Response>"),
+            "/moved/next" => xml("<Response><Message>There</Message></Response>"),
+            _ => StatusCode::NOT_FOUND.into_response(),
+        })
+        .await;
+        let mut server = Server::start_for(&app).await;
+        let texted = server.text("Hello").await;
+        assert_eq!(texted.replies.iter().map(|reply| &*reply.body).collect::<Vec<_>>(), ["Hi", "There"], "{status}");
+        assert_eq!((texted.webhook.status, texted.webhook.error), (Some(200), None), "{status}");
+
+        let (first, moved) = (app.next().await, app.next().await);
+        first.form(&app);
+        let body = if status == 307 { Some("Hello".to_owned()) } else { None };
+        assert_eq!(moved.method, if status == 307 { "POST" } else { "GET" }, "{status}");
+        assert_eq!(fields(&moved.form(&app), ["Body"]), [body], "{status}");
+        assert_ne!(first.header("x-twilio-signature"), moved.header("x-twilio-signature"));
+        let token = "i-twilio-idempotency-token";
+        assert_eq!(first.header(token), moved.header(token), "it is the same call");
+        let exchange = server.exchange(ExchangeKind::Webhook).await;
+        let expected = format!("200 after a redirect to {}/moved/?a=b, 2 verbs in TwiML", app.url);
+        assert_eq!((&*exchange.title, exchange.summary), ("POST /sms", expected));
+    }
+}
+
+#[tokio::test]
+async fn fifty_redirects_are_followed_and_no_more() {
+    let app = App::start(|seen| match seen.uri.trim_start_matches('/').parse::<usize>() {
+        Ok(0) => xml("<Response><Message>Hi</Message></Response>"),
+        Ok(left) => (StatusCode::FOUND, [(header::LOCATION, format!("/{}", left - 1))]).into_response(),
+        Err(_) => StatusCode::NOT_FOUND.into_response(),
+    })
+    .await;
+    for (redirects, code, replies) in [(50, None, 1), (51, Some(11215), 0)] {
+        let server = Server::start_with(NEVER, &format!("{}/{redirects}", app.url), PATIENT, None).await;
+        let texted = server.text("Hello").await;
+        let error = texted.webhook.error.and_then(|error| error.code());
+        assert_eq!((error, texted.replies.len()), (code, replies), "{redirects}");
+    }
+}
+
+#[tokio::test]
+async fn fifty_documents_are_fetched_and_no_more() {
+    let mut app = App::saying("<Response><Redirect>/sms</Redirect></Response>").await;
+    let server = Server::start_for(&app).await;
+    assert_eq!(server.text("Hello").await.webhook.error.unwrap().code(), Some(14106));
+    for _ in 0..50 {
+        app.next().await;
+    }
+    assert!(app.seen.try_recv().is_err());
 }
 
 #[tokio::test]

@@ -119,7 +119,7 @@ async fn a_failed_status_callback_is_reported_with_twilios_code_and_delays_nothi
     let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let timeouts = TwilioTimeouts { webhook: Duration::from_millis(50), ..PATIENT };
     for (url, timeouts, expected, outcome) in [
-        (broken.url.clone(), PATIENT, "queued → 404, code 11200", ExchangeOutcome::Refused),
+        (broken.url.clone(), PATIENT, "queued → 404, 11217: ", ExchangeOutcome::Refused),
         (format!("http://{nobody}/"), PATIENT, "queued → 11205: ", ExchangeOutcome::Failed),
         (silent_url, timeouts, "queued → 11203: ", ExchangeOutcome::Failed),
         (
