@@ -242,7 +242,7 @@ impl Conversation {
     /// Sends a message of the document, or records why it can't be sent.
     async fn reply(&mut self, url: &str, outgoing: Outgoing) -> Option<Message> {
         let Outgoing { to, from, body, media, status_callback, .. } = outgoing;
-        let to = to.map(|to| existing(&to).unwrap_or(to)).unwrap_or_else(|| self.phone().to_owned());
+        let to = to.map_or_else(|| self.phone().to_owned(), |to| existing(&to).unwrap_or(to));
         let from = from.unwrap_or_else(|| self.inbound.to.clone());
         if let Some(error) = self.why_not(&to, &from, &body, media.len()) {
             self.report_unsent(&to, &body, error.without_values(), "");
