@@ -1,5 +1,5 @@
 //! How Tollgate reads each line of the standard input as a phone number: the number, its region and its type, or why it is none. For
-//! `.ci/numbers.py`, which compares it with the newest libphonenumber.
+//! `.ci/compare_numbers.py`, which compares it with the newest libphonenumber.
 
 use shared::phone::number::PhoneNumber;
 use std::io::{self, BufRead as _, Write as _};

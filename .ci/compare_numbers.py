@@ -1,7 +1,7 @@
 """Compares 30,000 phone numbers of all regions with PyPI's newest `phonenumbers`, and prints every class of difference.
 
     python3 -m venv target/ci/numbers && target/ci/numbers/bin/pip install --quiet --upgrade phonenumbers
-    cargo build --example numbers && target/ci/numbers/bin/python .ci/numbers.py target/debug/examples/numbers
+    cargo build --example numbers && target/ci/numbers/bin/python .ci/compare_numbers.py target/debug/examples/numbers
 
 The numbers are drawn from the patterns of the newest metadata, so that each branch of a pattern is met, also one that was added
 yesterday. It fails if a mobile number that is assigned is refused: then `cargo update rlibphonenumber` and run it again.
