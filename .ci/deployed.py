@@ -202,7 +202,7 @@ def check(stack, twilio):
     with checked("each role allows what its function does and nothing else"):
         table_actions = ("PutItem", "GetItem", "BatchGetItem", "UpdateItem", "DeleteItem", "ConditionCheckItem", "Query", "Scan")
         for role, secrets, actions in (
-            ("InboundSmsRole", {"HmacKey", "TwilioAuthToken"}, {"PutItem", "UpdateItem"}),
+            ("InboundSmsRole", {"HmacKey", "TwilioAuthToken"}, {"BatchGetItem", "PutItem", "UpdateItem"}),
             ("SendCodeRole", {"HmacKey", "TwilioApiKey"}, {"BatchGetItem", "PutItem", "UpdateItem", "DeleteItem"}),
             ("CheckCodeRole", {"HmacKey"}, {"BatchGetItem", "UpdateItem"}),
             ("DeliveryStatusRole", {"TwilioAuthToken"}, {"UpdateItem"}),
