@@ -215,7 +215,7 @@ impl WebhookResponse {
         }
     }
 
-    /// `302, redirected twice`: the status, and what an exchange of several requests would hide.
+    /// `200 after 2 redirects to https://…`: the status, and what an exchange of several requests would hide.
     pub(crate) fn summary(&self) -> String {
         match self.redirects {
             0 => self.status.to_string(),

@@ -42,12 +42,13 @@ pub(crate) struct CounterUpdate {
     pub(crate) values: BTreeMap<String, u64>,
 }
 
-fn bucket_ms(rule: Rule) -> u64 {
-    (rule.window().as_ms() / BUCKETS).max(1)
+/// The length of a bucket of windows of this length.
+fn bucket_ms(window_ms: u64) -> u64 {
+    (window_ms / BUCKETS).max(1)
 }
 
 fn bucket(rule: Rule, at_ms: u64) -> u64 {
-    at_ms / bucket_ms(rule)
+    at_ms / bucket_ms(rule.window().as_ms())
 }
 
 /// The first bucket of the window that ends in `bucket`.
@@ -137,7 +138,7 @@ pub(crate) fn until_ms(rule: Rule, most: u64, counter: &HashMap<String, u64>, no
 pub fn used(rule: Rule, counter: &HashMap<String, u64, impl BuildHasher>, now_ms: u64) -> Vec<(u64, u64)> {
     let mut used: Vec<_> = buckets(rule, counter, now_ms)
         .filter(|(_, count)| *count > 0)
-        .map(|(bucket, count)| ((bucket + BUCKETS + 1) * bucket_ms(rule), count))
+        .map(|(bucket, count)| ((bucket + BUCKETS + 1) * bucket_ms(rule.window().as_ms()), count))
         .collect();
     used.sort_unstable();
     used
@@ -162,8 +163,8 @@ fn stale(counter: &HashMap<String, u64>, now_ms: u64) -> BTreeSet<&str> {
         let parsed =
             rest.and_then(|(seconds, bucket)| Some((seconds.parse::<u64>().ok()?, bucket.parse::<u64>().ok()?)));
         parsed.is_some_and(|(seconds, bucket)| {
-            let now = now_ms / (seconds * 1000 / BUCKETS).max(1);
-            bucket + 1 < first_of_window(now)
+            let now = now_ms / bucket_ms(seconds.saturating_mul(1000));
+            bucket < first_of_window(now).saturating_sub(1)
         })
     };
     counter.keys().map(String::as_str).filter(is_stale).collect()

@@ -232,6 +232,10 @@ impl Table {
         let pk = self.phone_pk(request.phone);
         let strictest = if request.trusted { Lane::Owner } else { Lane::Stranger };
         let ahead = self.read_ahead(&self.admission(request, strictest, &pk, limits, now_ms), limits).await?;
+        let repeated = |record: &Item| {
+            let previous = self.previous_send(record, phone, &fingerprint, now_ms)?;
+            Ok(ControlFlow::Break(Decision::Repeated(previous)))
+        };
         let mut item = ahead.item(&pk).cloned().unwrap_or_default();
         let mut tried = 0;
         loop {
@@ -240,12 +244,7 @@ impl Table {
             let mut admission = self.admission(request, lane, &pk, limits, now_ms);
             let record = ahead.item(&admission.send).filter(|record| !has_expired(record, now_ms));
             if let Some(record) = record {
-                return Ok(ControlFlow::Break(Decision::Repeated(self.previous_send(
-                    record,
-                    phone,
-                    &fingerprint,
-                    now_ms,
-                )?)));
+                return repeated(record);
             }
             if let Some(refusal) = ahead.refusal(&item, &mut admission, limits, now_ms) {
                 return Ok(ControlFlow::Break(refusal));
@@ -256,12 +255,7 @@ impl Table {
                 Transaction::Refused(refused) => refused,
             };
             if let Some(record) = refused.get(&AdmissionWrite::Record) {
-                return Ok(ControlFlow::Break(Decision::Repeated(self.previous_send(
-                    record,
-                    phone,
-                    &fingerprint,
-                    now_ms,
-                )?)));
+                return repeated(record);
             }
             if let Some(phone) = refused.get(&AdmissionWrite::Phone) {
                 if phone.contains_key("opted_out") {

@@ -276,6 +276,9 @@ impl Table {
             if let Some(reached) = counter.full(&counts, now_ms) {
                 return Ok(CounterDecision::Refused(reached));
             }
+            if tried > 0 && !self.items.backoff.wait(tried).await {
+                return Err(StoreError::Busy(tried));
+            }
             let CounterUpdate { expression, condition, values } = bucket_counter::admit(&bounds, &counts, now_ms);
             let write = self.items.write(&pk).only_if(&condition).numbers(&values);
             match self.items.update(write.plain_update(expression).returns(ReturnValue::AllOld)).await? {
@@ -287,9 +290,6 @@ impl Table {
                 Updated::Refused(item) => counts = read_numbers(&item),
             }
             tried += 1;
-            if counter.full(&counts, now_ms).is_none() && !self.items.backoff.wait(tried).await {
-                return Err(StoreError::Busy(tried));
-            }
         }
     }
 
