@@ -1,6 +1,9 @@
 //! The accounts, secrets and names that the local system always uses, so that scripts and tests can write them down.
 
 use fake_twilio::TwilioAccount;
+use serde_json::{Value, json};
+use shared::twilio::form::Form;
+use shared::twilio::signature::{AuthToken, EmptyAuthToken, sign};
 
 /// The account of the fake Twilio. Its credentials are public: they open nothing but the fake on this machine.
 pub const ACCOUNT_SID: &str = "AC00000000000000000000000000000001";
@@ -58,4 +61,19 @@ pub fn secrets() -> [(&'static str, String); 3] {
         // Always the same, so that a table kept with --data stays readable.
         (HMAC_KEY_SECRET, r#"{"key":"the-key-of-a-laptop-protects-nothing-at-all"}"#.to_owned()),
     ]
+}
+
+/// The event of a webhook that Twilio signs with this token. `base_url` is the URL that Twilio calls, without the path.
+///
+/// # Errors
+/// [`EmptyAuthToken`] without a token.
+pub fn signed_event(base_url: &str, path: &str, auth_token: &str, form: &Form) -> Result<Value, EmptyAuthToken> {
+    let signature = sign(&AuthToken::new(auth_token)?, &format!("{base_url}{path}"), form);
+    Ok(json!({
+        "rawPath": path,
+        "headers": {"content-type": "application/x-www-form-urlencoded; charset=UTF-8", "x-twilio-signature": signature},
+        "requestContext": {"http": {"method": "POST", "path": path}, "stage": "$default", "domainName": "ignored.example"},
+        "body": form.encoded(),
+        "isBase64Encoded": false,
+    }))
 }

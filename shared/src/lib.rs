@@ -4,6 +4,7 @@
 #![deny(missing_docs)]
 
 pub mod limits;
+pub mod messages;
 pub mod phone;
 pub mod runtime;
 pub mod store;

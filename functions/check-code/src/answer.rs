@@ -10,8 +10,19 @@ use shared::store::checks::CheckResult;
 #[serde(tag = "status", rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Answer {
-    /// The code is correct. All codes of this number are void now.
-    Approved,
+    /// The code is correct, and all codes of this number are void now; or the user has texted the phrase.
+    Approved {
+        /// How strong the proof is, if it is no code.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        assurance: Option<Assurance>,
+    },
+    /// The user has not texted yet.
+    Pending {
+        /// Until when they can, RFC 3339.
+        expires_at: String,
+        /// The same in seconds from now.
+        expires_in: u64,
+    },
     /// The code is wrong.
     Incorrect {
         /// How many attempts are left.
@@ -49,6 +60,14 @@ pub enum Answer {
     },
 }
 
+/// How strong a proof is that is no code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Assurance {
+    /// A text came with this number as its sender, which can be forged.
+    Sender,
+}
+
 /// Why a check is refused, in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
@@ -82,7 +101,12 @@ impl Answer {
             (at, seconds)
         };
         match *result {
-            CheckResult::Approved(_) => Self::Approved,
+            CheckResult::Approved(_) => Self::Approved { assurance: None },
+            CheckResult::Texted => Self::Approved { assurance: Some(Assurance::Sender) },
+            CheckResult::Pending { until_ms } => {
+                let (expires_at, expires_in) = next(until_ms);
+                Self::Pending { expires_at, expires_in }
+            }
             CheckResult::Incorrect { attempts_left, next_send_ms } => {
                 let (next_send_at, next_send_in) = next(next_send_ms);
                 Self::Incorrect { attempts_left, next_send_at, next_send_in }

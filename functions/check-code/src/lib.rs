@@ -13,7 +13,7 @@ pub mod answer;
 pub mod request;
 pub mod state;
 
-use answer::Answer;
+use answer::{Answer, Assurance};
 use request::{InvalidRequest, Request};
 use serde_json::Value;
 use shared::phone::code::MinCodeDigits;
@@ -21,6 +21,7 @@ use shared::phone::number::PhoneNumber;
 use shared::runtime::metrics::Metric;
 use shared::store::checks::{CheckResult, VerifiedSend};
 use shared::store::items::StoreError;
+use shared::store::text_to_verify::TextToVerify;
 use state::State;
 use std::time::Duration;
 
@@ -82,11 +83,13 @@ fn metric(handled: &Result<Handled, CheckCodeError>) -> Option<Metric> {
         Ok(Handled { is_test: true, .. }) => None,
         Err(CheckCodeError::InvalidRequest(_)) => Some(Metric::InvalidRequests),
         Ok(Handled { answer, .. }) => match answer {
-            Answer::Approved => Some(Metric::Verified(1)),
+            Answer::Approved { assurance: None } => Some(Metric::Verified(1)),
+            // No code was sent, so it is no conversion.
+            Answer::Approved { assurance: Some(Assurance::Sender) } => Some(Metric::TextToVerifyApproved),
             Answer::Incorrect { .. } => Some(Metric::CheckIncorrect),
             Answer::TooManyAttempts { .. } => Some(Metric::Refused(answer.status())),
             Answer::Refused { reason, .. } => Some(Metric::Refused(reason.into())),
-            Answer::Expired { .. } => None,
+            Answer::Expired { .. } | Answer::Pending { .. } => None,
         },
         Err(CheckCodeError::StoreUnavailable(StoreError::Busy(_))) => Some(Metric::WriteConflicts),
         Err(CheckCodeError::StoreUnavailable(_)) => Some(Metric::StoreErrors),
@@ -99,7 +102,7 @@ async fn check_code(state: &State, event: &Value) -> Result<Handled, CheckCodeEr
     let test = state.test_numbers.find(&request.phone_number);
     let result = if let Some((number, code)) = test {
         // The caller of a test chose its code, which may be shorter than those that are sent.
-        let guess = request.code.code(MinCodeDigits::FEWEST);
+        let guess = request.code.as_ref().ok_or(InvalidRequest::NothingToCheck)?.code(MinCodeDigits::FEWEST);
         state.table.check_fixed(number, code, guess, &state.limits, now_ms).await?
     } else {
         let phone = match PhoneNumber::parse(&request.phone_number) {
@@ -109,8 +112,17 @@ async fn check_code(state: &State, event: &Value) -> Result<Handled, CheckCodeEr
         let find = |name: &String| state.table.find_verification(phone.as_str(), name);
         let verification = request.verification.as_ref().map(|name| find(name).ok_or(InvalidRequest::Verification));
         let verification = verification.transpose()?;
-        let guess = request.code.code(state.min_code_digits);
-        state.table.check(&phone, guess, verification.as_ref(), &state.limits, now_ms).await?
+        let texts = state.text_to_verify != TextToVerify::Off;
+        match (&request.code, &verification) {
+            (Some(code), verification) => {
+                let guess = code.code(state.min_code_digits);
+                state.table.check(&phone, guess, verification.as_ref(), texts, &state.limits, now_ms).await?
+            }
+            (None, Some(verification)) if texts => {
+                state.table.check_text(&phone, verification, &state.limits, now_ms).await?
+            }
+            (None, _) => return Err(InvalidRequest::NothingToCheck.into()),
+        }
     };
     let answer = Answer::of(&result, now_ms);
     if let CheckResult::Approved(verified) = result {

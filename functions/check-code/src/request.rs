@@ -12,8 +12,8 @@ pub struct Request {
     pub phone_number: String,
     /// The name of the verification, as given.
     pub verification: Option<String>,
-    /// What the user typed or pasted.
-    pub code: Guess,
+    /// What the user typed or pasted; `None` to ask whether they have texted.
+    pub code: Option<Guess>,
 }
 
 /// Why a request is malformed. It names the field and never repeats a value.
@@ -25,6 +25,9 @@ pub enum InvalidRequest {
     /// Not the name of a verification of this phone number.
     #[error("`verification` is not of this phone number; pass the one that send-code answered")]
     Verification,
+    /// Neither a code nor a verification that may have been texted for.
+    #[error("missing field `code`; without it, `verification` must be given, and the setting TextToVerify be on")]
+    NothingToCheck,
     /// Too long to be a typed code.
     #[error("`code` {0}")]
     Code(#[from] GuessTooLong),
@@ -40,7 +43,7 @@ impl Request {
         Ok(Self {
             phone_number: fields.required("phone_number")?.to_owned(),
             verification: fields.optional("verification")?.map(str::to_owned),
-            code: fields.required("code")?.parse()?,
+            code: fields.optional("code")?.map(str::parse).transpose()?,
         })
     }
 }

@@ -11,6 +11,7 @@ use shared::runtime::settings::Environment;
 use shared::store::items::Items;
 use shared::store::send_limits::SendLimits;
 use shared::store::table::Table;
+use shared::store::text_to_verify::TextToVerify;
 
 /// Everything that a check needs.
 pub struct State {
@@ -18,6 +19,8 @@ pub struct State {
     pub limits: SendLimits,
     /// How many digits a code has at least, so that less costs no attempt.
     pub min_code_digits: MinCodeDigits,
+    /// Whether users may text for a verification.
+    pub text_to_verify: TextToVerify,
     /// Numbers whose fixed code always works.
     pub test_numbers: TestNumbers,
     pub table: Table,
@@ -34,6 +37,7 @@ impl State {
         let Dependencies { aws, clock, metrics, deadlines, .. } = dependencies;
         let limits = SendLimits::from_environment(environment)?;
         let min_code_digits = environment.parsed("MIN_CODE_DIGITS")?;
+        let text_to_verify = environment.parsed("TEXT_TO_VERIFY")?;
         let test_numbers = TestNumbers::from_environment(environment)?;
         let name = environment.required("TABLE_NAME")?.to_owned();
         let hmac_key_secret = environment.required("HMAC_KEY_SECRET")?;
@@ -41,6 +45,7 @@ impl State {
         number::warm_up();
         let table =
             Table { items: Items { client: aws.dynamodb, table_name: name, backoff: deadlines.table_backoff }, key };
-        Ok(Self { limits, min_code_digits, test_numbers, table, clock, meter: Meter::new(environment, metrics) })
+        let meter = Meter::new(environment, metrics);
+        Ok(Self { limits, min_code_digits, text_to_verify, test_numbers, table, clock, meter })
     }
 }

@@ -1,6 +1,7 @@
 //! An inbound message, read from a webhook that Twilio signed.
 
 use shared::phone::number::{PhoneNumber, is_e164};
+use shared::phone::phrase::Phrase;
 use shared::twilio::form::FormError;
 use shared::twilio::keywords::Keyword;
 use shared::twilio::sid::is_sid;
@@ -87,6 +88,12 @@ impl<'a> InboundMessage<'a> {
     #[must_use]
     pub fn sms_phone(&self) -> Option<&PhoneNumber> {
         self.phone.as_ref().filter(|_| number(self.from) == self.from)
+    }
+
+    /// The phrase that it contains.
+    #[must_use]
+    pub fn phrase(&self) -> Option<Phrase> {
+        self.keyword.is_none().then(|| Phrase::find(self.body)).flatten()
     }
 
     /// The sender as logs may show it.

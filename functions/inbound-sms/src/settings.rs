@@ -1,9 +1,11 @@
 //! Settings, read from the environment.
 
 use shared::limits::rules::Period;
+use shared::messages::Messages;
 use shared::phone::policy::Policy;
 use shared::runtime::settings::{Environment, SettingError};
 use shared::store::inbound::ReplyLimits;
+use shared::store::text_to_verify::TextToVerify;
 use shared::twilio::client::Sender;
 use shared::twilio::price::SegmentPrices;
 use shared::twilio::twiml::ReplyText;
@@ -31,6 +33,10 @@ pub struct Settings {
     pub message_lifetime: Period,
     /// What replies cost.
     pub segment_prices: SegmentPrices,
+    /// What the phrase of an offer does.
+    pub text_to_verify: TextToVerify,
+    /// The texts of codes.
+    pub messages: Messages,
 }
 
 impl Settings {
@@ -50,6 +56,8 @@ impl Settings {
             reply_limits: ReplyLimits::from_environment(environment)?,
             message_lifetime: environment.parsed("MESSAGE_LIFETIME")?,
             segment_prices: environment.parsed("SEGMENT_PRICES")?,
+            text_to_verify: environment.parsed("TEXT_TO_VERIFY")?,
+            messages: Messages::from_environment(environment)?,
         })
     }
 

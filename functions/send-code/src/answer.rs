@@ -1,5 +1,6 @@
 //! The answers to the back end. Every answer names its `status` and says what can be done next.
 
+use crate::alternatives::Alternative;
 use crate::settings::Settings;
 use serde::{Deserialize, Serialize};
 use shared::limits::block_record::Shortfall;
@@ -48,6 +49,11 @@ pub enum Answer {
         /// As in [`Answer::Sent`].
         #[serde(default, skip_serializing_if = "is_false")]
         replayed: bool,
+    },
+    /// No code was asked for: the user texts us.
+    Offered {
+        /// The way to do so.
+        alternatives: Vec<Alternative>,
     },
     /// A send with the same idempotency key is in progress.
     InProgress {
@@ -112,6 +118,9 @@ pub struct Refused {
     /// Whether this is the answer to an earlier request under the same idempotency key.
     #[serde(default, skip_serializing_if = "is_false")]
     pub replayed: bool,
+    /// What the user can do instead.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alternatives: Vec<Alternative>,
 }
 
 /// Why a message was not sent, in one word. Its name is the variant's, in answers, logs and metrics alike.
@@ -145,6 +154,8 @@ pub enum Reason {
     SpendLimit,
     /// The country's limit fills up, and codes to the number's block are not verified often enough.
     BlockRecord,
+    /// The IP address or its network has been offered to text as often as it may.
+    TextToVerifyLimit,
     /// Twilio rejected the message for a reason that lies with the recipient.
     RejectedByTwilio,
 }
@@ -160,6 +171,7 @@ impl From<LimitKind> for Reason {
             LimitKind::Total => Self::TotalLimit,
             LimitKind::Spend => Self::SpendLimit,
             LimitKind::BlockRecord => Self::BlockRecord,
+            LimitKind::TextToVerify => Self::TextToVerifyLimit,
         }
     }
 }
@@ -222,7 +234,7 @@ impl Answer {
                 let next_send = refused.next_send.seen_from(now_ms);
                 Self::Refused(Refused { next_send, replayed: true, ..refused })
             }
-            Self::InProgress { .. } => self,
+            Self::InProgress { .. } | Self::Offered { .. } => self,
         }
     }
 
@@ -268,7 +280,7 @@ impl From<Refused> for Answer {
 }
 
 impl Refused {
-    const fn because(reason: Reason) -> Self {
+    fn because(reason: Reason) -> Self {
         Self {
             reason,
             rule: None,
@@ -277,6 +289,7 @@ impl Refused {
             twilio_code: None,
             detail: None,
             replayed: false,
+            alternatives: vec![],
         }
     }
 
@@ -304,7 +317,7 @@ impl Refused {
 
     /// The recipient has opted out.
     #[must_use]
-    pub const fn opted_out() -> Self {
+    pub fn opted_out() -> Self {
         Self::because(Reason::OptedOut)
     }
 

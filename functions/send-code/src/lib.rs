@@ -10,18 +10,22 @@
 //! A refusal is an answer. An error is a malformed request, or a service without which there is no decision: then nothing is
 //! sent, and if something may have been sent, nothing is sent again.
 
+pub mod alternatives;
 pub mod answer;
-pub mod messages;
+mod offers;
 pub mod request;
 pub mod settings;
 pub mod state;
+pub mod texts;
 
 use answer::{Answer, NextSend, Reason, Refused};
-use messages::locale::Locale;
-use request::{InvalidRequest, Request};
+use offers::{Asker, alternatives, helps};
+use request::{Channel, InvalidRequest, Request};
 use serde_json::Value;
+use shared::messages::locale::Locale;
 use shared::phone::code::VerificationCode;
 use shared::phone::number::PhoneNumber;
+use shared::phone::policy::Violation;
 use shared::runtime::credentials::{ApiKey, CredentialsError, Versions};
 use shared::runtime::metrics::Metric;
 use shared::store::admission::{Admission, Decision, PreviousSend, SendForecast, SendOutcome, SendRequest};
@@ -31,6 +35,7 @@ use shared::twilio::client::{Doubt, MessageSid, OutboundMessage, SendError};
 use shared::twilio::price::Dollars;
 use shared::twilio::segments::Segments;
 use state::State;
+use texts::TextSettings;
 
 /// Why there is no answer. Nothing was sent.
 #[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
@@ -148,7 +153,7 @@ async fn send_code(state: &State, request_id: &str, event: &Value) -> Result<Han
     let request = Request::parse(event, request_id)?.with_code_of(state.settings.min_code_digits)?;
     let messages = &state.settings.messages;
     let language = request.locale.as_ref().map(|locale| messages.language(locale).to_owned());
-    if state.settings.test_numbers.find(&request.phone_number).is_some() {
+    if request.channel == Channel::Sms && state.settings.test_numbers.find(&request.phone_number).is_some() {
         let now_ms = state.clock.now_ms();
         let verification = state.table.start_verification(&request.phone_number, now_ms, state.random);
         let verification = verification.map_err(SendCodeError::NoRandomness)?;
@@ -158,8 +163,19 @@ async fn send_code(state: &State, request_id: &str, event: &Value) -> Result<Han
         Ok(phone) => phone,
         Err(invalid) => return Ok(Handled::refused(Refused::invalid_phone_number(invalid))),
     };
-    if let Err(violation) = state.settings.policy.check(&phone) {
-        return Ok(Handled::refused(Refused::violation(violation)));
+    let now_ms = state.clock.now_ms();
+    let verification = verification(state, &request, &phone, now_ms)?;
+    let asker = Asker { phone: &phone, ip: &request.ip, verification: &verification, locale: request.locale.as_ref() };
+    let violation = state.settings.policy.check(&phone).err();
+    if request.channel == Channel::TextToVerify {
+        let texts = state.settings.texts.as_ref().ok_or(InvalidRequest::NoTextToVerify)?;
+        let is_closed = matches!(violation, Some(Violation::Country(_)));
+        if violation.is_none() || is_closed && helps(texts, Reason::CountryNotAllowed) {
+            return offer_text(state, texts, asker, now_ms).await;
+        }
+    }
+    if let Some(violation) = violation {
+        return Ok(refuse(state, asker, Refused::violation(violation), now_ms).await);
     }
     // Everything that can fail without Twilio comes before the send is counted.
     let api_keys = state.api_key.get().await?;
@@ -169,7 +185,6 @@ async fn send_code(state: &State, request_id: &str, event: &Value) -> Result<Han
     };
 
     let now_ms = state.clock.now_ms();
-    let verification = verification(state, &request, &phone, now_ms)?;
     let body = messages.text(request.locale.as_ref(), code.as_str());
     let price = state.settings.segment_prices.of(phone.region(), Segments::of(&body).count);
     let send = SendRequest {
@@ -182,24 +197,64 @@ async fn send_code(state: &State, request_id: &str, event: &Value) -> Result<Han
         price,
         fingerprint: &fingerprint(&request),
     };
-    let admission = match state.table.admit(send, &state.settings.limits, now_ms).await? {
-        Decision::Admitted(admission) => *admission,
-        Decision::OptedOut => return Ok(Handled::refused(Refused::opted_out())),
-        Decision::BlockRecord(shortfall) => return Ok(Handled::refused(Refused::short_of_record(shortfall))),
-        Decision::LimitReached(limited) => return Ok(Handled::refused(Refused::limited(limited, now_ms))),
+    let refused = match state.table.admit(send, &state.settings.limits, now_ms).await? {
+        Decision::Admitted(admission) => {
+            return text(state, request_id, *admission, asker, &api_keys, &body, Texted { language, price }).await;
+        }
         Decision::Repeated(previous) => return repeat(previous, now_ms).map(Handled::without_metrics),
+        Decision::OptedOut => Refused::opted_out(),
+        Decision::BlockRecord(shortfall) => Refused::short_of_record(shortfall),
+        Decision::LimitReached(limited) => Refused::limited(limited, now_ms),
     };
+    Ok(refuse(state, asker, refused, now_ms).await)
+}
 
+/// A refusal, with what the user can do instead.
+async fn refuse(state: &State, asker: Asker<'_>, refused: Refused, now_ms: u64) -> Handled {
+    let alternatives = alternatives(state, asker, refused.reason, now_ms).await;
+    let offered = (!alternatives.is_empty()).then_some(Metric::TextToVerifyOffered);
+    let mut handled = Handled::refused(Refused { alternatives, ..refused });
+    handled.metrics.extend(offered);
+    handled
+}
+
+/// Answers a request for an offer to text, instead of a code.
+async fn offer_text(
+    state: &State,
+    texts: &TextSettings,
+    asker: Asker<'_>,
+    now_ms: u64,
+) -> Result<Handled, SendCodeError> {
+    match offers::offer(state, texts, asker, now_ms).await? {
+        Ok(alternative) => {
+            let answer = Answer::Offered { alternatives: vec![alternative] };
+            Ok(Handled { answer, metrics: vec![Metric::TextToVerifyOffered] })
+        }
+        Err(reached) => Ok(Handled::refused(Refused::limited(reached, now_ms))),
+    }
+}
+
+/// Texts an admitted code.
+async fn text(
+    state: &State,
+    request_id: &str,
+    admission: Admission,
+    Asker { phone, verification, .. }: Asker<'_>,
+    api_keys: &Versions<ApiKey>,
+    body: &str,
+    texted: Texted,
+) -> Result<Handled, SendCodeError> {
+    let sent_ms = admission.at_ms();
     // The forecast is read while Twilio is called, so that it adds no latency. It depends only on the admission, which is
     // already counted, and not on Twilio's answer. If it fails, the answer lacks `next_send_at`.
     let (result, forecast) = tokio::join!(
-        text_in_time(state, &api_keys, &phone, &body),
-        state.table.forecast(&admission, &state.settings.limits, now_ms),
+        text_in_time(state, api_keys, phone, body),
+        state.table.forecast(&admission, &state.settings.limits, sent_ms),
     );
     let forecast = forecast.ok();
     report_observed(request_id, forecast.as_ref());
     let next_send_ms = forecast.map(|forecast| forecast.next_send_ms);
-    conclude(state, admission, &verification, result, now_ms, next_send_ms, Texted { language, price }).await
+    conclude(state, admission, verification, result, sent_ms, next_send_ms, texted).await
 }
 
 /// The verification that the request names, or a new one.

@@ -1,14 +1,15 @@
 //! A request from the back end, parsed at the edge.
 
-use crate::messages::locale::{InvalidLocale, Locale};
 use serde_json::Value;
+use shared::messages::locale::{InvalidLocale, Locale};
 use shared::phone::code::{InvalidCode, MinCodeDigits, VerificationCode};
 use shared::runtime::ip::{ClientIp, InvalidIp};
 use shared::runtime::request_fields::{InvalidFields, RequestFields};
 use shared::store::admission::{IdempotencyKey, InvalidIdempotencyKey};
 use std::fmt;
 
-const FIELDS: &[&str] = &["phone_number", "ip", "code", "locale", "idempotency_key", "verification", "trusted"];
+const FIELDS: &[&str] =
+    &["phone_number", "ip", "code", "locale", "idempotency_key", "verification", "trusted", "channel"];
 
 /// A well-formed request. Its phone number is parsed later, since an invalid one gets a refusal, not an error.
 #[derive(Debug)]
@@ -27,6 +28,17 @@ pub struct Request {
     pub verification: Option<RawVerification>,
     /// Whether the back end vouches that its user owns this very number: a session or device that has verified it before.
     pub trusted: bool,
+    /// How the number is to be proved.
+    pub channel: Channel,
+}
+
+/// How a phone number is to be proved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Channel {
+    /// By a code that we text.
+    Sms,
+    /// By a phrase that the user texts.
+    TextToVerify,
 }
 
 /// Text that hasn't been parsed as a phone number. Never printed.
@@ -89,6 +101,12 @@ pub enum InvalidRequest {
     /// Not the name of a verification of this phone number.
     #[error("`verification` is not of this phone number; leave it out to start a new verification")]
     Verification,
+    /// Not a channel.
+    #[error("`channel` must be sms or text_to_verify")]
+    Channel,
+    /// A channel that is switched off.
+    #[error("`channel` can't be text_to_verify, since the setting TextToVerify is off")]
+    NoTextToVerify,
 }
 
 impl Request {
@@ -107,6 +125,11 @@ impl Request {
             idempotency_key: fields.optional("idempotency_key")?.unwrap_or(request_id).parse()?,
             verification: fields.optional("verification")?.map(|name| RawVerification(name.to_owned())),
             trusted: fields.flag("trusted")?,
+            channel: match fields.optional("channel")? {
+                None | Some("sms") => Channel::Sms,
+                Some("text_to_verify") => Channel::TextToVerify,
+                Some(_) => return Err(InvalidRequest::Channel),
+            },
         })
     }
 

@@ -1,7 +1,7 @@
 //! Settings, read from the environment.
 
-use crate::messages::Messages;
-use crate::messages::app_domain::AppDomain;
+use crate::texts::TextSettings;
+use shared::messages::Messages;
 use shared::phone::code::MinCodeDigits;
 use shared::phone::policy::Policy;
 use shared::phone::test_numbers::TestNumbers;
@@ -37,6 +37,8 @@ pub struct Settings {
     pub test_numbers: TestNumbers,
     /// The prices of a message segment, for the estimated spend.
     pub segment_prices: SegmentPrices,
+    /// How users may text us instead; `None` if they may not.
+    pub texts: Option<TextSettings>,
 }
 
 impl Settings {
@@ -45,31 +47,21 @@ impl Settings {
     /// # Errors
     /// [`SettingError`] names the first invalid variable and the reason.
     pub fn from_environment(environment: &Environment) -> Result<Self, SettingError> {
+        let twilio_from = environment.parsed("TWILIO_FROM")?;
         Ok(Self {
+            texts: TextSettings::from_environment(environment, &twilio_from)?,
+            twilio_from,
             table_name: environment.required("TABLE_NAME")?.to_owned(),
             hmac_key_secret: environment.required("HMAC_KEY_SECRET")?.to_owned(),
             sending_secret: environment.required("SENDING_SECRET")?.to_owned(),
-            twilio_from: environment.parsed("TWILIO_FROM")?,
             twilio_base_url: environment.parsed("TWILIO_BASE_URL")?,
             status_callback: environment.parsed_if_set("STATUS_CALLBACK")?,
             policy: Policy::from_environment(environment)?,
             limits: SendLimits::from_environment(environment)?,
             min_code_digits: environment.parsed("MIN_CODE_DIGITS")?,
-            messages: messages(environment)?,
+            messages: Messages::from_environment(environment)?,
             test_numbers: TestNumbers::from_environment(environment)?,
             segment_prices: environment.parsed("SEGMENT_PRICES")?,
         })
     }
-}
-
-/// The texts of the messages. Each that takes more than one segment is logged, since it costs more.
-fn messages(environment: &Environment) -> Result<Messages, SettingError> {
-    let app_domain = environment.parsed_if_set::<AppDomain>("APP_DOMAIN")?;
-    let default = environment.parsed("MESSAGE_TEMPLATE")?;
-    let messages = Messages::new(default, environment.text("MESSAGE_TEMPLATES"), app_domain)
-        .map_err(|reason| Environment::invalid("MESSAGE_TEMPLATES", reason))?;
-    for warning in messages.warnings() {
-        tracing::warn!("{warning}");
-    }
-    Ok(messages)
 }

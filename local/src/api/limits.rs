@@ -132,7 +132,7 @@ fn mode(limits: &SendLimits, kind: UsageKind) -> &'static str {
         UsageKind::Sends(LimitKind::Country) => name(&limits.country),
         UsageKind::Sends(LimitKind::Total) => name(&limits.total),
         UsageKind::Sends(LimitKind::Spend) => name(&limits.spend),
-        UsageKind::Sends(LimitKind::BlockRecord) | UsageKind::Checks => "enforce",
+        UsageKind::Sends(LimitKind::BlockRecord | LimitKind::TextToVerify) | UsageKind::Checks => "enforce",
     }
 }
 

@@ -295,7 +295,7 @@ async fn a_code_keeps_its_own_time_when_settings_change_and_change_back() {
     };
     let check = async |code: &str| {
         let now_ms = local.clock.now_ms();
-        let checked = table.check(&phone, Some(&code.parse().unwrap()), None, &many, now_ms).await.unwrap();
+        let checked = table.check(&phone, Some(&code.parse().unwrap()), None, false, &many, now_ms).await.unwrap();
         matches!(checked, shared::store::checks::CheckResult::Approved(_))
     };
     for code in ["111111", "111112", "111113", "111114"] {

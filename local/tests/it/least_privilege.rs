@@ -4,7 +4,7 @@
 //! A role lists actions, kinds of keys in the table, and secrets. Each that is used must be in the list, and each in the list must be
 //! used. Of deletions, the test knows which kinds of keys they meet. It doesn't distinguish other actions by kind.
 
-use crate::support::{CODE, TestClock, no_waits};
+use crate::support::{CODE, TestClock, message_event, no_waits};
 use crate::template::Template;
 use aws_sdk_dynamodb::config::Credentials;
 use aws_smithy_runtime_api::client::http::{
@@ -289,10 +289,22 @@ impl Stack {
             let event = json!({"phone_number": phone, "verification": verification, "code": code});
             assert_eq!(check_code::handle(&state, "r", &event).await.unwrap().status(), status);
         }
+        let (_, verification) = self.offer().await;
+        let event = json!({"phone_number": PHONE, "verification": verification});
+        assert_eq!(check_code::handle(&state, "r", &event).await.unwrap().status(), "pending");
         taken(&used)
     }
 
-    /// Everything that inbound-sms does: a message with a reply, one again, a forged one, STOP and START.
+    /// What a user is offered to text, and for which verification.
+    async fn offer(&self) -> (String, String) {
+        let (state, _) = self.send_code().await;
+        let event = json!({"phone_number": PHONE, "ip": IP, "channel": "text_to_verify"});
+        let answer = json!(send_code::handle(&state, "offer", &event).await.unwrap());
+        let text = |field: &str| answer["alternatives"][0][field].as_str().unwrap().to_owned();
+        (text("body"), text("verification"))
+    }
+
+    /// Everything that inbound-sms does: a message with a reply, one again, a forged one, STOP and START, and a text for a verification.
     async fn messages(&self) -> Rights {
         let (dependencies, used) = self.dependencies();
         let state = inbound_sms::state::State::start(&self.environment("InboundSms"), dependencies).await.unwrap();
@@ -305,6 +317,8 @@ impl Stack {
         ] {
             assert_eq!(inbound_sms::handle(&state, event(name)).await.status_code, status, "{name}");
         }
+        let (body, _) = self.offer().await;
+        assert_eq!(inbound_sms::handle(&state, message_event(PHONE, &body, 77)).await.status_code, 200);
         taken(&used)
     }
 
@@ -346,8 +360,13 @@ fn event(name: &str) -> Value {
 #[tokio::test]
 async fn each_function_may_do_what_it_does_and_nothing_else() {
     for credential in ["ApiKey", "AuthToken"] {
-        let stack =
-            Stack::start(&[("SendingCredential", credential), ("CountryLimit", "2/1d"), ("PhoneLimit", "9/1h")]).await;
+        let stack = Stack::start(&[
+            ("SendingCredential", credential),
+            ("CountryLimit", "2/1d"),
+            ("PhoneLimit", "9/1h"),
+            ("TextToVerify", "direct"),
+        ])
+        .await;
         let used = BTreeMap::from([
             ("SendCode", stack.sends().await),
             ("CheckCode", stack.checks().await),

@@ -24,6 +24,7 @@ mod spend;
 mod structure;
 mod support;
 mod template;
+mod text_to_verify;
 mod twilio_faults;
 mod verifications;
 mod webhooks;

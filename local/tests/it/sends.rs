@@ -395,11 +395,11 @@ async fn a_malformed_request_is_an_error_that_names_the_field_and_repeats_nothin
         (json!({"phone_number": PHONE, "ip": IP, "locale": "english"}), "`locale` must be a language tag"),
         (
             json!({"phone_number": PHONE, "ip": IP, "idempotencyKey": PRIVATE}),
-            "unknown field `idempotencyKey`; expected phone_number, ip, code, locale, idempotency_key, verification or trusted",
+            "unknown field `idempotencyKey`; expected phone_number, ip, code, locale, idempotency_key, verification, trusted or channel",
         ),
         (
             json!({"phone_number": PHONE, "ip": IP, PHONE: PRIVATE}),
-            "unknown field; expected phone_number, ip, code, locale, idempotency_key, verification or trusted",
+            "unknown field; expected phone_number, ip, code, locale, idempotency_key, verification, trusted or channel",
         ),
     ] {
         let error = local.invoke(event.clone()).await.unwrap_err();

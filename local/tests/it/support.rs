@@ -6,7 +6,7 @@ use check_code::CheckCodeError;
 use fake_twilio::DeliveryTiming;
 use lambda_http::Body;
 use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpResponse;
-use local::fixtures::{ACCOUNT_SID, API_KEY_SECRET, AUTH_TOKEN, OUR_NUMBER};
+use local::fixtures::{ACCOUNT_SID, API_KEY_SECRET, AUTH_TOKEN, OUR_NUMBER, signed_event};
 use local::system::{Options, System, WrapHttpClient};
 use send_code::SendCodeError;
 use send_code::answer::Answer;
@@ -17,7 +17,6 @@ use shared::runtime::dependencies::{ChecklistDeadlines, Deadlines};
 use shared::runtime::http::Timeouts;
 use shared::runtime::metrics::Sink;
 use shared::twilio::form::Form;
-use shared::twilio::signature::{AuthToken, sign};
 use std::collections::HashMap;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -182,15 +181,7 @@ impl Local {
 
     /// The event of a call of this path with this form, signed with this token.
     fn signed(&self, path: &str, auth_token: &str, form: &Form) -> Value {
-        let url = format!("{}{path}", self.system.base_url);
-        let signature = sign(&AuthToken::new(auth_token).unwrap(), &url, form);
-        json!({
-            "rawPath": path,
-            "headers": {"content-type": "application/x-www-form-urlencoded; charset=UTF-8", "x-twilio-signature": signature},
-            "requestContext": {"http": {"method": "POST", "path": path}, "stage": "$default", "domainName": "ignored.example"},
-            "body": form.encoded(),
-            "isBase64Encoded": false,
-        })
+        signed_event(&self.system.base_url, path, auth_token, form).unwrap()
     }
 
     /// The metrics since the last call, one line each: `Refused=1 Reason=ip_limit …`, sorted, without the stack and the latency.
@@ -239,6 +230,11 @@ fn shown(line: &Value) -> String {
 
 fn content_type(headers: &HeaderMap) -> &str {
     headers["content-type"].to_str().unwrap()
+}
+
+/// The event of an inbound message, signed for the domain to which it comes.
+pub fn message_event(from: &str, body: &str, n: u64) -> Value {
+    signed_event("https://ignored.example", "/sms", AUTH_TOKEN, &message(from, body, &sid(n))).unwrap()
 }
 
 /// An inbound message as Twilio's form has it.

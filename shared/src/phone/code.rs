@@ -42,6 +42,14 @@ impl VerificationCode {
         }
     }
 
+    /// The six-digit code that these random bytes stand for. Of the 2^128 values of the first 16, each code has as many as any other but
+    /// one.
+    #[must_use]
+    pub fn of(random: [u8; 32]) -> Self {
+        let drawn = random[..16].iter().fold(0, |drawn, &byte| drawn << 8 | u128::from(byte));
+        Self(format!("{:06}", drawn % u128::from(CODES)))
+    }
+
     /// The digits.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -29,6 +29,10 @@ pub enum Metric {
     /// This many codes were approved. Divided by [`Metric::Sent`] it is the conversion, which pumping lowers. A send emits 0:
     /// without it, CloudWatch has missing data where conversion is zero, and the alarm would stay silent.
     Verified(u64),
+    /// A user was offered to text for a verification.
+    TextToVerifyOffered,
+    /// A text of a user was approved.
+    TextToVerifyApproved,
     /// A code was wrong.
     CheckIncorrect,
     /// A message to this country was delivered.

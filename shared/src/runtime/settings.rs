@@ -7,7 +7,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 /// The default values. A test compares them with `template.yaml`.
-const DEFAULTS: [(&str, &str); 27] = [
+const DEFAULTS: [(&str, &str); 29] = [
     ("ALLOWED_COUNTRIES", "US,CA"),
     ("ALLOW_LANDLINES", "false"),
     ("APP_DOMAIN", ""),
@@ -32,6 +32,8 @@ const DEFAULTS: [(&str, &str); 27] = [
     ("SEGMENT_PRICES", "US=0.0083, CA=0.0083, *=0.05"),
     ("SPEND_LIMIT", "$5/1h, $50/1d"),
     ("TEST_NUMBERS", ""),
+    ("TEXT_TO_VERIFY", "off"),
+    ("TEXT_TO_VERIFY_NUMBER", ""),
     ("TOTAL_LIMIT", "10000/1d"),
     ("TWILIO_BASE_URL", "https://api.twilio.com"),
     ("TWILIO_FROM", ""),

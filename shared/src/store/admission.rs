@@ -121,6 +121,12 @@ pub struct Admission {
 }
 
 impl Admission {
+    /// When it was admitted, in milliseconds.
+    #[must_use]
+    pub const fn at_ms(&self) -> u64 {
+        self.at_ms
+    }
+
     /// The counters that it counts in.
     pub(super) fn counters<'l>(&self, limits: &'l SendLimits) -> Vec<Counter<'l>> {
         counters_of_send(self.network, self.country, self.lane, self.price, limits)

@@ -10,13 +10,14 @@ use super::items::{Item, StoreError, Transaction, Updated, nonce, read_log, read
 use super::lane::Lane;
 use super::send_limits::{MAX_CODES, SendLimits};
 use super::table::{Table, expiry};
+use super::text_to_verify::{Offer, OfferState, is_code};
 use super::verification::Verification;
 use crate::limits::block_record::BlockRecordMode;
 use crate::limits::rules::Exceeded;
 use crate::limits::sliding_log::SlidingLog;
 use crate::phone::code::VerificationCode;
 use crate::phone::number::PhoneNumber;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, TransactWriteItem};
 use std::fmt::Write as _;
 use subtle::ConstantTimeEq as _;
 
@@ -25,6 +26,13 @@ use subtle::ConstantTimeEq as _;
 pub enum CheckResult {
     /// The code is right. All codes of the phone are void now, and its unverified sends can be released, once.
     Approved(Vec<VerifiedSend>),
+    /// The phone texted the phrase of the verification. This is said once.
+    Texted,
+    /// The phrase of the verification can still be texted, or its code still be typed.
+    Pending {
+        /// Until when, in milliseconds.
+        until_ms: u64,
+    },
     /// It is not a code of this verification, or of this phone.
     Incorrect {
         /// How many attempts are left.
@@ -68,6 +76,13 @@ enum AttemptScope<'a> {
     Phone,
 }
 
+/// The writes of an approval. An offer that is already used up comes before codes that moved.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum ApprovalWrite {
+    Offer,
+    Phone,
+}
+
 /// Whether an attempt was counted.
 enum Attempt {
     /// Counted, and this many are left.
@@ -79,8 +94,8 @@ enum Attempt {
 }
 
 impl Table {
-    /// Counts an attempt, then compares. An approval voids all codes of the phone, and makes its number known. `None` is what can be no
-    /// code, which costs no attempt.
+    /// Counts an attempt, then compares. An approval voids all codes of the phone, and makes its number known. A `guess` of `None` is what
+    /// can be no code, which costs no attempt. `with_offer` also asks for the code that the user's text was answered with.
     ///
     /// # Errors
     /// [`StoreError`] if there is no result. The attempt may have counted.
@@ -89,14 +104,18 @@ impl Table {
         phone: &PhoneNumber,
         guess: Option<&VerificationCode>,
         verification: Option<&Verification>,
+        with_offer: bool,
         limits: &SendLimits,
         now_ms: u64,
     ) -> Result<CheckResult, StoreError> {
         let pk = self.phone_pk(phone);
         let scope = verification.map_or(AttemptScope::Phone, AttemptScope::Verification);
-        let [mut item] = self.items.read([&pk]).await?;
+        let (mut item, offer) = self.read_check(phone, verification.filter(|_| with_offer)).await?;
+        let offer = verification.and_then(|verification| Offer::of(&offer, verification));
         let next_send_ms = next_send_ms(&item, limits, now_ms);
-        if live_codes(&item, verification, limits, now_ms).is_empty() {
+        let reply_code = offer.as_ref().and_then(|offer| offer.live_code(limits.code_lifetime, now_ms));
+        let is_over = offer.as_ref().is_some_and(|offer| offer.state == OfferState::Done);
+        if is_over || live_codes(&item, verification, limits, now_ms).is_empty() && reply_code.is_none() {
             return Ok(CheckResult::Expired { next_send_ms });
         }
         let Some(guess) = guess else {
@@ -115,22 +134,76 @@ impl Table {
             Attempt::Refused(rule, until_ms) => return Ok(CheckResult::TooMany { rule, until_ms, next_send_ms }),
         };
         let guess = self.code_mac(phone, guess.as_str());
+        let done = offer.and(verification).map(|verification| self.done_write(phone, verification));
         // A concurrent check may use the codes up, and a concurrent send may move them. Then the item as it is now decides.
         for _ in 0..4 * self.items.backoff.tries {
             let live = live_codes(&item, verification, limits, now_ms);
-            if live.is_empty() {
+            if live.is_empty() && reply_code.is_none() {
                 return Ok(CheckResult::Expired { next_send_ms });
             }
-            if !matches(&item, &live, &guess) {
+            let is_right = matches(&item, &live, &guess) | is_code(reply_code, &guess);
+            if !is_right {
                 return Ok(CheckResult::Incorrect { attempts_left, next_send_ms });
             }
             let verified = self.unverified_sends(phone, &item, limits, now_ms);
-            match self.approve(&pk, &item, scope, limits, now_ms).await? {
+            let writes = [(ApprovalWrite::Phone, self.approve_write(&pk, &item, scope, limits, now_ms))];
+            let done = done.clone().map(|write| (ApprovalWrite::Offer, write));
+            let writes: Vec<_> = writes.into_iter().chain(done).collect();
+            let mut refused = match self.items.transact(&writes).await? {
                 Transaction::Done => return Ok(CheckResult::Approved(verified)),
-                Transaction::Refused(refused) => item = refused.into_values().next().unwrap_or_default(),
+                Transaction::Refused(refused) => refused,
+            };
+            if refused.contains_key(&ApprovalWrite::Offer) {
+                return Ok(CheckResult::Expired { next_send_ms });
             }
+            item = refused.remove(&ApprovalWrite::Phone).unwrap_or_default();
         }
         Err(StoreError::Busy(4 * self.items.backoff.tries))
+    }
+
+    /// A phone's item, and with a verification the item of its offer.
+    async fn read_check(
+        &self,
+        phone: &PhoneNumber,
+        verification: Option<&Verification>,
+    ) -> Result<(Item, Item), StoreError> {
+        let pk = self.phone_pk(phone);
+        let Some(verification) = verification else {
+            let [item] = self.items.read([&pk]).await?;
+            return Ok((item, Item::default()));
+        };
+        let [item, offer] = self.items.read([&pk, &self.text_pk_of(phone, verification)]).await?;
+        Ok((item, offer))
+    }
+
+    /// What became of the offer to text for a verification. An approval is said once. It proves no more than the sender of a text, so it
+    /// neither makes the number known nor releases its sends.
+    ///
+    /// # Errors
+    /// [`StoreError`] if there is no result. An approval may be used up.
+    pub async fn check_text(
+        &self,
+        phone: &PhoneNumber,
+        verification: &Verification,
+        limits: &SendLimits,
+        now_ms: u64,
+    ) -> Result<CheckResult, StoreError> {
+        let (item, offer) = self.read_check(phone, Some(verification)).await?;
+        let expired = CheckResult::Expired { next_send_ms: next_send_ms(&item, limits, now_ms) };
+        let offer = Offer::of(&offer, verification).filter(|offer| now_ms < offer.until_ms);
+        match offer {
+            Some(Offer { state: OfferState::Open | OfferState::Replied, until_ms, .. }) => {
+                Ok(CheckResult::Pending { until_ms })
+            }
+            Some(Offer { state: OfferState::Texted, .. }) => {
+                let done = self.done_write(phone, verification);
+                match self.items.transact(&[(ApprovalWrite::Offer, done)]).await? {
+                    Transaction::Done => Ok(CheckResult::Texted),
+                    Transaction::Refused(_) => Ok(expired),
+                }
+            }
+            Some(Offer { state: OfferState::Done, .. }) | None => Ok(expired),
+        }
     }
 
     /// Checks a test number, whose code is fixed and works each time. Its attempts have an item of their own.
@@ -296,22 +369,25 @@ impl Table {
     }
 
     /// Voids all codes of the phone, if they are still in their slots, and makes its number known. Whoever voids them releases their sends.
-    async fn approve(
+    fn approve_write(
         &self,
         pk: &str,
         phone: &Item,
         scope: AttemptScope<'_>,
         limits: &SendLimits,
         now_ms: u64,
-    ) -> Result<Transaction<()>, StoreError> {
-        let mut write =
-            self.items.write(pk).name("#at", "at").value(":void", AttributeValue::Null(true)).number(":none", 0);
+    ) -> TransactWriteItem {
+        let codes: Vec<_> = (1..=MAX_CODES).filter_map(|slot| Some((slot, code(phone, slot)?))).collect();
+        let mut write = self.items.write(pk).number(":none", 0);
+        // DynamoDB refuses placeholders that nothing uses.
+        if !codes.is_empty() {
+            write = write.name("#at", "at").value(":void", AttributeValue::Null(true));
+        }
         // A STOP that comes meanwhile takes the item's end away; then this is tried again with the item as it is.
         let opted_out = phone.contains_key("opted_out");
         let mut condition = format!("attribute_{}exists(opted_out)", if opted_out { "" } else { "not_" });
         let mut set = "streak = :none".to_owned();
-        for slot in 1..=MAX_CODES {
-            let Some(SentCode { mac, at_ms, .. }) = code(phone, slot) else { continue };
+        for (slot, SentCode { mac, at_ms, .. }) in codes {
             let _ = write!(set, ", c{slot} = :void");
             let _ = write!(condition, " AND c{slot}.mac = :mac{slot} AND c{slot}.#at = :at{slot}");
             write = write.value(&format!(":mac{slot}"), mac.clone()).number(&format!(":at{slot}"), at_ms);
@@ -332,8 +408,7 @@ impl Table {
             AttemptScope::Verification(_) => String::new(),
             AttemptScope::Phone => format!(" REMOVE {}", failed_checks(limits)),
         };
-        let write = write.only_if(&condition).update(&format!("SET {set}{remove}"));
-        self.items.transact(&[((), write)]).await
+        write.only_if(&condition).update(&format!("SET {set}{remove}"))
     }
 
     /// The sends to a phone that may still count as unverified.

@@ -24,6 +24,8 @@ pub enum CounterScope {
     Replies(Region),
     /// The unverified sends to strangers from a network, by its MAC.
     Network(NetworkMac),
+    /// The offers to text for a verification, to an IP address or a network, by its MAC.
+    Offers(NetworkMac),
     /// All sends, and what they cost: the cap on the bill.
     Total,
 }
@@ -90,6 +92,7 @@ impl CounterScope {
             Self::Known(region) => format!("known#{region}"),
             Self::Replies(region) => format!("replies#{region}"),
             Self::Network(mac) => format!("network#{}", URL_SAFE_NO_PAD.encode(mac)),
+            Self::Offers(mac) => format!("offers#{}", URL_SAFE_NO_PAD.encode(mac)),
             Self::Total => "total".to_owned(),
         }
     }

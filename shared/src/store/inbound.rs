@@ -5,11 +5,15 @@
 //! verifications.
 
 use super::counters::{Counter, CounterEntries, CounterLimit, CounterScope};
-use super::items::{Item, StoreError, Transaction, number, text};
+use super::items::{Item, StoreError, Transaction, number, read_text, text};
 use super::send_limits::LimitKind;
 use super::table::{Table, expiry};
+use super::text_to_verify::OpenOffer;
+use super::verification::Verification;
 use crate::limits::rules::{CounterRules, MAX_WINDOW, Mode, Period, SpendRules, WindowRules};
 use crate::limits::sliding_log::SlidingLog;
+use crate::messages::locale::Locale;
+use crate::phone::code::VerificationCode;
 use crate::phone::number::{PhoneNumber, handset};
 use crate::runtime::settings::{Environment, SettingError};
 use crate::twilio::price::Dollars;
@@ -49,10 +53,23 @@ pub enum Effect<'a> {
     None,
     /// It asks for a reply, as long as there are places for one.
     Reply(Reply<'a>),
+    /// It is the phrase of an offer.
+    Verify(Texted<'a>),
     /// Its sender opts out of our messages.
     OptOut,
     /// Its sender opts in again.
     OptIn,
+}
+
+/// A text for an offer.
+#[derive(Clone, Copy)]
+pub struct Texted<'a> {
+    /// Who texted.
+    pub phone: &'a PhoneNumber,
+    /// What for.
+    pub offer: &'a OpenOffer,
+    /// The code that answers it, as long as there are places for a reply. Without one, the text approves the verification.
+    pub code: Option<(&'a VerificationCode, Reply<'a>)>,
 }
 
 /// A reply to be decided.
@@ -98,18 +115,27 @@ impl ReplyLimits {
 }
 
 /// A stored inbound message, the same each time that Twilio repeats it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordedMessage {
     /// Whether to reply.
     pub reply: bool,
     /// Whether it was stored before.
     pub repeated: bool,
+    /// The verification that it was texted for, and the language of the reply.
+    pub texted_for: Option<(Verification, Option<Locale>)>,
+}
+
+impl RecordedMessage {
+    const fn without_reply(repeated: bool) -> Self {
+        Self { reply: false, repeated, texted_for: None }
+    }
 }
 
 /// The writes of an inbound message. The message comes first: a repeat decides nothing else.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum InboundWrite {
     Message,
+    Offer,
     Effect,
     Range,
     OptOutRecord,
@@ -121,19 +147,23 @@ impl Table {
     /// # Errors
     /// [`StoreError`] if it could not be stored.
     pub async fn take(&self, message: Inbound<'_>, now_ms: u64) -> Result<RecordedMessage, StoreError> {
-        let reply = match message.effect {
-            Effect::Reply(reply) => Some(reply),
-            Effect::None | Effect::OptOut | Effect::OptIn => None,
-        };
+        let reply = message.effect.reply();
         // The counters are too busy for the transaction. What they count is released if the transaction needs no reply.
         let counted = match reply {
             Some(reply) => self.count_reply_in_time(reply, now_ms).await,
             None => None,
         };
         let wants_reply = counted.is_some();
-        let writes = self.inbound_writes(message, reply.filter(|_| wants_reply), now_ms);
+        // Without a place for its reply, a message is stored without its effect. An offer stays open then.
+        let effect = if wants_reply || reply.is_none() { message.effect } else { Effect::None };
+        let message = Inbound { effect, ..message };
+        let writes = self.inbound_writes(message, now_ms);
         let refused = match self.items.transact(&writes).await {
-            Ok(Transaction::Done) => return Ok(RecordedMessage { reply: wants_reply, repeated: false }),
+            Ok(Transaction::Done) => {
+                let texted_for = effect.texted().map(|texted| texted.offer);
+                let texted_for = texted_for.map(|offer| (offer.verification.clone(), offer.locale.clone()));
+                return Ok(RecordedMessage { reply: wants_reply, repeated: false, texted_for });
+            }
             Ok(Transaction::Refused(refused)) => refused,
             Err(error) => {
                 // Otherwise it may have been stored, with its reply.
@@ -147,18 +177,21 @@ impl Table {
             self.release_reply(counted, now_ms).await;
         }
         if let Some(stored) = refused.get(&InboundWrite::Message) {
-            return recorded_before(stored);
+            return self.recorded_before(stored, message.sender);
         }
-        if !wants_reply {
-            return Ok(RecordedMessage { reply: false, repeated: true });
+        if !wants_reply && !refused.contains_key(&InboundWrite::Offer) {
+            return Ok(RecordedMessage::without_reply(true));
         }
-        // The sender or the range has had its replies: the message is stored all the same.
-        let write = self.message_write(message, false, now_ms);
+        // The sender or the range has had its replies, or the offer is used up: the message is stored all the same.
+        let message = Inbound { effect: Effect::None, ..message };
+        let write = self.message_write(message, now_ms);
         match self.items.transact(&[(InboundWrite::Message, write)]).await? {
-            Transaction::Done => Ok(RecordedMessage { reply: false, repeated: false }),
-            Transaction::Refused(refused) => refused
-                .get(&InboundWrite::Message)
-                .map_or(Ok(RecordedMessage { reply: false, repeated: true }), recorded_before),
+            Transaction::Done => Ok(RecordedMessage::without_reply(false)),
+            Transaction::Refused(refused) => {
+                refused.get(&InboundWrite::Message).map_or(Ok(RecordedMessage::without_reply(true)), |stored| {
+                    self.recorded_before(stored, message.sender)
+                })
+            }
         }
     }
 
@@ -206,25 +239,24 @@ impl Table {
         }
     }
 
-    fn inbound_writes(
-        &self,
-        message: Inbound<'_>,
-        reply: Option<Reply<'_>>,
-        now_ms: u64,
-    ) -> Vec<(InboundWrite, TransactWriteItem)> {
-        let effect = match message.effect {
-            Effect::Reply(_) if reply.is_none() => None,
-            effect => message.sender.and_then(|sender| self.effect_write(effect, sender, now_ms)),
-        };
-        let range =
-            reply.and_then(|Reply { to, limits, .. }| self.log_write(&self.replies_pk(to), &limits.range, now_ms));
+    fn inbound_writes(&self, message: Inbound<'_>, now_ms: u64) -> Vec<(InboundWrite, TransactWriteItem)> {
+        let effect = message.sender.and_then(|sender| self.effect_write(message.effect, sender, now_ms));
+        let offer = message
+            .effect
+            .texted()
+            .map(|Texted { phone, offer, code }| self.texted_write(phone, offer, code.map(|(code, _)| code), now_ms));
+        let range = message
+            .effect
+            .reply()
+            .and_then(|Reply { to, limits, .. }| self.log_write(&self.replies_pk(to), &limits.range, now_ms));
         // A webhook carries no time, so a captured one can be replayed at any later time, even after the message has expired. A
         // replayed START must never undo a later STOP, so a record without an end remembers that it took effect.
         let is_opt = matches!(message.effect, Effect::OptOut | Effect::OptIn);
         let once = is_opt.then(|| {
             self.items.write(&format!("opted#{}", message.message_sid)).only_if("attribute_not_exists(pk)").put([])
         });
-        let mut writes = vec![(InboundWrite::Message, self.message_write(message, reply.is_some(), now_ms))];
+        let mut writes = vec![(InboundWrite::Message, self.message_write(message, now_ms))];
+        writes.extend(offer.map(|write| (InboundWrite::Offer, write)));
         writes.extend(effect.map(|write| (InboundWrite::Effect, write)));
         writes.extend(range.map(|write| (InboundWrite::Range, write)));
         writes.extend(once.map(|write| (InboundWrite::OptOutRecord, write)));
@@ -239,9 +271,9 @@ impl Table {
     fn effect_write(&self, effect: Effect<'_>, sender: &str, now_ms: u64) -> Option<TransactWriteItem> {
         match effect {
             Effect::None => None,
-            Effect::Reply(reply) => {
-                Some(self.reply_write(&self.pk("reply", &handset(sender)), &reply.limits.sender, now_ms))
-            }
+            Effect::Reply(_) | Effect::Verify(_) => effect
+                .reply()
+                .map(|reply| self.reply_write(&self.pk("reply", &handset(sender)), &reply.limits.sender, now_ms)),
             // An opt-out must outlive every log, so its item loses its end.
             Effect::OptOut => Some(
                 self.items
@@ -268,24 +300,54 @@ impl Table {
             .update(&format!("SET {}, expires_at = :exp", terms.set))
     }
 
-    fn message_write(&self, message: Inbound<'_>, replied: bool, now_ms: u64) -> TransactWriteItem {
-        let item = [
+    fn message_write(&self, message: Inbound<'_>, now_ms: u64) -> TransactWriteItem {
+        let mut item = vec![
             ("message_sid", text(message.message_sid)),
             ("from", text(message.from)),
             ("to", text(message.to)),
             ("body", text(message.body)),
             ("media", AttributeValue::L(message.media.iter().map(|url| text(url)).collect())),
             ("at", number(now_ms)),
-            ("replied", AttributeValue::Bool(replied)),
+            ("replied", AttributeValue::Bool(message.effect.reply().is_some())),
             ("expires_at", number((now_ms + message.lifetime.as_ms()) / 1000)),
         ];
+        if let Some(Texted { phone, offer, code }) = message.effect.texted() {
+            item.push(("v", AttributeValue::B(offer.verification.id.to_vec().into())));
+            item.extend(offer.locale.as_ref().map(|locale| ("locale", text(locale.as_str()))));
+            // An event tells the app that this verification is approved, so it needs the name.
+            if code.is_none() {
+                item.push(("verification", text(offer.verification.as_str())));
+                item.push(("phone_number", text(phone.as_str())));
+            }
+        }
         self.items.write(&format!("message#{}", message.message_sid)).only_if("attribute_not_exists(pk)").put(item)
+    }
+
+    fn recorded_before(&self, item: &Item, sender: Option<&str>) -> Result<RecordedMessage, StoreError> {
+        let Some(AttributeValue::Bool(reply)) = item.get("replied") else {
+            return Err(StoreError::Corrupt("a message lacks whether it was answered"));
+        };
+        let id = item.get("v").and_then(|id| id.as_b().ok()?.as_ref().try_into().ok());
+        let locale = || read_text(item, "locale").and_then(|locale| locale.parse().ok());
+        let texted_for = sender.zip(id).map(|(sender, id)| (self.verification(sender, id), locale()));
+        Ok(RecordedMessage { reply: *reply, repeated: true, texted_for })
     }
 }
 
-fn recorded_before(item: &Item) -> Result<RecordedMessage, StoreError> {
-    match item.get("replied") {
-        Some(AttributeValue::Bool(reply)) => Ok(RecordedMessage { reply: *reply, repeated: true }),
-        _ => Err(StoreError::Corrupt("a message lacks whether it was answered")),
+impl<'a> Effect<'a> {
+    /// The reply that it asks for.
+    fn reply(self) -> Option<Reply<'a>> {
+        match self {
+            Self::Reply(reply) => Some(reply),
+            Self::Verify(Texted { code, .. }) => code.map(|(_, reply)| reply),
+            Self::None | Self::OptOut | Self::OptIn => None,
+        }
+    }
+
+    const fn texted(self) -> Option<Texted<'a>> {
+        match self {
+            Self::Verify(texted) => Some(texted),
+            Self::None | Self::Reply(_) | Self::OptOut | Self::OptIn => None,
+        }
     }
 }

@@ -13,4 +13,5 @@ mod read_ahead;
 pub mod release;
 pub mod send_limits;
 pub mod table;
+pub mod text_to_verify;
 pub mod verification;

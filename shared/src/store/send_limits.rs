@@ -67,6 +67,8 @@ pub enum LimitKind {
     Spend,
     /// The record of the number's block, against the country's load.
     BlockRecord,
+    /// Offers to text for a verification.
+    TextToVerify,
 }
 
 impl LimitKind {
@@ -82,6 +84,7 @@ impl LimitKind {
             Self::Total => "total_limit",
             Self::Spend => "spend_limit",
             Self::BlockRecord => "block_record",
+            Self::TextToVerify => "text_to_verify_limit",
         }
     }
 }

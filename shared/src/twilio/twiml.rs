@@ -12,6 +12,12 @@ pub const NO_REPLY: &str = r#"<?xml version="1.0" encoding="UTF-8"?><Response/>"
 pub struct ReplyText(String);
 
 impl ReplyText {
+    /// A text that Twilio accepts, without the characters that XML can't represent.
+    #[must_use]
+    pub fn of(text: &str) -> Self {
+        Self(text.chars().filter(|&c| !is_unwritable(c)).take(MAX_BODY).collect())
+    }
+
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -34,15 +40,19 @@ impl FromStr for ReplyText {
     type Err = InvalidReplyText;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let unwritable = |c: char| c.is_control() && c != '\n' || matches!(c, '\u{fffe}' | '\u{ffff}');
         if text.chars().count() > MAX_BODY {
             Err(InvalidReplyText::TooLong)
-        } else if text.contains(unwritable) {
+        } else if text.contains(is_unwritable) {
             Err(InvalidReplyText::ControlCharacter)
         } else {
             Ok(Self(text.to_owned()))
         }
     }
+}
+
+/// Whether XML 1.0 can't represent a character.
+fn is_unwritable(c: char) -> bool {
+    c.is_control() && c != '\n' || matches!(c, '\u{fffe}' | '\u{ffff}')
 }
 
 /// The answer with a reply.

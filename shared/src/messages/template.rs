@@ -1,6 +1,6 @@
 //! The text of a message, with a placeholder for the code.
 
-use shared::twilio::segments::MAX_BODY;
+use crate::twilio::segments::MAX_BODY;
 use std::str::FromStr;
 
 /// The longest code that a caller can choose. What fits with it fits with every code.
@@ -9,7 +9,7 @@ pub(super) const LONGEST_CODE: &str = "0000000000";
 /// The text of a message, with `{code}` in place of the code.
 ///
 /// ```
-/// use send_code::messages::template::MessageTemplate;
+/// use shared::messages::template::MessageTemplate;
 ///
 /// let template: MessageTemplate = "{code} is your code.".parse()?;
 /// assert_eq!(template.with("493027"), "493027 is your code.");

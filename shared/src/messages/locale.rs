@@ -7,7 +7,7 @@ use std::str::FromStr;
 /// difference, and the underscore of `pt_BR`, as Android and Java write it, is accepted.
 ///
 /// ```
-/// use send_code::messages::locale::{InvalidLocale, Locale};
+/// use shared::messages::locale::{InvalidLocale, Locale};
 ///
 /// let locale: Locale = "PT_br".parse()?;
 /// assert_eq!(locale.as_str(), "pt-BR");

@@ -5,7 +5,7 @@ use std::str::FromStr;
 /// The host name of the website, or the app's associated domain, on which codes are entered.
 ///
 /// ```
-/// use send_code::messages::app_domain::{AppDomain, InvalidAppDomain};
+/// use shared::messages::app_domain::{AppDomain, InvalidAppDomain};
 ///
 /// let domain: AppDomain = "Example.com".parse()?;
 /// assert_eq!(domain.as_str(), "example.com");

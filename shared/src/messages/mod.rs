@@ -7,10 +7,12 @@ pub mod app_domain;
 pub mod locale;
 pub mod template;
 
+use crate::phone::phrase::Phrase;
+use crate::runtime::settings::{Environment, SettingError};
+use crate::twilio::segments::{Encoding, MAX_BODY, Segments, first_outside_gsm7};
 use app_domain::AppDomain;
 use locale::Locale;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use shared::twilio::segments::{Encoding, MAX_BODY, Segments, first_outside_gsm7};
 use std::collections::BTreeMap;
 use std::fmt;
 use template::{InvalidTemplate, LONGEST_CODE, MessageTemplate, is_too_long};
@@ -21,7 +23,7 @@ pub const DEFAULT_LANGUAGE: &str = "default";
 /// A default message and one for each further language, with or without the line of the app's domain.
 ///
 /// ```
-/// use send_code::messages::Messages;
+/// use shared::messages::Messages;
 ///
 /// let messages = Messages::new(
 ///     "Your code is: {code}".parse()?,
@@ -75,6 +77,22 @@ pub enum InvalidMessages {
 }
 
 impl Messages {
+    /// Reads `MESSAGE_TEMPLATE`, `MESSAGE_TEMPLATES` and `APP_DOMAIN`. Each text that takes more than one segment is logged, since it
+    /// costs more.
+    ///
+    /// # Errors
+    /// [`SettingError`] names the first variable that is wrong, and the reason.
+    pub fn from_environment(environment: &Environment) -> Result<Self, SettingError> {
+        let app_domain = environment.parsed_if_set::<AppDomain>("APP_DOMAIN")?;
+        let default = environment.parsed("MESSAGE_TEMPLATE")?;
+        let messages = Self::new(default, environment.text("MESSAGE_TEMPLATES"), app_domain)
+            .map_err(|reason| Environment::invalid("MESSAGE_TEMPLATES", reason))?;
+        for warning in messages.warnings() {
+            tracing::warn!("{warning}");
+        }
+        Ok(messages)
+    }
+
     /// Combines the default template, those of further languages (a JSON object; blank for none) and the app's domain.
     ///
     /// # Errors
@@ -101,6 +119,15 @@ impl Messages {
         self.complete(template, code)
     }
 
+    /// The text with which a user proves a phone number: `Verify example.com: maple otter 42`. It says what it is for, since users are
+    /// talked into sending what others want.
+    #[must_use]
+    pub fn to_be_texted(&self, phrase: Phrase) -> String {
+        self.app_domain
+            .as_ref()
+            .map_or_else(|| format!("Verify: {phrase}"), |domain| format!("Verify {}: {phrase}", domain.as_str()))
+    }
+
     /// The language of the text for this locale: the tag of the template that is used, or [`DEFAULT_LANGUAGE`].
     #[must_use]
     pub fn language(&self, locale: &Locale) -> &str {
@@ -115,7 +142,7 @@ impl Messages {
     /// One sentence for each message that takes several segments with the longest code, with the cause. Twilio bills each segment.
     ///
     /// ```
-    /// use send_code::messages::Messages;
+    /// use shared::messages::Messages;
     ///
     /// let french = r#"{"fr": "Votre code est {code}. Ne le donnez à personne, même si l'on vous le demande."}"#;
     /// let messages = Messages::new("Your code is: {code}".parse()?, french, None)?;
