@@ -3,9 +3,9 @@
 import { chosen, refreshGate } from "./gate.js";
 import { limitSentence } from "./limits.js";
 import { choosePhone, markChosen, phones, setChosenNumber } from "./phones.js";
-import { $, announce, ask, copyButton, curl, duration, e164, el, jsonBlock, kept, plural, sentence } from "./tools.js";
+import { $, announce, ask, attempt, copyButton, curl, duration, e164, el, forPeople, jsonBlock, kept, plural, sentence } from "./tools.js";
 
-const app = { lastSend: null, lastAnswer: null, verifications: new Map(), introduction: [...$("answer").childNodes] };
+const app = { lastSend: null, lastAnswer: null, offer: null, verifications: new Map(), introduction: [...$("answer").childNodes] };
 
 /** Fills in the code from a message, as if the user had typed it. */
 export function useCode(code) {
@@ -65,7 +65,21 @@ function meaning(value, failed) {
   switch (value?.status) {
     case "sent":
       return { tone: "good", chip: "sent", sentence: "Twilio accepted the message." };
+    case "offered":
+      return { tone: "good", chip: "offered", sentence: "Nothing is sent: the user texts you." };
+    case "pending":
+      return {
+        tone: "waiting",
+        chip: "pending",
+        sentence: `The user has not texted yet. The phrase counts for ${duration(value.expires_in * 1000)}.`,
+      };
     case "approved":
+      if (value.assurance === "sender")
+        return {
+          tone: "good",
+          chip: "approved",
+          sentence: "The text came from this number. That proves its sender and no more, so the number is not known.",
+        };
       return {
         tone: "good",
         chip: "approved",
@@ -111,7 +125,7 @@ function repetition(value) {
 
 /** Clears the last answer, which describes data that was deleted. */
 export function forgetAnswer() {
-  Object.assign(app, { lastSend: null, lastAnswer: null, verifications: new Map() });
+  Object.assign(app, { lastSend: null, lastAnswer: null, offer: null, verifications: new Map() });
   $("answer").replaceChildren(...app.introduction);
 }
 
@@ -121,6 +135,9 @@ function showAnswer(name, path, request, answer) {
     : { tone: "waiting", chip: "waiting", sentence: "" };
   const repeated = answer && request === app.lastSend && repetition(answer.value);
   if (answer && name === "send-code") Object.assign(app, { lastSend: request, lastAnswer: answer.value });
+  const offered = answer?.value?.alternatives?.find(({ type }) => type === "text_to_verify");
+  // It stays in view while the app waits for the text.
+  if (answer && answer.value?.status !== "pending") app.offer = offered && { number: request.phone_number, ...offered };
   if (answer?.value?.verification) app.verifications.set(request.phone_number, answer.value.verification);
   if (["approved", "too_many_attempts"].includes(answer?.value?.status)) app.verifications.delete(request.phone_number);
   const explanation = repeated || sentence;
@@ -133,6 +150,7 @@ function showAnswer(name, path, request, answer) {
       answer && el("span", { class: "took" }, `${Math.round(answer.ms)} ms`),
       el("span", { class: "sentence" }, explanation),
     ),
+    answer && app.offer && offerBlock(app.offer),
     el("h3", {}, `Request to ${name}`),
     jsonBlock(request, `Request to ${name}`),
     ...(answer ? [el("h3", {}, "Answer"), jsonBlock(answer.value, `Answer from ${name}`)] : []),
@@ -147,6 +165,35 @@ function showAnswer(name, path, request, answer) {
           { type: "button", onclick: (event) => repeat(event.currentTarget) },
           "Repeat with the same key",
         ),
+    ),
+  );
+}
+
+/** What a user who got no code can do: text us. */
+function offerBlock({ number, to, body, sms_link: link, verification }) {
+  const note = el("span", { class: "hint", role: "status" });
+  const text = () =>
+    attempt(note, async () => {
+      await ask("POST", `/phones/${encodeURIComponent(number)}/messages`, { body });
+      return "Texted.";
+    });
+  const check = (event) => invoke("check-code", { phone_number: number, verification }, event.currentTarget);
+  return el(
+    "section",
+    { class: "offer", "aria-label": "Text-to-verify" },
+    el("img", { src: `/qr?${new URLSearchParams({ text: link })}`, alt: "QR code of the link", width: "160", height: "160" }),
+    el(
+      "div",
+      {},
+      el("p", {}, "No code? Text this to ", el("b", {}, forPeople(to)), ":"),
+      el("p", { class: "phrase" }, el("a", { href: link }, body)),
+      el(
+        "div",
+        { class: "buttons" },
+        el("button", { type: "button", onclick: text }, "Text it from this phone"),
+        el("button", { type: "button", onclick: check }, "Ask check-code"),
+        note,
+      ),
     ),
   );
 }

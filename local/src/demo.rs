@@ -40,25 +40,17 @@ struct Demo {
 /// # Errors
 /// [`DemoError`], also if a response is not the expected one.
 pub async fn play() -> Result<(), DemoError> {
-    let later_ms = Arc::new(AtomicU64::new(0));
-    let (system_clock, later) = (Clock::system(), later_ms.clone());
-    let clock = Clock::new(move || system_clock.now_ms() + later.load(Ordering::SeqCst));
     // Lower than the default, to be brief.
-    let settings = vec![("IP_LIMIT".to_owned(), "3/1h".to_owned())];
-    let system = System::start(Options { settings, clock, ..Options::default() }).await?;
-    let timeouts = shared::runtime::http::Timeouts {
-        connect: std::time::Duration::from_secs(5),
-        total: std::time::Duration::from_secs(30),
-    };
-    let http = shared::runtime::http::Tls::new()?.client(timeouts, shared::runtime::http::Connections::Kept)?;
-    let demo = Demo { system, http, later_ms };
-
+    let demo = Demo::start([("IP_LIMIT", "3/1h")]).await?;
     demo.verify().await?;
     demo.limits().await?;
     demo.unknown().await?;
     demo.webhooks().await?;
 
-    let messages = demo.system.twilio.messages().len();
+    let text_to_verify = Demo::start([("TEXT_TO_VERIFY", "direct"), ("COUNTRY_LIMIT", "1/1h")]).await?;
+    text_to_verify.text_to_verify().await?;
+
+    let messages = demo.system.twilio.messages().len() + text_to_verify.system.twilio.messages().len();
     println!("\n{messages} messages reached the fake Twilio; nothing left this machine.");
     Ok(())
 }
@@ -73,6 +65,35 @@ fn heading(text: &str) {
 }
 
 impl Demo {
+    async fn start<const N: usize>(settings: [(&str, &str); N]) -> Result<Self, DemoError> {
+        let later_ms = Arc::new(AtomicU64::new(0));
+        let (system_clock, later) = (Clock::system(), later_ms.clone());
+        let clock = Clock::new(move || system_clock.now_ms() + later.load(Ordering::SeqCst));
+        let settings = settings.map(|(variable, value)| (variable.to_owned(), value.to_owned())).into();
+        let system = System::start(Options { settings, clock, ..Options::default() }).await?;
+        let timeouts = shared::runtime::http::Timeouts {
+            connect: std::time::Duration::from_secs(5),
+            total: std::time::Duration::from_secs(30),
+        };
+        let http = shared::runtime::http::Tls::new()?.client(timeouts, shared::runtime::http::Connections::Kept)?;
+        Ok(Self { system, http, later_ms })
+    }
+
+    async fn text_to_verify(&self) -> Result<(), DemoError> {
+        heading(
+            "Attackers have filled a country's limit. A new user is refused, and texts us instead: TextToVerify is direct.",
+        );
+        self.send_quietly("+14155553000", "198.51.100.1", "sent").await?;
+        let request = r#"{"phone_number":"+14155550123","ip":"203.0.113.7"}"#;
+        let answer = self.invoke("send-code", request, "country_limit").await?;
+        let offer = &answer["alternatives"][0];
+        let body = offer["body"].as_str().unwrap_or_default();
+        self.text("+14155550123", body, "SM00000000000000000000000000000777", Signed::ByTwilio, 200).await?;
+        let verification = offer["verification"].as_str().unwrap_or_default();
+        let request = format!(r#"{{"phone_number":"+14155550123","verification":"{verification}"}}"#);
+        self.invoke("check-code", &request, "approved").await.map(drop)
+    }
+
     async fn verify(&self) -> Result<(), DemoError> {
         heading("A user requests a code. The app's back end invokes send-code with an idempotency key.");
         let request = r#"{"phone_number":"+14155550123","ip":"203.0.113.7","idempotency_key":"signup-1"}"#;

@@ -14,6 +14,7 @@ pub mod functions;
 pub mod limit_usage;
 pub mod overview;
 pub mod page;
+mod qr;
 mod random;
 pub mod server;
 pub mod simulation;

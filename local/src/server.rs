@@ -5,7 +5,7 @@ use crate::api::{admin, events, limits, phones};
 use crate::aws::dynamodb::Database;
 use crate::aws::json_api::{self, JsonApi};
 use crate::aws::{api_gateway, lambda};
-use crate::page;
+use crate::{page, qr};
 use axum::Router;
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -36,6 +36,7 @@ fn router(state: &AppState, database: Database) -> Router {
         .merge(api_gateway::router(functions.clone(), exchanges.clone()))
         .merge(lambda::router(functions, exchanges))
         .merge(page::router())
+        .merge(qr::router())
         .merge(events::router(state.clone()))
         .merge(phones::router(state.clone()))
         .merge(admin::router(state.clone()))

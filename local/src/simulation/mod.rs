@@ -28,14 +28,19 @@ use std::thread;
 
 const SHAPES: [Shape; 5] = [Shape::ADJACENT, Shape::THREE, Shape::TWENTY, Shape::HUNDRED, Shape::ELSEWHERE];
 
-/// Every shape from both kinds of addresses, and no attack, each with and without a history.
+/// A country that anybody can fill, and another way in.
+const TEXT_TO_VERIFY: &[(&str, &str)] = &[("BLOCK_RECORD", "off"), ("TEXT_TO_VERIFY", "direct")];
+
+/// Every shape from both kinds of addresses, and no attack, each with and without a history; and two with text-to-verify.
 fn rows() -> Vec<Row> {
     let kinds = SHAPES.iter().flat_map(|shape| [(*shape, Addresses::Botnet), (*shape, Addresses::Ipv6Network)]);
     let kinds: Vec<_> = kinds.chain([(Shape::NO_ATTACK, Addresses::Botnet)]).collect();
     let row = |has_history| {
         move |&(shape, addresses): &(Shape, Addresses)| Row { shape, addresses, has_history, settings: &[] }
     };
-    kinds.iter().map(row(true)).chain(kinds.iter().map(row(false))).collect()
+    let text_to_verify = [Shape::HUNDRED, Shape::ELSEWHERE]
+        .map(|shape| Row { settings: TEXT_TO_VERIFY, ..row(true)(&(shape, Addresses::Botnet)) });
+    kinds.iter().map(row(true)).chain(kinds.iter().map(row(false))).chain(text_to_verify).collect()
 }
 
 /// Plays all rows, prints a table in Markdown, and writes a chart in SVG. The same each time.

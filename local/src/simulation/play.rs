@@ -4,15 +4,18 @@
 //! reports are left out, since nothing here depends on them.
 
 use crate::aws::dynamodb::Database;
+use crate::fixtures::{ACCOUNT_SID, AUTH_TOKEN, OUR_NUMBER, signed_event};
 use crate::functions::LONG;
 use crate::simulation::error::SimulationError;
 use crate::simulation::script::{ATTACK_MS, MINUTE_MS, Visit, Who};
 use crate::system::{Options, System};
 use fake_twilio::DeliveryTiming;
+use send_code::alternatives::Alternative;
 use send_code::answer::Answer;
 use serde_json::json;
 use shared::runtime::clock::Clock;
 use shared::runtime::dependencies::Deadlines;
+use shared::twilio::form::Form;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
@@ -32,6 +35,8 @@ pub(super) struct Group {
     pub users: u32,
     /// Those whose first request was refused, by the reason.
     pub refused: BTreeMap<&'static str, u32>,
+    /// Those whose request was refused, and who texted us instead.
+    pub texted: u32,
     /// Those who gave up without a code.
     pub gave_up: u32,
 }
@@ -62,6 +67,13 @@ enum Step {
     SendAgain,
     Mistype,
     Verify,
+}
+
+/// A refusal.
+struct Refusal {
+    reason: &'static str,
+    /// What the user can text instead.
+    offer: Option<Alternative>,
 }
 
 /// The newest SMS of a visit.
@@ -120,7 +132,10 @@ pub(super) async fn play(
 impl<'a> Player<'a> {
     async fn ask(&mut self, n: usize, at_ms: u64, once_more: bool) -> Result<(), SimulationError> {
         let visit = self.visits[n];
-        let refused = self.send(n, &visit.codes[0]).await?;
+        let (refused, offer) = match self.send(n, &visit.codes[0]).await? {
+            Some(Refusal { reason, offer }) => (Some(reason), offer),
+            None => (None, None),
+        };
         if visit.who == Who::Pumper {
             self.outcome.pumped_asked += 1;
             self.outcome.pumped_sent += u32::from(refused.is_none());
@@ -135,6 +150,11 @@ impl<'a> Player<'a> {
             if let Some(reason) = refused {
                 *group.refused.entry(reason).or_default() += 1;
             }
+        }
+        if let Some(offer) = offer {
+            self.text(n, &offer).await?;
+            self.group(visit).into_iter().for_each(|group| group.texted += 1);
+            return Ok(());
         }
         let is_slower = |tap_ms: &u64| visit.verifies_after_ms.is_none_or(|after_ms| after_ms > *tap_ms);
         match (refused, visit.sends_again_after_ms.filter(is_slower)) {
@@ -173,6 +193,27 @@ impl<'a> Player<'a> {
         Ok(())
     }
 
+    /// Texts for a visit's verification from its phone, and asks whether it is approved.
+    async fn text(&self, n: usize, offer: &Alternative) -> Result<(), SimulationError> {
+        let Alternative::TextToVerify { body, verification, .. } = offer;
+        let phone = self.visits[n].phone.as_str();
+        let sid = format!("SM{n:032x}");
+        let form = Form::from_pairs([
+            ("AccountSid", ACCOUNT_SID),
+            ("Body", body),
+            ("From", phone),
+            ("MessageSid", &sid),
+            ("SmsStatus", "received"),
+            ("To", OUR_NUMBER),
+        ]);
+        let event = signed_event(&self.system.base_url, "/sms", AUTH_TOKEN, &form);
+        let event = event.map_err(|error| SimulationError::Unexpected(error.to_string()))?;
+        inbound_sms::handle(&self.system.inbound_sms, event).await;
+        let event = json!({"phone_number": phone, "verification": verification});
+        let status = check_code::handle(&self.system.check_code, "request-check", &event).await?.status();
+        if status == "approved" { Ok(()) } else { Err(SimulationError::Unexpected(format!("a text was {status}"))) }
+    }
+
     /// What is reported of a visit; nothing of those before the attack.
     fn group(&mut self, visit: &Visit) -> Option<&mut Group> {
         match visit.who {
@@ -184,7 +225,7 @@ impl<'a> Player<'a> {
     }
 
     /// Asks for an SMS with this code, in the visit's verification if there is one. Returns why it is refused.
-    async fn send(&mut self, n: usize, code: &'a str) -> Result<Option<&'static str>, SimulationError> {
+    async fn send(&mut self, n: usize, code: &'a str) -> Result<Option<Refusal>, SimulationError> {
         let visit = self.visits[n];
         // Also the idempotency key, so it is another one in each visit and at each time.
         let request_id = format!("request-{n}-{}", self.now_ms.load(Ordering::SeqCst));
@@ -198,7 +239,7 @@ impl<'a> Player<'a> {
                 Ok(None)
             }
             Answer::Refused(refused) if refused.reason().ends_with("_limit") || refused.reason() == "block_record" => {
-                Ok(Some(refused.reason()))
+                Ok(Some(Refusal { reason: refused.reason(), offer: refused.alternatives.into_iter().next() }))
             }
             other => Err(SimulationError::Unexpected(format!("{other:?}"))),
         }
@@ -251,6 +292,19 @@ mod tests {
         assert_eq!((outcome.returning.users, outcome.returning.refused()), (1, 0));
         let approved: Vec<_> = outcome.approved.into_values().collect();
         assert_eq!(approved, [true, true, false]);
+    }
+
+    #[tokio::test]
+    async fn with_the_country_full_a_hundred_of_a_hundred_new_users_get_in_by_text_and_the_pumper_gains_nothing() {
+        let settings =
+            [("TEXT_TO_VERIFY", "direct"), ("COUNTRY_LIMIT", "20/1d"), ("RANGE_LIMIT", "off"), ("BLOCK_RECORD", "off")];
+        let pumped = (0..30).map(|n| visit(Who::Pumper, n, n));
+        let visits: Vec<_> = pumped.chain((100..200).map(|n| visit(Who::New, n, n))).collect();
+        let outcome = play(&visits.iter().collect::<Vec<_>>(), Database::open(None).unwrap(), &settings).await.unwrap();
+        assert_eq!(
+            (outcome.pumped_sent, outcome.new.refused(), outcome.new.texted, outcome.new.gave_up),
+            (20, 100, 100, 0)
+        );
     }
 
     #[tokio::test]

@@ -57,24 +57,30 @@ fn percent(group: &Group) -> f64 {
     100.0 * f64::from(group.refused()) / f64::from(group.users.max(1))
 }
 
+/// Those who were refused and had no other way in, in percent.
+fn shut_out_percent(group: &Group) -> f64 {
+    100.0 * f64::from(group.refused().saturating_sub(group.texted)) / f64::from(group.users.max(1))
+}
+
 /// All rows.
 pub(super) fn table(rows: &[Played]) -> String {
     let mut text = "| Attack | From | History | Pumped SMS: asked for | sent | cost | New users refused | Returning users refused \
-                    | Gave up |\n|---|---|---|--:|--:|--:|---|---|--:|\n"
+                    | Texted us | Gave up |\n|---|---|---|--:|--:|--:|---|---|--:|--:|\n"
         .to_owned();
     for Played { row, outcome } in rows {
         let sent = outcome.pumped_sent;
         let _ = writeln!(
             text,
-            "| {} | {} | {sent}{} | ${:.2} | {}{} | {}{} | {} |",
+            "| {} | {} | {sent}{} | ${:.2} | {}{} | {}{} | {} | {} |",
             row.name(),
             outcome.pumped_asked,
             cross(sent > MOST_PUMPED),
             f64::from(sent) * DOLLARS_PER_SMS,
             refused(&outcome.new),
-            cross(percent(&outcome.new) > MOST_NEW_REFUSED_PERCENT),
+            cross(shut_out_percent(&outcome.new) > MOST_NEW_REFUSED_PERCENT),
             refused(&outcome.returning),
             cross(outcome.returning.refused() > 0),
+            outcome.new.texted + outcome.returning.texted,
             outcome.new.gave_up + outcome.returning.gave_up,
         );
     }
