@@ -519,3 +519,31 @@ for (const [name, viewport, colorScheme] of [
     await page.screenshot({ path: join(SCREENSHOTS, `10-${name}.png`), fullPage: true });
   });
 }
+
+test("a user whom a full country keeps out texts instead of getting a code", async (t) => {
+  const system = await startSystem(t, { settings: { COUNTRY_LIMIT: "1/1h", BLOCK_RECORD: "off", APP_DOMAIN: "example.com" } });
+  await invoke(system.url, "send-code", { phone_number: "+14155559999", ip: "198.51.100.1" });
+  const { page } = await open(t, { system });
+  const [phone, answer] = [conversation(page), page.getByRole("region", { name: "Answer", exact: true })];
+  await page.getByRole("button", { name: "Send code" }).click();
+  await says(answer, "refused: country_limit");
+  const offer = answer.getByRole("region", { name: "Text-to-verify" });
+  await says(offer, "No code? Text this to");
+  const link = offer.getByRole("link");
+  const words = await link.textContent();
+  assert.match(words, /^Verify example\.com: [a-z]+ [a-z]+ \d\d$/);
+  assert.equal(await link.getAttribute("href"), `sms:${OUR_NUMBER}?body=${encodeURIComponent(words).replaceAll(".", "%2E")}`);
+  const picturedAs = () => offer.getByAltText("QR code of the link").evaluate((image) => image.complete && image.naturalWidth);
+  assert.ok((await picturedAs()) >= 160);
+  await picture(page, "text-to-verify-offered");
+
+  await offer.getByRole("button", { name: "Ask check-code" }).click();
+  await says(answer, "pending");
+  await offer.getByRole("button", { name: "Text it from this phone" }).click();
+  await says(phone.locator(".bubble.sent"), words);
+  await offer.getByRole("button", { name: "Ask check-code" }).click();
+  await says(answer, "approved");
+  await says(answer, "The text came from this number.");
+  assert.equal(await offer.count(), 0);
+  await picture(page, "text-to-verify-approved");
+});
