@@ -3,6 +3,8 @@
     python3 -m venv target/ci/numbers && target/ci/numbers/bin/pip install --quiet --upgrade phonenumbers
     cargo build --example numbers && target/ci/numbers/bin/python .ci/compare_numbers.py target/debug/examples/numbers
 
+A number of a range that is new to Tollgate is `unassigned` there, which is no refusal.
+
 The numbers are drawn from the patterns of the newest metadata, so that each branch of a pattern is met, also one that was added
 yesterday. It fails if a mobile number that is assigned is refused: then `cargo update rlibphonenumber` and run it again.
 """

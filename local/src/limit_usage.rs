@@ -98,7 +98,7 @@ impl LimitUsage {
         // Shown for a known number too, with the range: a new user at this address would meet it.
         let network = CounterScope::Network(table.network_mac(ip));
         let country = CounterScope::of_country(lane, phone.region());
-        for counter in counters_of_send(Some(network), country, lane, Dollars::default(), limits) {
+        for counter in counters_of_send(Some(network), country, None, lane, Dollars::default(), limits) {
             rules.extend(of_counter(table, &counter, now_ms).await?);
         }
         rules.extend(of_log(UsageKind::Checks, "f", &limits.phone_check, &phone_item, now_ms));

@@ -209,6 +209,7 @@ impl Gate {
             code,
             verification,
             trusted: false,
+            is_unassigned: false,
             price: Dollars::default(),
             fingerprint: "",
         };

@@ -299,6 +299,14 @@ impl Refused {
         Self { detail: Some(format!("the phone number {invalid}")), ..Self::because(Reason::InvalidPhoneNumber) }
     }
 
+    /// Twilio said lately that a number of the same unknown block doesn't exist.
+    #[must_use]
+    pub fn no_such_numbers() -> Self {
+        let detail =
+            "the phone number is in no known range, and Twilio rejected another of its block within the last day";
+        Self { detail: Some(detail.to_owned()), ..Self::because(Reason::InvalidPhoneNumber) }
+    }
+
     /// The policy refuses the number.
     #[must_use]
     pub fn violation(violation: Violation) -> Self {

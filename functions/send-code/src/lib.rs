@@ -186,8 +186,9 @@ async fn send_code(state: &State, request_id: &str, event: &Value) -> Result<Han
 
     let now_ms = state.clock.now_ms();
     let body = messages.text(request.locale.as_ref(), code.as_str());
-    let price = state.settings.segment_prices.of(phone.region(), Segments::of(&body).count);
+    let price = price(state, &phone, &body);
     let send = SendRequest {
+        is_unassigned: state.settings.policy.is_unassigned(&phone),
         phone: &phone,
         ip: &request.ip,
         idempotency_key: &request.idempotency_key,
@@ -204,6 +205,7 @@ async fn send_code(state: &State, request_id: &str, event: &Value) -> Result<Han
         Decision::Repeated(previous) => return repeat(previous, now_ms).map(Handled::without_metrics),
         Decision::OptedOut => Refused::opted_out(),
         Decision::BlockRecord(shortfall) => Refused::short_of_record(shortfall),
+        Decision::NoSuchNumbers => Refused::no_such_numbers(),
         Decision::LimitReached(limited) => Refused::limited(limited, now_ms),
     };
     Ok(refuse(state, asker, refused, now_ms).await)
@@ -257,6 +259,12 @@ async fn text(
     conclude(state, admission, verification, result, sent_ms, next_send_ms, texted).await
 }
 
+/// What a text costs. Whose an unassigned number is, nobody knows, so its price is that of any other region.
+fn price(state: &State, phone: &PhoneNumber, body: &str) -> Dollars {
+    let region = phone.region().filter(|_| !state.settings.policy.is_unassigned(phone));
+    state.settings.segment_prices.of(region, Segments::of(body).count)
+}
+
 /// The verification that the request names, or a new one.
 fn verification(
     state: &State,
@@ -306,7 +314,10 @@ async fn conclude(
             // conversion could not show exactly the case that it is for.
             (SendOutcome::Sent, Handled { answer, metrics: vec![Metric::Sent, Metric::Verified(0), spend] })
         }
-        Err(SendError::Rejected(code)) => (SendOutcome::Refused, Handled::refused(Refused::by_twilio(code, next_send))),
+        Err(SendError::Rejected(code)) => {
+            let outcome = if code.is_no_such_number() { SendOutcome::NoSuchNumber } else { SendOutcome::Refused };
+            (outcome, Handled::refused(Refused::by_twilio(code, next_send)))
+        }
         Err(error @ SendError::Unknown(_)) => {
             tracing::error!(%error, "the message may have been sent");
             // If it was sent, it is billed.

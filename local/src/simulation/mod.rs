@@ -40,7 +40,9 @@ fn rows() -> Vec<Row> {
     };
     let text_to_verify = [Shape::HUNDRED, Shape::ELSEWHERE]
         .map(|shape| Row { settings: TEXT_TO_VERIFY, ..row(true)(&(shape, Addresses::Botnet)) });
-    kinds.iter().map(row(true)).chain(kinds.iter().map(row(false))).chain(text_to_verify).collect()
+    let unassigned = [true, false].map(|has_history| row(has_history)(&(Shape::UNASSIGNED, Addresses::Botnet)));
+    let known = kinds.iter().map(row(true)).chain(kinds.iter().map(row(false)));
+    known.chain(unassigned).chain(text_to_verify).collect()
 }
 
 /// Plays all rows, prints a table in Markdown, and writes a chart in SVG. The same each time.

@@ -47,6 +47,13 @@ const OTHER_AREA_CODES: [u64; 50] = [
     317, 318, 319, 320,
 ];
 
+/// Area codes that nobody has been assigned yet, and that could be.
+const UNASSIGNED_AREA_CODES: [u64; 50] = [
+    221, 230, 232, 237, 238, 241, 243, 245, 247, 258, 259, 261, 265, 271, 275, 278, 280, 282, 285, 286, 287, 328, 335,
+    338, 342, 348, 349, 356, 357, 358, 359, 362, 370, 371, 372, 373, 374, 375, 376, 378, 379, 381, 383, 384, 387, 389,
+    420, 421, 426, 427,
+];
+
 /// Which numbers are pumped.
 #[derive(Clone, Copy)]
 pub(super) struct Shape {
@@ -55,24 +62,28 @@ pub(super) struct Shape {
     blocks: u64,
     /// Pumped ranges in each block.
     ranges: u64,
-    /// Whether the blocks are in area codes without honest users.
-    is_elsewhere: bool,
+    /// Area codes without honest users, if the blocks are there.
+    area_codes: Option<&'static [u64; 50]>,
 }
 
 impl Shape {
     /// Only honest users.
-    pub const NO_ATTACK: Self = Self { name: "no attack", blocks: 0, ranges: 0, is_elsewhere: false };
+    pub const NO_ATTACK: Self = Self { name: "no attack", blocks: 0, ranges: 0, area_codes: None };
     /// Few ranges, side by side.
-    pub const ADJACENT: Self = Self { name: "1 block × 20 ranges", blocks: 1, ranges: 20, is_elsewhere: false };
+    pub const ADJACENT: Self = Self { name: "1 block × 20 ranges", blocks: 1, ranges: 20, area_codes: None };
     /// Just enough ranges to fill the country.
-    pub const THREE: Self = Self { name: "3 blocks × 34 ranges", blocks: 3, ranges: 34, is_elsewhere: false };
+    pub const THREE: Self = Self { name: "3 blocks × 34 ranges", blocks: 3, ranges: 34, area_codes: None };
     /// As many ranges, in more blocks.
-    pub const TWENTY: Self = Self { name: "20 blocks × 5 ranges", blocks: 20, ranges: 5, is_elsewhere: false };
+    pub const TWENTY: Self = Self { name: "20 blocks × 5 ranges", blocks: 20, ranges: 5, area_codes: None };
     /// Many ranges in many blocks.
-    pub const HUNDRED: Self = Self { name: "100 blocks × 5 ranges", blocks: 100, ranges: 5, is_elsewhere: false };
+    pub const HUNDRED: Self = Self { name: "100 blocks × 5 ranges", blocks: 100, ranges: 5, area_codes: None };
     /// As many ranges, each in a block where nobody has ever asked for a code.
     pub const ELSEWHERE: Self =
-        Self { name: "500 fresh blocks × 1 range", blocks: 500, ranges: 1, is_elsewhere: true };
+        Self { name: "500 fresh blocks × 1 range", blocks: 500, ranges: 1, area_codes: Some(&OTHER_AREA_CODES) };
+
+    /// As many ranges, in area codes that no metadata knows.
+    pub const UNASSIGNED: Self =
+        Self { name: "500 unassigned blocks × 1 range", area_codes: Some(&UNASSIGNED_AREA_CODES), ..Self::ELSEWHERE };
 
     /// How many ranges are pumped.
     pub(super) const fn range_count(&self) -> u64 {
@@ -82,10 +93,9 @@ impl Shape {
     /// The digits of a pumped range. Blocks are in the less used area codes, and there in the less used blocks.
     fn range(&self, n: u64) -> String {
         let (block, range) = (n % self.blocks, n / self.blocks);
-        let (area, rank) = if self.is_elsewhere {
-            (OTHER_AREA_CODES[index(block % 50)], block / 50)
-        } else {
-            (AREA_CODES[19 - index(block % 5)], block / 5)
+        let (area, rank) = match self.area_codes {
+            Some(area_codes) => (area_codes[index(block % 50)], block / 50),
+            None => (AREA_CODES[19 - index(block % 5)], block / 5),
         };
         digits(area, BLOCKS - 1 - rank, range)
     }

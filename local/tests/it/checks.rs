@@ -109,6 +109,7 @@ async fn a_refused_send_voids_its_own_code_and_no_other() {
             code: &code,
             verification: &verification,
             trusted: false,
+            is_unassigned: false,
             price: Dollars::default(),
             fingerprint: "",
         };
@@ -287,6 +288,7 @@ async fn a_code_keeps_its_own_time_when_settings_change_and_change_back() {
             code: &code,
             verification: &verification,
             trusted: false,
+            is_unassigned: false,
             price: Dollars::default(),
             fingerprint: "",
         };

@@ -111,6 +111,7 @@ async fn an_observed_limit_counts_and_refuses_nothing() {
         code: &code,
         verification: &verification,
         trusted: false,
+        is_unassigned: false,
         price: Dollars::default(),
         fingerprint: "",
     };

@@ -30,6 +30,8 @@ use std::time::Duration;
 const PHONE: &str = "+14155550123";
 const OTHER_PHONE: &str = "+14165550123";
 /// In another country, which is not full.
+/// Of a range that the metadata doesn't know.
+const UNASSIGNED: &str = "+16245552345";
 const ELSEWHERE: &str = "+14165550199";
 const IP: &str = "203.0.113.7";
 const TEST_NUMBER: &str = "+14155550100";
@@ -241,9 +243,15 @@ impl Stack {
     /// Everything that send-code does: a send, a repeat, a refusal by each kind of limit, one that is released, and a known number's.
     async fn sends(&self) -> Rights {
         let (state, used) = self.send_code().await;
-        for (phone, key) in
-            [(PHONE, "a"), (PHONE, "a"), (PHONE, "b"), (OTHER_PHONE, "c"), ("+14155551100", "d"), (TEST_NUMBER, "e")]
-        {
+        for (phone, key) in [
+            (PHONE, "a"),
+            (PHONE, "a"),
+            (PHONE, "b"),
+            (OTHER_PHONE, "c"),
+            ("+14155551100", "d"),
+            (TEST_NUMBER, "e"),
+            (UNASSIGNED, "g"),
+        ] {
             let event = json!({"phone_number": phone, "ip": IP, "code": CODE, "idempotency_key": key});
             send_code::handle(&state, key, &event).await.unwrap();
         }
@@ -278,11 +286,13 @@ impl Stack {
             answer["verification"].clone()
         };
         let (of_stranger, of_known) = (send(OTHER_PHONE).await, send(PHONE).await);
+        let of_unknown_range = send(UNASSIGNED).await;
         for (phone, verification, code, status) in [
             (OTHER_PHONE, json!(null), "000000", "incorrect"),
             (OTHER_PHONE, of_stranger, CODE, "approved"),
             (PHONE, of_known.clone(), "000000", "incorrect"),
             (PHONE, of_known, CODE, "approved"),
+            (UNASSIGNED, of_unknown_range, CODE, "approved"),
             (TEST_NUMBER, json!(null), "000000", "incorrect"),
             (TEST_NUMBER, json!(null), "123456", "approved"),
         ] {

@@ -26,5 +26,6 @@ mod support;
 mod template;
 mod text_to_verify;
 mod twilio_faults;
+mod unassigned;
 mod verifications;
 mod webhooks;

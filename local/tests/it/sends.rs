@@ -458,6 +458,7 @@ async fn releasing_an_admission_leaves_later_ones() {
             code: &code,
             verification: &verification,
             trusted: false,
+            is_unassigned: false,
             price: Dollars::default(),
             fingerprint: "",
         };

@@ -249,6 +249,7 @@ async fn a_send_under_way_that_an_approval_released_is_not_released_twice() {
         code: &"777777".parse().unwrap(),
         verification: &table.find_verification(PHONE, &verification).unwrap(),
         trusted: false,
+        is_unassigned: false,
         price: Dollars::default(),
         fingerprint: "",
     };
@@ -318,6 +319,7 @@ async fn admit(
         code: &"777777".parse().unwrap(),
         verification: &table.start_verification(PHONE, local.clock.now_ms(), getrandom::fill).unwrap(),
         trusted: false,
+        is_unassigned: false,
         price: Dollars::default(),
         fingerprint: "",
     };

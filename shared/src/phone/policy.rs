@@ -23,6 +23,9 @@ const REFUSED_TYPES: [NumberType; 8] = [
 /// The prefix of Twilio's "magic" test numbers. They are personal numbers that are not assigned, so they may pass.
 const TEST_NUMBERS: &str = "+1500555000";
 
+/// The least length of an extra prefix: shorter ones would be whole countries.
+const MIN_EXTRA_PREFIX: usize = "+1624".len();
+
 /// The allowed countries, the blocked prefixes, and whether landlines are allowed.
 #[derive(Clone, Debug)]
 pub struct Policy {
@@ -30,6 +33,8 @@ pub struct Policy {
     pub allowed_countries: Vec<Region>,
     /// Besides those without a country.
     pub blocked_prefixes: Vec<Prefix>,
+    /// Whose numbers of an unknown range are mobile numbers, says the operator.
+    pub extra_prefixes: Vec<Prefix>,
     /// Few landlines receive an SMS, and fraudsters rent them like any number. A number that may be either isn't one of them.
     pub allow_landlines: bool,
 }
@@ -75,7 +80,7 @@ pub enum Violation {
 }
 
 impl Policy {
-    /// Reads `ALLOWED_COUNTRIES`, `BLOCKED_PREFIXES` and `ALLOW_LANDLINES`.
+    /// Reads `ALLOWED_COUNTRIES`, `BLOCKED_PREFIXES`, `EXTRA_PREFIXES` and `ALLOW_LANDLINES`.
     ///
     /// # Errors
     /// [`SettingError`] names the variable that is invalid, and the reason.
@@ -89,11 +94,29 @@ impl Policy {
         if let Some(reason) = without_mobile_numbers {
             return Err(Environment::invalid("ALLOWED_COUNTRIES", reason));
         }
+        let blocked_prefixes: Vec<Prefix> = environment.list("BLOCKED_PREFIXES")?;
+        let extra_prefixes: Vec<Prefix> = environment.list("EXTRA_PREFIXES")?;
+        if let Some(short) = extra_prefixes.iter().find(|prefix| prefix.0.len() < MIN_EXTRA_PREFIX) {
+            let reason = format!("{} is too short; write at least four digits, such as +1624", short.0);
+            return Err(Environment::invalid("EXTRA_PREFIXES", reason));
+        }
+        let is_blocked = |extra: &&Prefix| blocked_prefixes.iter().any(|blocked| extra.0.starts_with(&blocked.0));
+        if let Some(blocked) = extra_prefixes.iter().find(is_blocked) {
+            return Err(Environment::invalid("EXTRA_PREFIXES", format!("BLOCKED_PREFIXES blocks {}", blocked.0)));
+        }
         Ok(Self {
             allowed_countries,
-            blocked_prefixes: environment.list("BLOCKED_PREFIXES")?,
+            blocked_prefixes,
+            extra_prefixes,
             allow_landlines: environment.parsed("ALLOW_LANDLINES")?,
         })
+    }
+
+    /// Whether nobody vouches for the number's range: neither the metadata nor the operator.
+    #[must_use]
+    pub fn is_unassigned(&self, number: &PhoneNumber) -> bool {
+        let vouched_for = || self.extra_prefixes.iter().any(|prefix| number.as_str().starts_with(&prefix.0));
+        number.number_type() == NumberType::Unassigned && !vouched_for()
     }
 
     /// Checks a number.
@@ -126,6 +149,7 @@ mod tests {
         Policy {
             allowed_countries: ["US", "CA", "GB"].map(|region| region.parse().unwrap()).into(),
             blocked_prefixes: vec!["+1907".parse().unwrap()],
+            extra_prefixes: vec!["+1624".parse().unwrap()],
             allow_landlines: false,
         }
     }

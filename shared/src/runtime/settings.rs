@@ -7,7 +7,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 /// The default values. A test compares them with `template.yaml`.
-const DEFAULTS: [(&str, &str); 29] = [
+const DEFAULTS: [(&str, &str); 30] = [
     ("ALLOWED_COUNTRIES", "US,CA"),
     ("ALLOW_LANDLINES", "false"),
     ("APP_DOMAIN", ""),
@@ -16,6 +16,7 @@ const DEFAULTS: [(&str, &str); 29] = [
     ("CHECK_LIMIT", "5"),
     ("CODE_LIFETIME", "10m"),
     ("COUNTRY_LIMIT", "300/1h, 1000/1d"),
+    ("EXTRA_PREFIXES", ""),
     ("IP_LIMIT", "40/1h"),
     ("KNOWN_FOR", "180d"),
     ("MESSAGE_LIFETIME", "30d"),

@@ -60,6 +60,8 @@ pub struct SendRequest<'a> {
     pub verification: &'a Verification,
     /// Whether the app vouches for its user.
     pub trusted: bool,
+    /// Whether nobody vouches for the range of its number.
+    pub is_unassigned: bool,
     /// What its message costs.
     pub price: Dollars,
     /// What else must be equal under the same idempotency key: the code, if the caller chose it, and its language.
@@ -77,6 +79,8 @@ pub enum Decision {
     LimitReached(LimitReached),
     /// The record of the number's block is not good enough for the country's load.
     BlockRecord(Shortfall),
+    /// Its range is unknown, and Twilio said lately that a number of its block doesn't exist.
+    NoSuchNumbers,
     /// This idempotency key was used before.
     Repeated(PreviousSend),
 }
@@ -111,6 +115,8 @@ pub struct Admission {
     pub(super) network: Option<CounterScope>,
     /// The country's counter that its lane counts in.
     pub(super) country: Option<CounterScope>,
+    /// The counter of the country's unknown ranges, if it counts in that.
+    pub(super) unassigned: Option<CounterScope>,
     /// The country, if the handset also has a number in another.
     region_of_two: Option<Region>,
     /// The records that it counts in, if its lane counts in any.
@@ -121,6 +127,12 @@ pub struct Admission {
 }
 
 impl Admission {
+    /// Whether nobody vouches for the range of its number, and it is a stranger's.
+    #[must_use]
+    pub const fn is_unassigned(&self) -> bool {
+        self.unassigned.is_some()
+    }
+
     /// When it was admitted, in milliseconds.
     #[must_use]
     pub const fn at_ms(&self) -> u64 {
@@ -129,7 +141,7 @@ impl Admission {
 
     /// The counters that it counts in.
     pub(super) fn counters<'l>(&self, limits: &'l SendLimits) -> Vec<Counter<'l>> {
-        counters_of_send(self.network, self.country, self.lane, self.price, limits)
+        counters_of_send(self.network, self.country, self.unassigned, self.lane, self.price, limits)
     }
 }
 
@@ -150,8 +162,18 @@ pub enum SendOutcome {
     Sent,
     /// Twilio rejected it.
     Refused,
+    /// Twilio rejected it, since there is no such number.
+    #[strum(serialize = "refused")]
+    NoSuchNumber,
     /// The message may have been sent.
     Unknown,
+}
+
+impl SendOutcome {
+    /// Whether Twilio rejected the message.
+    const fn is_refused(self) -> bool {
+        matches!(self, Self::Refused | Self::NoSuchNumber)
+    }
 }
 
 /// The writes of an admission. Their order is the precedence of what they say.
@@ -293,7 +315,8 @@ impl Table {
         limits: &SendLimits,
         now_ms: u64,
     ) -> Admission {
-        let has_record = lane == Lane::Stranger && limits.block_record != BlockRecordMode::Off;
+        let is_unassigned = lane == Lane::Stranger && request.is_unassigned;
+        let has_record = is_unassigned || lane == Lane::Stranger && limits.block_record != BlockRecordMode::Off;
         Admission {
             lane,
             send: self.pk("send", &request.idempotency_key.0),
@@ -306,6 +329,7 @@ impl Table {
             price: request.price,
             network: (lane == Lane::Stranger).then(|| CounterScope::Network(self.network_mac(request.ip))),
             country: CounterScope::of_country(lane, request.phone.region()),
+            unassigned: request.phone.region().filter(|_| is_unassigned).map(CounterScope::Unassigned),
             region_of_two: request.phone.region_of_two(),
             records: has_record.then(|| self.record_keys(request.phone)),
             counted: CounterEntries::default(),
@@ -365,6 +389,7 @@ impl Table {
             },
             network_rules: &rule_names(&limits.network),
             country: &rule_names(&limits.country),
+            unassigned: &if admission.unassigned.is_some() { rule_names(&limits.unassigned) } else { String::new() },
             region: admission.region_of_two,
         };
         let code_slots = limits.code_slots();
@@ -470,16 +495,24 @@ impl Table {
                 self.count_in_records(keys, Counted::Sent, admission.at_ms, now_ms).await;
             }
         };
+        let close = async {
+            match &admission.records {
+                Some(keys) if outcome == SendOutcome::NoSuchNumber && admission.is_unassigned() => {
+                    self.close_block(keys, now_ms).await
+                }
+                _ => Ok(()),
+            }
+        };
         let release_price = async {
-            if outcome == SendOutcome::Refused {
+            if outcome.is_refused() {
                 self.release_counted(admission.counted.price(), admission.at_ms, now_ms).await
             } else {
                 Ok(())
             }
         };
         let outcome = self.record_outcome(&admission, limits, outcome, answer);
-        let (recorded, (), released) = tokio::join!(outcome, count, release_price);
-        recorded.and(released)
+        let (recorded, (), released, closed) = tokio::join!(outcome, count, release_price, close);
+        recorded.and(released).and(closed)
     }
 
     async fn record_outcome(
@@ -494,7 +527,7 @@ impl Table {
             .text(":state", outcome.into())
             .text(":answer", answer)
             .update("SET #state = :state, answer = :answer");
-        if outcome != SendOutcome::Refused {
+        if !outcome.is_refused() {
             return match self.items.transact(&[(RecordWrite::Record, record)]).await? {
                 Transaction::Done => Ok(()),
                 Transaction::Refused(_) => Err(NOT_RESERVED),

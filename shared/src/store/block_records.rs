@@ -1,12 +1,15 @@
 //! Records of blocks and areas of numbers: codes sent to strangers there, and codes verified. See [`crate::limits::block_record`].
 
-use super::items::{Item, read_number};
+use super::items::{Item, StoreError, read_number};
 use super::table::Table;
 use crate::limits::block_record::{Record, week};
 use crate::phone::number::PhoneNumber;
 
 /// How long an item is kept after its last code: the two weeks of a record, and one more.
 const LIFETIME_S: u64 = 3 * 7 * 24 * 60 * 60;
+
+/// How long a block of an unknown range stays closed.
+const CLOSED_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// The keys of the records that a code to a number counts in.
 #[derive(Clone, Debug)]
@@ -39,6 +42,16 @@ impl Table {
         RecordKeys { block: self.pk("block", &phone.block()), area: self.pk("area", &phone.area()) }
     }
 
+    /// Closes a block of an unknown range for a day, since Twilio says that a number of it doesn't exist. The item has its end from the code
+    /// that is counted in it.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it may be open still.
+    pub(super) async fn close_block(&self, keys: &RecordKeys, now_ms: u64) -> Result<(), StoreError> {
+        let write = self.items.write(&keys.block).number(":until", now_ms.saturating_add(CLOSED_MS));
+        self.items.update(write.plain_update("SET closed_until = :until")).await.map(|_| ())
+    }
+
     /// Counts a code of `at_ms` in its records, unless it is older than they are. They estimate, so neither a failure nor a second count by
     /// a retry matters.
     pub(super) async fn count_in_records(&self, keys: &RecordKeys, counted: Counted, at_ms: u64, now_ms: u64) {
@@ -58,6 +71,11 @@ impl Table {
         };
         tokio::join!(count(&keys.block), count(&keys.area));
     }
+}
+
+/// Whether Twilio said lately that a number of this block doesn't exist.
+pub(super) fn is_closed(block: &Item, now_ms: u64) -> bool {
+    read_number(block, "closed_until").is_some_and(|until_ms| now_ms < until_ms)
 }
 
 /// The record in an item: this week and the one before.

@@ -430,7 +430,8 @@ impl Table {
                 CounterScope::of_country(send.lane, send.region.or(phone.region())),
                 send.country,
             )
-            .and(CounterEntries::of_scope(send.network.map(CounterScope::Network), send.network_rules)),
+            .and(CounterEntries::of_scope(send.network.map(CounterScope::Network), send.network_rules))
+            .and(CounterEntries::of_scope(phone.region().map(CounterScope::Unassigned), send.unassigned)),
             at_ms: send.at_ms,
         });
         verified.collect()

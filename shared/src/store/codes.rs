@@ -28,6 +28,8 @@ pub(super) struct SentCode<'a> {
     pub(super) network_rules: &'a str,
     /// The names of the country's rules that counted it.
     pub(super) country: &'a str,
+    /// The names of the rules of unknown ranges that counted it; empty if none did.
+    pub(super) unassigned: &'a str,
     /// The country, if the number can also be written as another's.
     pub(super) region: Option<Region>,
 }
@@ -50,6 +52,7 @@ pub(super) fn code(item: &Item, slot: u32) -> Option<SentCode<'_>> {
         network: code.get("net").and_then(|mac| mac.as_b().ok()?.as_ref().try_into().ok()),
         network_rules: read_text(code, "network").unwrap_or_default(),
         country: read_text(code, "country")?,
+        unassigned: read_text(code, "unassigned").unwrap_or_default(),
         region: read_text(code, "region").and_then(|region| region.parse().ok()),
     })
 }
@@ -64,6 +67,8 @@ impl SentCode<'_> {
     /// The code as its slot stores it.
     pub(super) fn stored(&self) -> AttributeValue {
         let network = self.network.map(|mac| ("net".to_owned(), AttributeValue::B(Blob::new(mac))));
+        let unassigned = Some(self.unassigned).filter(|rules| !rules.is_empty());
+        let unassigned = unassigned.map(|rules| ("unassigned".to_owned(), text(rules)));
         let region = self.region.map(|region| ("region".to_owned(), text(&region.to_string())));
         let attributes = [
             ("mac".to_owned(), self.mac.clone()),
@@ -74,7 +79,7 @@ impl SentCode<'_> {
             ("network".to_owned(), text(self.network_rules)),
             ("country".to_owned(), text(self.country)),
         ];
-        AttributeValue::M(attributes.into_iter().chain(network).chain(region).collect())
+        AttributeValue::M(attributes.into_iter().chain(network).chain(unassigned).chain(region).collect())
     }
 }
 

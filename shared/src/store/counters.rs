@@ -20,6 +20,8 @@ pub enum CounterScope {
     Country(Region),
     /// The unverified sends to known numbers in a country.
     Known(Region),
+    /// The unverified sends to strangers' numbers of unknown ranges in a country.
+    Unassigned(Region),
     /// The automatic replies to a country.
     Replies(Region),
     /// The unverified sends to strangers from a network, by its MAC.
@@ -90,6 +92,7 @@ impl CounterScope {
         match self {
             Self::Country(region) => format!("country#{region}"),
             Self::Known(region) => format!("known#{region}"),
+            Self::Unassigned(region) => format!("unassigned#{region}"),
             Self::Replies(region) => format!("replies#{region}"),
             Self::Network(mac) => format!("network#{}", URL_SAFE_NO_PAD.encode(mac)),
             Self::Offers(mac) => format!("offers#{}", URL_SAFE_NO_PAD.encode(mac)),
@@ -207,6 +210,7 @@ impl CounterEntries {
 pub fn counters_of_send(
     network: Option<CounterScope>,
     country: Option<CounterScope>,
+    unassigned: Option<CounterScope>,
     lane: Lane,
     price: Dollars,
     limits: &SendLimits,
@@ -217,6 +221,7 @@ pub fn counters_of_send(
     };
     let all = [
         (network, vec![CounterLimit::new(LimitKind::Network, &limits.network, 1)]),
+        (unassigned, vec![CounterLimit::new(LimitKind::Country, &limits.unassigned, 1)]),
         (country, vec![CounterLimit::new(LimitKind::Country, &limits.country, 1)]),
         (Some(CounterScope::Total), vec![CounterLimit::new(LimitKind::Total, &limits.total, 1), spend]),
     ];

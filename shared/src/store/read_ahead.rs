@@ -4,7 +4,7 @@
 //! What it shows may have changed a moment later. So it only refuses: whoever passes still has to pass every condition of the writes.
 
 use super::admission::{Admission, Decision};
-use super::block_records::{RecordKeys, read_record};
+use super::block_records::{RecordKeys, is_closed, read_record};
 use super::counters::{Counter, CounterScope, counters_of_send};
 use super::items::{Item, Snapshot, StoreError, read_log, read_numbers};
 use super::lane::Lane;
@@ -41,7 +41,7 @@ impl Table {
         now_ms: u64,
     ) -> Result<Judgement, StoreError> {
         let country = phone.region().map(CounterScope::Country);
-        let counters = counters_of_send(None, country, Lane::Stranger, Dollars::default(), limits);
+        let counters = counters_of_send(None, country, None, Lane::Stranger, Dollars::default(), limits);
         let keys = self.record_keys(phone);
         let counter_pks = counters.iter().map(|counter| counter.scope.pk());
         let pks: Vec<_> = counter_pks.chain([keys.block.clone(), keys.area.clone()]).collect();
@@ -69,6 +69,12 @@ impl Snapshot {
             return Some(Decision::LimitReached(reached));
         }
         let keys = admission.records.as_ref()?;
+        if admission.unassigned.is_some() && self.item(&keys.block).is_some_and(|block| is_closed(block, now_ms)) {
+            return Some(Decision::NoSuchNumbers);
+        }
+        if limits.block_record == BlockRecordMode::Off {
+            return None;
+        }
         let shortfall = self.judgement(keys, &admission.counters(limits), now_ms).check().err()?;
         if limits.block_record == BlockRecordMode::On {
             return Some(Decision::BlockRecord(shortfall));

@@ -10,6 +10,9 @@ use std::str::FromStr;
 /// The most sends whose code and counts a phone's item stores.
 pub(super) const MAX_CODES: u32 = 20;
 
+/// The most unverified sends to numbers of unknown ranges of a country: a new range starts with few numbers, and nobody else has any.
+const UNASSIGNED_LIMIT: &str = "10/1h, 30/1d";
+
 /// The limits of a send.
 #[derive(Clone, Debug)]
 pub struct SendLimits {
@@ -23,6 +26,8 @@ pub struct SendLimits {
     pub network: Mode<CounterRules>,
     /// Per country; counts unverified sends.
     pub country: Mode<CounterRules>,
+    /// Per country, of unverified sends to numbers of unknown ranges. The same in every stack.
+    pub unassigned: Mode<CounterRules>,
     /// All sends together.
     pub total: Mode<CounterRules>,
     /// The price of all sends together, in hundredths of a cent.
@@ -102,6 +107,7 @@ impl SendLimits {
             range: environment.parsed("RANGE_LIMIT")?,
             network: environment.parsed("NETWORK_LIMIT")?,
             country: environment.parsed("COUNTRY_LIMIT")?,
+            unassigned: UNASSIGNED_LIMIT.parse().map_err(|error| Environment::invalid("COUNTRY_LIMIT", error))?,
             total: environment.parsed("TOTAL_LIMIT")?,
             spend: environment.parsed::<Mode<SpendRules>>("SPEND_LIMIT")?.map(CounterRules::from),
             block_record: environment.parsed("BLOCK_RECORD")?,

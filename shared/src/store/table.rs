@@ -9,11 +9,12 @@
 //! |---|---|---|
 //! | phone | `phone#<HMAC>` | `a1…aL`, the sliding log of sends; `o1…oL`, the log of sends that the app vouches for; `c1…cK`, the code of each of the newest: `{mac, at, v, lane, ip, net, network, country}`, where `v` is its verification, `net` its network, and `network` and `country` the rules that counted it; `known_until`, if the number was approved; `streak`, its unverified sends in the known lane since; `f1…fM`, the log of failed checks that name no verification; `attempt`, the nonce of the last one; `opted_out` |
 //! | verification | `verification#<HMAC>` | `failures`, its failed checks; `attempt` |
+//! | offer to text | `text#<HMAC>` of number and phrase | `v`, the verification; `state`; `open_until`; `locale`; `mac` and `code_at` of the code that answered the text |
 //! | IP | `ip#<HMAC>` | `a1…aL` |
 //! | number range | `range#<HMAC>` | `a1…aL` |
-//! | block record, area record | `block#<HMAC>`, `area#<HMAC>` | `n<w>` and `v<w>`, the codes sent to strangers in week *w*, and those of them that were verified |
+//! | block record, area record | `block#<HMAC>`, `area#<HMAC>` | `n<w>` and `v<w>`, the codes sent to strangers in week *w*, and those of them that were verified; `closed_until`, if Twilio rejected a number of an unknown block |
 //! | test number | `test#<HMAC>` | `f1…fM`, `attempt` |
-//! | counter | `network#<HMAC>`, `country#US`, `known#US`, `total` | a [bucket counter](crate::limits::bucket_counter) |
+//! | counter | `network#<HMAC>`, `country#US`, `known#US`, `unassigned#US`, `offers#<HMAC>`, `total` | a [bucket counter](crate::limits::bucket_counter) |
 //! | send | `send#<HMAC of the idempotency key>` | `state`: `reserved` → `sent`, `refused` or `unknown`; `at`; `v`, the verification; `request`, the fingerprint; `answer` |
 //! | replies | `replies#<HMAC>`, `replies#US` | as range, as counter |
 //! | reply | `reply#<HMAC of the sender>` | `a1…aL`, the sliding log of automatic replies |

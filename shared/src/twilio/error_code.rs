@@ -13,6 +13,12 @@ impl TwilioErrorCode {
         self.0 == 21610
     }
 
+    /// Whether there is no such number.
+    #[must_use]
+    pub const fn is_no_such_number(self) -> bool {
+        self.0 == 21211
+    }
+
     /// Twilio's meaning, for the codes that Tollgate meets.
     const fn explanation(self) -> &'static str {
         match self.0 {
