@@ -127,7 +127,7 @@ async fn check_account(state: &State, request: Request, credentials: &Credential
     let now = Instant::now();
     let deadlines = RepairDeadlines { changes: now + state.deadlines.repair, answer: now + limit };
     let (sender, geo, voice) = tokio::join!(
-        check_sender(state, &session, request.webhooks, deadlines),
+        check_sender(state, &session, request.webhooks, deadlines, credentials.behind_cdn),
         check_geo_permissions(state, &session, request.geo_permissions, deadlines),
         within(limit, Check::VoicePermissions, check_voice_permissions(&session)),
     );
@@ -158,7 +158,13 @@ async fn check_clock(state: &State) -> Finding {
 }
 
 /// The three checks that read the sender, after the repair of its webhooks.
-async fn check_sender(state: &State, session: &Session<'_>, apply: bool, deadlines: RepairDeadlines) -> Findings {
+async fn check_sender(
+    state: &State,
+    session: &Session<'_>,
+    apply: bool,
+    deadlines: RepairDeadlines,
+    behind_cdn: bool,
+) -> Findings {
     let settings = &state.settings;
     let (sender, urls) = (&settings.twilio_from, &settings.webhook_urls);
     let found = match timeout_at(deadlines.answer, SenderFacts::read(session, sender)).await {
@@ -178,7 +184,7 @@ async fn check_sender(state: &State, session: &Session<'_>, apply: bool, deadlin
         RepairOutcome::unchanged(found)
     };
     let mut rows = webhooks::evaluate(&facts, sender, urls);
-    rows.push(public_url::evaluate(&facts, urls));
+    rows.push(public_url::evaluate(&facts, urls, behind_cdn));
     rows.push(sender_registration::evaluate(sender, &facts, &settings.allowed_countries));
     Findings { rows, changes }
 }

@@ -181,7 +181,7 @@ impl Local {
     }
 
     /// The event of a call of this path with this form, signed with this token.
-    fn signed(&self, path: &str, auth_token: &str, form: &Form) -> Value {
+    pub fn signed(&self, path: &str, auth_token: &str, form: &Form) -> Value {
         let url = format!("{}{path}", self.system.base_url);
         let signature = sign(&AuthToken::new(auth_token).unwrap(), &url, form);
         json!({
