@@ -5,7 +5,7 @@
 
 use crate::runtime::backoff::Backoff;
 use crate::runtime::http::{self, Connections, HttpError, Timeouts, Tls};
-use crate::runtime::lambda_account::{Call, LambdaAccount};
+use crate::runtime::lambda_account::LambdaAccount;
 use crate::runtime::settings::{Environment, SettingError};
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_dynamodb::config::{retry::RetryConfig, timeout::TimeoutConfig};
@@ -99,7 +99,7 @@ impl AwsSettings {
         Aws {
             dynamodb: aws_sdk_dynamodb::Client::from_conf(dynamodb.build()),
             secrets_manager: aws_sdk_secretsmanager::Client::from_conf(secrets_manager.build()),
-            lambda: LambdaAccount::new(Call {
+            lambda: LambdaAccount {
                 region: self.region.clone(),
                 endpoint: self.endpoint.clone(),
                 credentials: self.credentials.clone(),
@@ -107,7 +107,7 @@ impl AwsSettings {
                 timeouts: self.timeouts(),
                 sleep,
                 http,
-            }),
+            },
         }
     }
 

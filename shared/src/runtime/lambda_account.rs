@@ -39,27 +39,25 @@ struct AccountSettings {
     account_limit: Concurrency,
 }
 
-/// Reads the quota.
+/// Reads the quota. Every function is given one, and one uses it: the call is built when it is made, so the linker leaves it out of
+/// the others.
 #[derive(Clone, Debug)]
-pub struct LambdaAccount(Operation<SystemTime, Concurrency, ErrorMetadata>);
-
-/// What the call is made with.
-pub(super) struct Call {
-    pub region: String,
-    pub endpoint: Option<String>,
-    pub credentials: Credentials,
-    pub retry: RetryConfig,
-    pub timeouts: TimeoutConfig,
-    pub sleep: SharedAsyncSleep,
-    pub http: SharedHttpClient,
+pub struct LambdaAccount {
+    pub(super) region: String,
+    pub(super) endpoint: Option<String>,
+    pub(super) credentials: Credentials,
+    pub(super) retry: RetryConfig,
+    pub(super) timeouts: TimeoutConfig,
+    pub(super) sleep: SharedAsyncSleep,
+    pub(super) http: SharedHttpClient,
 }
 
 impl LambdaAccount {
-    pub(super) fn new(call: Call) -> Self {
-        let Call { region, endpoint, credentials, retry, timeouts, sleep, http } = call;
+    fn operation(&self) -> Operation<SystemTime, Concurrency, ErrorMetadata> {
+        let Self { region, endpoint, credentials, retry, timeouts, sleep, http } = self.clone();
         let endpoint = endpoint.unwrap_or_else(|| endpoint_of(&region));
         let url = format!("{endpoint}{PATH}");
-        let operation = Operation::builder()
+        Operation::builder()
             .service_name("Lambda")
             .operation_name("GetAccountSettings")
             .behavior_version(BehaviorVersion::v2026_01_12())
@@ -73,8 +71,7 @@ impl LambdaAccount {
             .timeout_config(timeouts)
             .serializer(move |now| request(&url, &region, &credentials, now))
             .deserializer(concurrency)
-            .build();
-        Self(operation)
+            .build()
     }
 
     /// Asks Lambda, with a signature of this time.
@@ -82,7 +79,7 @@ impl LambdaAccount {
     /// # Errors
     /// [`SdkError`] if Lambda refuses, or can't be reached.
     pub async fn concurrency(&self, now_ms: u64) -> Result<Concurrency, SdkError<ErrorMetadata>> {
-        self.0.invoke(SystemTime::UNIX_EPOCH + Duration::from_millis(now_ms)).await
+        self.operation().invoke(SystemTime::UNIX_EPOCH + Duration::from_millis(now_ms)).await
     }
 }
 
