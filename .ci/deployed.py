@@ -174,7 +174,7 @@ def check(stack, twilio):
         report = stack.invoke(stack.client, "Checklist", "checklist")
         results = {row["check"]: row["result"] for row in report["rows"]}
         print("  " + ", ".join(f"{check}: {result}" for check, result in results.items()))
-        for check in ("credentials", "account", "limits", "geo_permissions", "clock"):
+        for check in ("credentials", "account", "limits", "geo_permissions", "clock", "concurrency"):
             expect(results.get(check) == "pass", report)
         # The number at the fake Twilio has another webhook, and the emulator does not report point-in-time recovery.
         expect(results["webhooks"] == "fail" and "table" in results, report)
@@ -215,6 +215,8 @@ def check(stack, twilio):
             for action in table_actions:
                 allowed = stack.allows(role, f"dynamodb:{action}", "Table")
                 expect(allowed == (action in actions), f"{role}, allowed to call {action}: {allowed}")
+            allowed = stack.allows(role, "lambda:GetAccountSettings", "*")
+            expect(allowed == (role == "ChecklistRole"), f"{role}, allowed to read Lambda's quota: {allowed}")
             for function in FUNCTIONS:
                 allowed = stack.allows(role, "logs:PutLogEvents", f"{function}Logs")
                 expect(allowed == (role == f"{function}Role"), f"{role}, allowed to write the logs of {function}: {allowed}")
@@ -384,6 +386,8 @@ class Stack:
     def allows(self, role, action, resource):
         if resource == "Table":
             arn = self.client("dynamodb").describe_table(TableName=self.ids["Table"])["Table"]["TableArn"]
+        elif resource == "*":
+            arn = resource
         elif resource.endswith("Logs"):
             groups = self.client("logs").describe_log_groups(logGroupNamePrefix=self.ids[resource])["logGroups"]
             arn = groups[0]["arn"]

@@ -35,6 +35,7 @@ fn router(state: &AppState, database: Database) -> Router {
         .merge(json_api::router(json_api))
         .merge(api_gateway::router(functions.clone(), exchanges.clone()))
         .merge(lambda::router(functions, exchanges))
+        .merge(state.lambda_account.clone().router())
         .merge(page::router())
         .merge(qr::router())
         .merge(events::router(state.clone()))

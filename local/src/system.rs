@@ -2,6 +2,7 @@
 
 use crate::api::state::AppState;
 use crate::aws::dynamodb::{self, Database, TableError};
+use crate::aws::lambda_account::FakeLambdaAccount;
 use crate::aws::secrets_manager::FakeSecrets;
 use crate::clock::MovableClock;
 use crate::fake_account::FakeAccount;
@@ -82,6 +83,8 @@ pub struct System {
     pub account: FakeAccount,
     /// The small Secrets Manager.
     pub secrets: FakeSecrets,
+    /// Lambda's quota of the AWS account.
+    pub lambda_account: FakeLambdaAccount,
     /// The pending faults.
     pub faults: Faults,
     /// send-code, as Lambda would hold it.
@@ -170,13 +173,14 @@ impl System {
         state.functions.set(states.clone());
         // Texts whose webhook was pending when the last process ended.
         state.twilio.resume_inbound();
-        let AppState { twilio, account, secrets, faults, .. } = state;
+        let AppState { twilio, account, secrets, lambda_account, faults, .. } = state;
         let States { send_code, check_code, inbound_sms, delivery_status, checklist } = states;
         Ok(Self {
             base_url,
             twilio,
             account,
             secrets,
+            lambda_account,
             faults,
             send_code,
             check_code,
@@ -277,6 +281,7 @@ impl Services<'_> {
             faults,
             twilio,
             secrets,
+            lambda_account: FakeLambdaAccount::default(),
             functions: Functions::default(),
             dynamodb,
             environment: Arc::new(environment),

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! credentials  account  api_key_restricted   do the secrets work, and do they allow too much?   ┐ first, because the
-//! table        clock    limits               are the stack's own parts as they should be?       ┘ rest needs credentials
+//! table   clock   limits   concurrency       are the stack's own parts as they should be?       ┘ rest needs credentials
 //! webhooks     public_url                    do inbound messages reach us, at the URL that is signed?
 //! sender_registration                        do US carriers know us?
 //! geo_permissions       voice_permissions    which countries could fraud reach?
@@ -23,13 +23,14 @@ use checks::credentials::Credentials;
 use checks::sender::SenderFacts;
 use checks::table::TableFacts;
 use checks::{
-    account, api_key_restricted, clock, credentials, geo_permissions, limits, public_url, sender_registration, table,
-    voice_permissions, webhooks,
+    account, api_key_restricted, clock, concurrency, credentials, geo_permissions, limits, public_url,
+    sender_registration, table, voice_permissions, webhooks,
 };
 use repair::{RepairDeadlines, RepairOutcome};
 use report::{Check, CheckStatus, Finding, Report};
 use request::{InvalidRequest, Request};
 use serde_json::Value;
+use shared::runtime::aws::reason;
 use shared::runtime::credentials::Secret;
 use shared::runtime::metrics::Metric;
 use state::State;
@@ -90,10 +91,11 @@ pub async fn handle(state: &State, request_id: &str, event: &Value) -> Result<Re
 
 async fn run(state: &State, request: Request) -> Findings {
     let limit = state.deadlines.first;
-    let (credentials, table, clock) = tokio::join!(
+    let (credentials, table, clock, concurrency) = tokio::join!(
         timeout(limit, read_credentials(state)),
         within(limit, Check::Table, check_table(state)),
         within(limit, Check::Clock, check_clock(state)),
+        within(limit, Check::Concurrency, check_concurrency(state)),
     );
     let mut findings = match credentials {
         Ok(credentials) => check_account(state, request, &credentials).await,
@@ -102,7 +104,7 @@ async fn run(state: &State, request: Request) -> Findings {
             changes: repair::not_started(request, "the credentials could not be checked in time"),
         },
     };
-    findings.rows.extend([limits::evaluate(&state.settings.limits), table, clock]);
+    findings.rows.extend([limits::evaluate(&state.settings.limits), table, clock, concurrency]);
     findings
 }
 
@@ -127,7 +129,7 @@ async fn check_account(state: &State, request: Request, credentials: &Credential
     let now = Instant::now();
     let deadlines = RepairDeadlines { changes: now + state.deadlines.repair, answer: now + limit };
     let (sender, geo, voice) = tokio::join!(
-        check_sender(state, &session, request.webhooks, deadlines),
+        check_sender(state, &session, request.webhooks, deadlines, credentials.behind_cdn),
         check_geo_permissions(state, &session, request.geo_permissions, deadlines),
         within(limit, Check::VoicePermissions, check_voice_permissions(&session)),
     );
@@ -151,6 +153,11 @@ async fn check_table(state: &State) -> Finding {
     table::evaluate(&TableFacts::read(&state.aws.dynamodb, &state.settings.table_name).await)
 }
 
+async fn check_concurrency(state: &State) -> Finding {
+    let answer = state.aws.lambda.concurrency(state.clock.now_ms()).await;
+    concurrency::evaluate(answer.map_err(|error| reason(&error)))
+}
+
 async fn check_clock(state: &State) -> Finding {
     let sent_ms = state.clock.now_ms();
     let date = state.twilio.date().await;
@@ -158,7 +165,13 @@ async fn check_clock(state: &State) -> Finding {
 }
 
 /// The three checks that read the sender, after the repair of its webhooks.
-async fn check_sender(state: &State, session: &Session<'_>, apply: bool, deadlines: RepairDeadlines) -> Findings {
+async fn check_sender(
+    state: &State,
+    session: &Session<'_>,
+    apply: bool,
+    deadlines: RepairDeadlines,
+    behind_cdn: bool,
+) -> Findings {
     let settings = &state.settings;
     let (sender, urls) = (&settings.twilio_from, &settings.webhook_urls);
     let found = match timeout_at(deadlines.answer, SenderFacts::read(session, sender)).await {
@@ -178,7 +191,7 @@ async fn check_sender(state: &State, session: &Session<'_>, apply: bool, deadlin
         RepairOutcome::unchanged(found)
     };
     let mut rows = webhooks::evaluate(&facts, sender, urls);
-    rows.push(public_url::evaluate(&facts, urls));
+    rows.push(public_url::evaluate(&facts, urls, behind_cdn));
     rows.push(sender_registration::evaluate(sender, &facts, &settings.allowed_countries));
     Findings { rows, changes }
 }

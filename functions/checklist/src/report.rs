@@ -75,6 +75,8 @@ pub enum Check {
     Table,
     /// The clock agrees with Twilio's.
     Clock,
+    /// Lambda may run enough at the same time.
+    Concurrency,
 }
 
 impl Report {

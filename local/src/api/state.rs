@@ -1,5 +1,6 @@
 //! What the handlers work with: the parts of the running system, and fake-twilio's errors and JSON bodies.
 
+use crate::aws::lambda_account::FakeLambdaAccount;
 use crate::aws::secrets_manager::FakeSecrets;
 use crate::clock::MovableClock;
 use crate::fake_account::FakeAccount;
@@ -31,6 +32,8 @@ pub struct AppState {
     pub account: FakeAccount,
     /// Secrets Manager.
     pub secrets: FakeSecrets,
+    /// Lambda's quota of the AWS account.
+    pub lambda_account: FakeLambdaAccount,
     /// The functions.
     pub functions: Functions,
     /// A client of the embedded DynamoDB that no fault affects.

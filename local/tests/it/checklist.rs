@@ -8,6 +8,7 @@ use local::fixtures::{OUR_NUMBER, OUR_SERVICE, TABLE_NAME};
 use serde_json::{Value, json};
 use shared::runtime::dependencies::{ChecklistDeadlines, Deadlines};
 use shared::runtime::http::Timeouts;
+use shared::runtime::lambda_account::Concurrency;
 use shared::runtime::telemetry;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -68,6 +69,7 @@ async fn an_account_with_nothing_wrong_passes_every_check() {
         "limits",
         "table",
         "clock",
+        "concurrency",
     ];
     assert_eq!(checks, all);
     assert_eq!(report.checked_at, "2027-01-15T08:00:01Z");
@@ -259,7 +261,7 @@ async fn without_the_auth_token_the_key_that_sends_says_what_it_may_not_read() {
     assert_eq!(report.status, CheckStatus::Unknown);
     let row = row(&report, "webhooks");
     assert!(row.advice.contains("/twilio/phone-numbers/incoming-phone-numbers/read"), "{row:?}");
-    assert_eq!(with(&report, CheckStatus::Pass), ["limits", "table", "clock"]);
+    assert_eq!(with(&report, CheckStatus::Pass), ["limits", "table", "clock", "concurrency"]);
 
     // A standard key can read the rest, also instead of an auth token that Twilio rejects.
     let local = start([POOL]).await;
@@ -297,8 +299,28 @@ async fn what_twilio_does_not_let_us_read_is_unknown_and_delays_nothing_else() {
     // Without Twilio, the parts of the stack are still checked.
     wrong(&local, |account| account.faults = vec![("/", AccountFault::Broken)]);
     let report = check(&local).await;
-    assert_eq!(with(&report, CheckStatus::Pass), ["limits", "table", "clock"], "{report:#?}");
+    assert_eq!(with(&report, CheckStatus::Pass), ["limits", "table", "clock", "concurrency"], "{report:#?}");
     assert_eq!(report.status, CheckStatus::Unknown);
+}
+
+#[tokio::test]
+async fn a_new_aws_account_fails_and_a_quota_that_cant_be_read_is_unknown() {
+    let local = start([POOL]).await;
+    for (concurrency, result, advice) in [
+        (Some((10, 10)), CheckStatus::Fail, "Service Quotas"),
+        (Some((1000, 50)), CheckStatus::Fail, "reserved concurrency"),
+        (Some((1000, 100)), CheckStatus::Pass, ""),
+        (None, CheckStatus::Unknown, "lambda:GetAccountSettings"),
+    ] {
+        let concurrency = concurrency.map(|(quota, unreserved)| Concurrency { quota, unreserved });
+        local.system.lambda_account.set(concurrency);
+        let report = check(&local).await;
+        let row = row(&report, "concurrency");
+        assert!(row.result == result && row.advice.contains(advice), "{row:?}");
+        assert_eq!(report.status, result);
+    }
+    let report = check(&local).await;
+    assert!(row(&report, "concurrency").found.contains("AccessDeniedException (HTTP 403)"), "{report:#?}");
 }
 
 #[tokio::test]

@@ -45,13 +45,14 @@ const MADE: [(&str, &str); 4] = [
 ];
 
 /// What a role allows, or what a function does: actions of the table, the kinds of keys that they meet, those that are
-/// deleted, and the secrets read.
+/// deleted, the secrets read, and actions that concern the whole account.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Rights {
     actions: BTreeSet<String>,
     keys: BTreeSet<String>,
     deleted: BTreeSet<String>,
     secrets: BTreeSet<String>,
+    account: BTreeSet<String>,
 }
 
 /// Writes down each call before it is made.
@@ -71,8 +72,12 @@ impl HttpClient for Recorder {
 
 impl HttpConnector for Recorder {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let body = serde_json::from_slice(request.body().bytes().unwrap()).unwrap();
-        self.used.lock().unwrap().add(request.headers().get("x-amz-target").unwrap(), &body);
+        let mut used = self.used.lock().unwrap();
+        match request.headers().get("x-amz-target") {
+            Some(target) => used.add(target, &serde_json::from_slice(request.body().bytes().unwrap()).unwrap()),
+            None => used.add_account(request.method(), request.uri()),
+        }
+        drop(used);
         self.connector.clone().unwrap().call(request)
     }
 }
@@ -114,6 +119,12 @@ impl Rights {
         }
     }
 
+    /// Adds what a call of Lambda's REST API needs. It concerns the account, so it has no resource.
+    fn add_account(&mut self, method: &str, uri: &str) {
+        assert!(method == "GET" && uri.ends_with("/2016-08-19/account-settings"), "{method} {uri}");
+        self.account.insert("lambda:GetAccountSettings".to_owned());
+    }
+
     fn add_item(&mut self, action: &str, call: &Value, key: &Value) {
         assert_eq!(call["TableName"], TABLE_NAME);
         self.actions.insert(format!("dynamodb:{action}"));
@@ -146,6 +157,11 @@ impl Rights {
                     "ReadSecrets" => {
                         assert_eq!(actions, ["secretsmanager:GetSecretValue"]);
                         rights.secrets.extend(resources);
+                    }
+                    "ReadQuota" => {
+                        assert_eq!(actions, ["lambda:GetAccountSettings"]);
+                        assert_eq!(resources, ["*"], "AWS knows no narrower resource");
+                        rights.account.extend(actions);
                     }
                     _ => {
                         assert_eq!(resources, ["Table"]);

@@ -16,6 +16,7 @@ mod hostile;
 mod least_privilege;
 mod metrics;
 mod networks;
+mod origin_verify;
 mod phones;
 mod replies;
 mod repository;

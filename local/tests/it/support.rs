@@ -180,7 +180,7 @@ impl Local {
     }
 
     /// The event of a call of this path with this form, signed with this token.
-    fn signed(&self, path: &str, auth_token: &str, form: &Form) -> Value {
+    pub fn signed(&self, path: &str, auth_token: &str, form: &Form) -> Value {
         signed_event(&self.system.base_url, path, auth_token, form).unwrap()
     }
 

@@ -5,6 +5,7 @@
 
 use crate::runtime::backoff::Backoff;
 use crate::runtime::http::{self, Connections, HttpError, Timeouts, Tls};
+use crate::runtime::lambda_account::LambdaAccount;
 use crate::runtime::settings::{Environment, SettingError};
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_dynamodb::config::{retry::RetryConfig, timeout::TimeoutConfig};
@@ -16,13 +17,15 @@ use std::time::Duration;
 /// For a connection to AWS, TLS included.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(700);
 
-/// Clients for the two services that the functions use.
+/// Clients for the services that the functions use.
 #[derive(Clone, Debug)]
 pub struct Aws {
     /// For the table.
     pub dynamodb: aws_sdk_dynamodb::Client,
     /// For the secrets.
     pub secrets_manager: aws_sdk_secretsmanager::Client,
+    /// For Lambda's quota of the account.
+    pub lambda: LambdaAccount,
 }
 
 /// How to connect to AWS.
@@ -88,14 +91,23 @@ impl AwsSettings {
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(Region::new(self.region.clone()))
             .credentials_provider(self.credentials.clone())
-            .sleep_impl(sleep)
+            .sleep_impl(sleep.clone())
             .retry_config(self.retry())
             .timeout_config(self.timeouts())
-            .http_client(http);
+            .http_client(http.clone());
         secrets_manager.set_endpoint_url(self.endpoint.clone());
         Aws {
             dynamodb: aws_sdk_dynamodb::Client::from_conf(dynamodb.build()),
             secrets_manager: aws_sdk_secretsmanager::Client::from_conf(secrets_manager.build()),
+            lambda: LambdaAccount {
+                region: self.region.clone(),
+                endpoint: self.endpoint.clone(),
+                credentials: self.credentials.clone(),
+                retry: self.retry(),
+                timeouts: self.timeouts(),
+                sleep,
+                http,
+            },
         }
     }
 

@@ -7,12 +7,14 @@
 
 use crate::runtime::aws::reason;
 use crate::runtime::clock::Clock;
+use crate::twilio::origin::OriginVerify;
 use crate::twilio::sid::is_sid;
 use crate::twilio::signature::AuthToken;
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::error::SdkError;
 use aws_sdk_secretsmanager::operation::get_secret_value::{GetSecretValueError, GetSecretValueOutput};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -97,13 +99,16 @@ pub enum InvalidSecret {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountSid(String);
 
-/// The account and its auth token, which verify webhooks.
+/// The account and its auth token, which verify webhooks, and the header that webhooks must have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signer {
     /// The account whose webhooks are signed with this token.
     pub account_sid: AccountSid,
     /// The token.
     pub auth_token: AuthToken,
+    /// The values of `X-Origin-Verify`, if a CDN adds this header. Of several versions of the secret, the current one decides
+    /// whether the header is required.
+    pub origin_verify: Option<OriginVerify>,
 }
 
 /// Credentials for Twilio's API: an API key, or the account with its auth token.
@@ -133,6 +138,11 @@ impl ApiKey {
         request.basic_auth(&self.username, Some(&self.password))
     }
 
+    fn of_account(account_sid: AccountSid, auth_token: &AuthToken) -> Self {
+        let (username, password) = (account_sid.as_str().to_owned(), auth_token.expose().to_owned());
+        Self { account_sid, username, password }
+    }
+
     /// The key's SID; `None` if it is the account with its auth token.
     #[must_use]
     pub fn key_sid(&self) -> Option<&str> {
@@ -149,9 +159,8 @@ impl FromStr for Signer {
 }
 
 impl From<Signer> for ApiKey {
-    fn from(Signer { account_sid, auth_token }: Signer) -> Self {
-        let (username, password) = (account_sid.as_str().to_owned(), auth_token.expose().to_owned());
-        Self { account_sid, username, password }
+    fn from(Signer { account_sid, auth_token, .. }: Signer) -> Self {
+        Self::of_account(account_sid, &auth_token)
     }
 }
 
@@ -174,7 +183,8 @@ impl fmt::Debug for HmacKey {
 }
 
 impl Secret<Signer> {
-    /// The secret with the account's auth token: `{"accountSid": "AC…", "authToken": "…"}`.
+    /// The secret with the account's auth token: `{"accountSid": "AC…", "authToken": "…"}`. If a CDN is in front, `originVerify`
+    /// holds the value, or an array of values, of the header that it adds.
     #[must_use]
     pub fn signer(client: Client, id: &str, clock: Clock) -> Self {
         Self::new(client, id, clock, parse_signer, r#"{"accountSid":"AC…","authToken":"…"}"#)
@@ -308,6 +318,19 @@ struct Fields {
     #[serde(rename = "apiKeySecret", alias = "api_key_secret")]
     api_key_secret: Option<String>,
     key: Option<String>,
+    #[serde(
+        rename = "originVerify",
+        alias = "origin_verify",
+        alias = "X-Origin-Verify",
+        default,
+        deserialize_with = "present"
+    )]
+    origin_verify: Option<Value>,
+}
+
+/// Any value, `null` included: a field that is there was meant.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
 }
 
 impl Fields {
@@ -319,21 +342,45 @@ impl Fields {
         sid("accountSid", self.account_sid.as_deref(), "AC", "an account SID (AC and 32 hexadecimal digits)")
             .map(AccountSid)
     }
+
+    fn auth_token(&self) -> Result<AuthToken, InvalidSecret> {
+        let auth_token = filled("authToken", self.auth_token.as_deref())?;
+        AuthToken::new(auth_token).map_err(|_| InvalidSecret::Missing("authToken"))
+    }
+
+    /// Absent, it requires nothing. Present and invalid, it must not be taken for absent.
+    fn origin_verify(&self) -> Result<Option<OriginVerify>, InvalidSecret> {
+        const FIELD: &str = "originVerify";
+        let values = match &self.origin_verify {
+            None => return Ok(None),
+            Some(Value::String(value)) => vec![value.as_str()],
+            Some(Value::Array(values)) => {
+                values.iter().map(|value| value.as_str().unwrap_or_default()).collect::<Vec<_>>()
+            }
+            Some(_) => vec![],
+        };
+        let invalid = InvalidSecret::Shape(
+            FIELD,
+            "a text, or an array of texts, of 20 to 256 visible ASCII characters without commas",
+        );
+        let values: Vec<_> = values.into_iter().map(str::trim).collect();
+        let origin_verify = OriginVerify::new(&values).map_err(|_| invalid)?;
+        values.iter().try_for_each(|value| filled(FIELD, Some(value)).map(drop))?;
+        Ok(Some(origin_verify))
+    }
 }
 
 fn parse_signer(text: &str) -> Result<Signer, InvalidSecret> {
     let fields = Fields::parse(text)?;
-    let auth_token = filled("authToken", fields.auth_token.as_deref())?;
-    Ok(Signer {
-        account_sid: fields.account_sid()?,
-        auth_token: AuthToken::new(auth_token).map_err(|_| InvalidSecret::Missing("authToken"))?,
-    })
+    let auth_token = fields.auth_token()?;
+    Ok(Signer { account_sid: fields.account_sid()?, auth_token, origin_verify: fields.origin_verify()? })
 }
 
 fn parse_api_key(text: &str) -> Result<ApiKey, InvalidSecret> {
     let fields = Fields::parse(text)?;
     if fields.api_key_sid.is_none() && fields.auth_token.is_some() {
-        return parse_signer(text).map(ApiKey::from);
+        let auth_token = fields.auth_token()?;
+        return Ok(ApiKey::of_account(fields.account_sid()?, &auth_token));
     }
     Ok(ApiKey {
         account_sid: fields.account_sid()?,

@@ -7,6 +7,7 @@ pub mod credentials;
 pub mod dependencies;
 pub mod http;
 pub mod ip;
+pub mod lambda_account;
 pub mod metrics;
 pub mod request_fields;
 pub mod serve;

@@ -4,6 +4,7 @@ pub mod client;
 pub mod error_code;
 pub mod form;
 pub mod keywords;
+pub mod origin;
 pub mod price;
 pub mod reception;
 pub mod segments;

@@ -1,8 +1,9 @@
 //! The steps that all webhooks share: receive, and report a failure.
 //!
-//! Anybody can call a webhook. 403 goes to requests that Twilio did not sign, 400 to requests that can't be read, 500 to failures
+//! Anybody can call a webhook. 403 goes to requests that went past the CDN or that Twilio did not sign, 400 to requests that can't be read, 500 to failures
 //! on our side. The reason is logged; a caller who is not Twilio does not get it.
 
+use super::origin::OriginError;
 use super::signature::SignatureError;
 use super::webhook::{Diagnosis, PublicUrl, Unverified, Webhook, WebhookError};
 use crate::runtime::credentials::{Secret, Signer};
@@ -16,8 +17,8 @@ const FORGED: &str = "The request is not signed by Twilio for this account.";
 const UNREADABLE: &str = "The request can't be read.";
 const FAILED: &str = "The request could not be processed. The reason is in the log.";
 
-/// Reads and verifies a webhook with the cached tokens, and if none matches, once more with newer ones: the token may have been
-/// rotated.
+/// Reads and verifies a webhook with the cached secret, and if nothing in it matches, once more with newer versions: it may have
+/// been rotated.
 ///
 /// # Errors
 /// [`WebhookError`], before anything was done.
@@ -29,10 +30,13 @@ pub async fn receive(
     let request = Unverified::read(event, public_url)?;
     let signers = signer.get().await?;
     let result = request.verify(&signers);
-    // Another token can change only this.
-    if matches!(result, Err(WebhookError::Forged { reason: SignatureError::Mismatch, .. }))
-        && let Some(newer) = signer.refetch(&signers).await?
-    {
+    // Another token can change only the one, another header value only the other. A request without the header, as a flood past the
+    // CDN has none, must not use up the refetch of the minute.
+    let may_be_outdated = matches!(
+        result,
+        Err(WebhookError::Forged { reason: SignatureError::Mismatch, .. } | WebhookError::PastCdn(OriginError::Wrong))
+    );
+    if may_be_outdated && let Some(newer) = signer.refetch(&signers).await? {
         return request.verify(&newer);
     }
     result
@@ -44,9 +48,11 @@ impl WebhookError {
     pub const fn metric(&self) -> Option<Metric> {
         match self {
             // Twilio never sends such a body, so these are forged as well.
-            Self::Forged { .. } | Self::OtherAccount(_) | Self::BodyTooLong | Self::BodyNotBase64 => {
-                Some(Metric::ForgedWebhooks)
-            }
+            Self::PastCdn(_)
+            | Self::Forged { .. }
+            | Self::OtherAccount(_)
+            | Self::BodyTooLong
+            | Self::BodyNotBase64 => Some(Metric::ForgedWebhooks),
             Self::CredentialsUnavailable(_) => Some(Metric::CredentialErrors),
             Self::StoreUnavailable(_) | Self::TimedOut => Some(Metric::StoreErrors),
             Self::NotHttpApi | Self::UnknownHost | Self::Unexpected(_) => None,
@@ -57,6 +63,15 @@ impl WebhookError {
     #[must_use]
     pub fn answer(&self, function: &'static str) -> ApiGatewayV2httpResponse {
         let (status, text) = match self {
+            Self::PastCdn(reason) => {
+                tracing::warn!(
+                    function,
+                    %reason,
+                    "webhook rejected before its signature; if Twilio sent it, have Twilio call the CDN's URL, and compare the \
+                     header that the CDN adds with originVerify in the secret"
+                );
+                (StatusCode::FORBIDDEN, FORGED)
+            }
             Self::Forged { diagnosis, .. } | Self::OtherAccount(diagnosis) => {
                 self.log_forged(function, diagnosis);
                 (StatusCode::FORBIDDEN, FORGED)

@@ -5,6 +5,7 @@
 //! URL parser that normalizes, so the event is read as it is.
 
 use super::form::{Form, FormError};
+use super::origin::{self, OriginError};
 use super::signature::{self, SignatureError, SignedRequest, verify};
 use super::url::is_https_or_loopback;
 use crate::runtime::credentials::{CredentialsError, Signer};
@@ -86,6 +87,7 @@ pub struct Unverified {
     other_url: Option<String>,
     content_type: Option<String>,
     signature: Option<String>,
+    origin_verify: Option<String>,
     body: Vec<u8>,
 }
 
@@ -110,6 +112,9 @@ pub enum WebhookError {
     /// The body is marked as base64 and is not.
     #[error("the body is not base64, although isBase64Encoded is true")]
     BodyNotBase64,
+    /// A CDN is in front, and the request went past it.
+    #[error("{0}")]
+    PastCdn(#[from] OriginError),
     /// The signature does not verify.
     #[error("{reason}")]
     Forged {
@@ -185,15 +190,18 @@ impl Unverified {
             other_url,
             content_type: header(&event.headers, "content-type"),
             signature: header(&event.headers, "x-twilio-signature"),
+            origin_verify: header(&event.headers, origin::HEADER),
             body,
         })
     }
 
-    /// Checks that Twilio signed it for one of these accounts.
+    /// Checks that it came through the CDN, if there is one, and that Twilio signed it for one of these accounts.
     ///
     /// # Errors
-    /// [`WebhookError::Forged`] or [`WebhookError::OtherAccount`], with a diagnosis.
+    /// [`WebhookError::PastCdn`]; [`WebhookError::Forged`] or [`WebhookError::OtherAccount`], with a diagnosis.
     pub fn verify(&self, signers: &[Signer]) -> Result<Webhook, WebhookError> {
+        // First, because it costs a hash, where a signature costs several and the parsing of a form.
+        self.check_origin(signers)?;
         let check = |url: &str| {
             let request = SignedRequest {
                 method: &self.method,
@@ -215,6 +223,14 @@ impl Unverified {
             Ok(theirs) if theirs.is_none() || theirs == ours => Ok(Webhook { form }),
             _ => Err(WebhookError::OtherAccount(Box::new(self.diagnosis()))),
         }
+    }
+
+    /// The current version of the secret, which is the first, decides whether the header is required: the version before may be
+    /// from before the CDN. If it is, the values of all versions are accepted, as their tokens are.
+    fn check_origin(&self, signers: &[Signer]) -> Result<(), OriginError> {
+        let Some((Signer { origin_verify: Some(current), .. }, others)) = signers.split_first() else { return Ok(()) };
+        let others = others.iter().filter_map(|signer| signer.origin_verify.as_ref());
+        current.or(others).check(self.origin_verify.as_deref())
     }
 
     fn diagnosis(&self) -> Diagnosis {

@@ -23,6 +23,8 @@ pub struct Credentials {
     pub auth_token: Result<AuthTokenFacts, CredentialsError>,
     /// The secret that send-code signs in with.
     pub sending: Result<SendingCredential, CredentialsError>,
+    /// Whether webhooks need a header that only a CDN adds.
+    pub behind_cdn: bool,
 }
 
 /// An account's auth token, and Twilio's answer to it.
@@ -63,6 +65,7 @@ impl Credentials {
         auth_token: Result<Signer, CredentialsError>,
         sending: Result<ApiKey, CredentialsError>,
     ) -> Self {
+        let behind_cdn = auth_token.as_ref().is_ok_and(|signer| signer.origin_verify.is_some());
         let auth_token = auth_token.map(ApiKey::from);
         let owner = async {
             match auth_token.clone() {
@@ -82,7 +85,7 @@ impl Credentials {
             Ok(SendingCredential::ApiKey(ApiKeyFacts { key, account, numbers, policy }))
         };
         let (auth_token, sending) = tokio::join!(owner, sending);
-        Self { auth_token, sending }
+        Self { auth_token, sending, behind_cdn }
     }
 
     /// A session to read the account with: the auth token's, which can read everything, or else the sending credential's.
@@ -309,8 +312,11 @@ mod tests {
             (Err(TwilioError::Unavailable("Twilio did not answer in time".to_owned())), Unknown, Unknown),
         ] {
             let owner = owner(ACCOUNT, answer);
-            let credentials =
-                Credentials { auth_token: Ok(owner.clone()), sending: Ok(SendingCredential::AuthToken(owner)) };
+            let credentials = Credentials {
+                auth_token: Ok(owner.clone()),
+                sending: Ok(SendingCredential::AuthToken(owner)),
+                behind_cdn: false,
+            };
             // The auth token can always do more than send.
             assert_eq!(results(&credentials), [auth_token, auth_token, account_is, Fail], "{credentials:?}");
         }
@@ -326,11 +332,14 @@ mod tests {
         };
         let unread = CredentialsError::Unavailable { id, reason: "it did not answer in time".to_owned() };
         let owner = owner(ACCOUNT, account("active", "Full"));
-        let credentials =
-            Credentials { auth_token: Err(unfilled), sending: Ok(SendingCredential::AuthToken(owner.clone())) };
+        let credentials = Credentials {
+            auth_token: Err(unfilled),
+            sending: Ok(SendingCredential::AuthToken(owner.clone())),
+            behind_cdn: false,
+        };
         assert_eq!(results(&credentials), [Fail, Pass, Pass, Fail]);
         assert!(evaluate(&credentials)[0].advice.contains("put-secret-value --secret-id arn:secret"));
-        let credentials = Credentials { auth_token: Ok(owner), sending: Err(unread) };
+        let credentials = Credentials { auth_token: Ok(owner), sending: Err(unread), behind_cdn: false };
         assert_eq!(results(&credentials), [Pass, Unknown, Pass, Unknown]);
     }
 
@@ -338,7 +347,7 @@ mod tests {
     fn credentials_of_two_accounts_fail() {
         let full = || account("active", "Full");
         let sending = Ok(SendingCredential::AuthToken(owner(OTHER, full())));
-        let credentials = Credentials { auth_token: Ok(owner(ACCOUNT, full())), sending };
+        let credentials = Credentials { auth_token: Ok(owner(ACCOUNT, full())), sending, behind_cdn: false };
         assert_eq!(results(&credentials)[1], Fail);
     }
 }

@@ -3,6 +3,7 @@
 pub mod account;
 pub mod api_key_restricted;
 pub mod clock;
+pub mod concurrency;
 pub mod credentials;
 pub mod geo_permissions;
 pub mod limits;

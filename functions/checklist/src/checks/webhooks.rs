@@ -242,7 +242,7 @@ mod tests {
             let facts = of_number(number.clone());
             let expected = if expected_fields.is_empty() { Pass } else { Fail };
             assert_eq!(results(&evaluate(&facts, &sender, &urls())), [expected], "{number:?}");
-            assert_eq!(public_url::evaluate(&facts, &urls()).result, Pass, "{number:?}");
+            assert_eq!(public_url::evaluate(&facts, &urls(), false).result, Pass, "{number:?}");
             let fields = wrong_fields(&facts);
             let fields: Vec<_> = fields.iter().map(|wrong| (wrong.field, wrong.expected.as_str())).collect();
             assert_eq!(fields, expected_fields, "{number:?}");
